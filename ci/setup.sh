@@ -1,0 +1,49 @@
+# Sourced by the scripts beside it: makes this machine and this checkout ready.
+#
+# Installs what is missing (as root; otherwise prints the one command that does), makes .venv when
+# pyproject.toml has changed since, and leaves the folder of the checkout as the working folder.
+# shellcheck shell=bash
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { printf '== %s\n' "$*" >&2; }
+
+missing_packages() {
+    local program package _why
+    while read -r program package _why; do
+        case "$program" in '' | '#'*) continue ;; esac
+        command -v "$program" >/dev/null 2>&1 || [ -x "/usr/sbin/$program" ] || echo "$package"
+    done <lab/data/host-programs.txt
+    command -v python3 >/dev/null 2>&1 || echo python3
+    python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || echo python3-venv
+}
+
+install_packages() {
+    local packages
+    packages=$(missing_packages | sort -u | tr '\n' ' ')
+    [ -n "$packages" ] || return 0
+    if [ "$(id -u)" != 0 ]; then
+        echo "missing on this machine; as root, run this and come back:" >&2
+        echo "  apt-get update && apt-get install -y --no-install-recommends $packages" >&2
+        exit 3
+    fi
+    say "installing $packages"
+    export DEBIAN_FRONTEND=noninteractive
+    # shellcheck disable=SC2086  # one word for each package
+    { apt-get update -q && apt-get install -q -y --no-install-recommends $packages; } >&2
+}
+
+make_venv() {
+    local want
+    want=$({ python3 --version && cat pyproject.toml; } | sha256sum | cut -d' ' -f1)
+    [ "$(cat .venv/made-from 2>/dev/null)" = "$want" ] && return 0
+    say "making the Python environment in .venv"
+    rm -rf .venv
+    python3 -m venv .venv
+    .venv/bin/pip install -q --disable-pip-version-check -e '.[test]' >&2
+    echo "$want" >.venv/made-from
+}
+
+install_packages
+make_venv
