@@ -1,0 +1,152 @@
+"""What this machine has and lacks for the lab, all at once, with the command that mends it.
+
+The programs and the Debian packages that hold them come from `data/host-programs.txt`, which the
+set-up script reads as well.
+"""
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import resources
+from pathlib import Path
+
+from lab.errors import EnvironmentLack
+from lab.units import GIB, MIB
+
+# Image, template and built modules are about 4 GiB for each distribution, clones less than 1.
+FREE_DISK = 8 * GIB
+# One guest has 1 GiB; a clone shares what it does not write.
+FREE_MEMORY = 3 * GIB
+# Administrators' programs, not on every user's path.
+SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+
+class Health(StrEnum):
+    """How much a finding matters."""
+
+    OK = "ok"
+    NOTE = "note"
+    LACK = "lack"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; `remedy` is the command or act that mends it."""
+
+    subject: str
+    health: Health
+    detail: str
+    remedy: str | None = None
+
+
+@dataclass(frozen=True)
+class HostProgram:
+    """A program the lab runs on the host, the Debian package that holds it, and what for."""
+
+    name: str
+    package: str
+    purpose: str
+
+
+def host_programs() -> tuple[HostProgram, ...]:
+    """The table of programs that the lab runs on the host."""
+    text = resources.files("lab.data").joinpath("host-programs.txt").read_text(encoding="utf-8")
+    rows = (line.split(maxsplit=2) for line in text.splitlines())
+    return tuple(HostProgram(*row) for row in rows if row and not row[0].startswith("#"))
+
+
+def find_program(name: str) -> str | None:
+    """Path of a program, looked for in the folders of administrators too."""
+    return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *SBIN]))
+
+
+def missing_programs() -> list[HostProgram]:
+    """The programs of the table that this machine lacks."""
+    return [program for program in host_programs() if find_program(program.name) is None]
+
+
+def install_command(programs: list[HostProgram]) -> str:
+    """The one command that installs these programs."""
+    packages = " ".join(sorted({program.package for program in programs}))
+    return f"apt-get update && apt-get install -y --no-install-recommends {packages}"
+
+
+def require_programs() -> None:
+    """Raise EnvironmentLack, naming all that is missing, if a program of the table is."""
+    missing = missing_programs()
+    if missing:
+        names = ", ".join(f"{program.name} ({program.purpose})" for program in missing)
+        raise EnvironmentLack(
+            f"not installed on this machine: {names}", f"as root: {install_command(missing)}"
+        )
+
+
+def examine(cache: Path) -> Iterator[Finding]:
+    """Look at everything the lab needs of this machine; `cache` is the folder for big things."""
+    yield _python()
+    yield _processor()
+    yield from _programs()
+    yield _memory()
+    yield _disk(cache)
+    yield _rights()
+
+
+def _python() -> Finding:
+    detail = f"{platform.python_version()} at {sys.executable}"
+    if sys.version_info >= (3, 11):
+        return Finding("python", Health.OK, detail)
+    return Finding("python", Health.LACK, detail, "use Python 3.11 or newer")
+
+
+def _processor() -> Finding:
+    machine = platform.machine()
+    if machine == "x86_64":
+        return Finding("processor", Health.OK, f"{machine}, {os.cpu_count()} processors")
+    return Finding("processor", Health.LACK, machine, "guests are x86_64 so far; use such a host")
+
+
+def _programs() -> Iterator[Finding]:
+    for program in host_programs():
+        path = find_program(program.name)
+        if path is not None:
+            yield Finding(program.name, Health.OK, path)
+        else:
+            yield Finding(
+                program.name, Health.LACK, program.purpose, f"as root: {install_command([program])}"
+            )
+
+
+def _memory() -> Finding:
+    fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+    available = int(fields["MemAvailable"].split()[0]) * 1024
+    detail = f"{available // MIB} MiB available"
+    if available >= FREE_MEMORY:
+        return Finding("memory", Health.OK, detail)
+    return Finding("memory", Health.LACK, detail, f"free {FREE_MEMORY // MIB} MiB, or use --jobs 1")
+
+
+def _disk(cache: Path) -> Finding:
+    folder = next(p for p in (cache, *cache.parents) if p.exists())
+    free = shutil.disk_usage(folder).free
+    detail = f"{free / GIB:.1f} GiB free at {cache}"
+    if free >= FREE_DISK:
+        return Finding("disk", Health.OK, detail)
+    remedy = f"free {FREE_DISK // GIB} GiB there, or set BLKSNAP_LAB_CACHE to another folder"
+    return Finding("disk", Health.LACK, detail, remedy)
+
+
+def _rights() -> Finding:
+    if os.geteuid() == 0:
+        return Finding("image build", Health.OK, "as root")
+    try:
+        allowed = int(Path("/proc/sys/user/max_user_namespaces").read_text()) > 0
+    except OSError:
+        allowed = False
+    if allowed:
+        return Finding("image build", Health.OK, "unprivileged user namespaces")
+    remedy = "as root: sysctl user.max_user_namespaces=10000, or build the image as root"
+    return Finding("image build", Health.LACK, "neither root nor user namespaces", remedy)
