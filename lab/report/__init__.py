@@ -1,0 +1,1 @@
+"""Listeners that turn the events of a run into reports."""

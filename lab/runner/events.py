@@ -1,0 +1,163 @@
+"""What the engine tells while it works: frozen events, and who listens to them.
+
+Every event carries `time`, seconds since the epoch, so that a report made later from the recorded
+events knows as much as one that was there. `as_record` gives the form that is written as JSON.
+Events of scenarios that run at the same time interleave; `scenario` and `repeat` tell them apart.
+Listeners are called one at a time, never concurrently.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+from typing import Protocol
+
+from lab.runner.verdict import Finding, ScenarioResult, Verdict
+
+
+class StepOutcome(StrEnum):
+    """How a step ended."""
+
+    DONE = "done"
+    EXPECTED_ERROR = "expected error"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something happened at `time` (seconds since the epoch)."""
+
+    time: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted(Event):
+    """A run begins: what it runs, where its folder is, and the command that repeats it."""
+
+    folder: str
+    command: str
+    scenarios: tuple[str, ...]
+    jobs: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageProgress(Event):
+    """Something slow is under way before the first scenario (image, module build, template)."""
+
+    stage: str
+    detail: str
+    fraction: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuestReady(Event):
+    """The template is there: what the scenarios run on."""
+
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScenarioStarted(Event):
+    """A scenario begins in its own clone."""
+
+    scenario: str
+    repeat: int = 1
+    title: str = ""
+    steps: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepStarted(Event):
+    """A step begins; `index` counts from 0, `path` is its place in the file."""
+
+    scenario: str
+    repeat: int
+    index: int
+    path: str
+    verb: str
+    summary: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepFinished(Event):
+    """A step ended after `duration` seconds; `detail` is what it found out."""
+
+    scenario: str
+    repeat: int
+    index: int
+    path: str
+    verb: str
+    summary: str
+    outcome: StepOutcome
+    duration: float
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckFinished(Event):
+    """An automatic check ended; no `findings` means that it held."""
+
+    scenario: str
+    repeat: int
+    check: str
+    duration: float
+    findings: tuple[Finding, ...] = ()
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScenarioFinished(Event):
+    """A scenario ended."""
+
+    scenario: str
+    repeat: int
+    result: ScenarioResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFinished(Event):
+    """The run ended, complete or interrupted."""
+
+    duration: float
+    counts: Mapping[Verdict, int]
+    green: bool
+    interrupted: bool
+    not_run: tuple[str, ...]
+    exit_status: int
+    folder: str
+
+
+class Listener(Protocol):
+    """Whoever wants to know: the terminal, JUnit, JSON lines."""
+
+    def handle(self, event: Event) -> None:
+        """Take one event; must not block for long and must not raise."""
+
+    def close(self) -> None:
+        """The run is over, also after an error: write what is to be written."""
+
+
+def as_record(event: Event) -> dict[str, object]:
+    """The event as JSON types, with its class name under "event"."""
+    record: dict[str, object] = {"event": type(event).__name__}
+    for item in dataclasses.fields(event):
+        record[item.name] = plain(getattr(event, item.name))
+    return record
+
+
+def plain(value: object) -> object:
+    """`value` made of JSON types only: dataclasses become objects, paths and enums text."""
+    if isinstance(value, Enum):
+        return value.value
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(plain(key)): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    return value.hex() if isinstance(value, bytes | bytearray) else str(value)

@@ -1,0 +1,132 @@
+"""The folder of a run: one sub folder per scenario, all that is needed to repeat and to explain it.
+
+<results>/<date-time>/            run.json  command.txt  events.jsonl  junit.xml
+<results>/<date-time>/<scenario>/ scenario.yaml  verdict.json  events.jsonl  command.txt
+                                  console.log  kernel.log  splats.txt  qemu-command.txt
+                                  builds.json  blocked-tasks.txt
+<results>/latest                  symbolic link to the newest run
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shlex
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from lab.errors import EnvironmentLack, LabError
+from lab.runner.events import plain
+from lab.units import MIB
+
+LEAST_FREE = 256 * MIB
+"""A run is not begun with less free space than this; bytes."""
+FULL_BELOW = 16 * MIB
+"""With less free space than this the disk counts as full; bytes."""
+LATEST = "latest"
+
+
+class HostDiskFull(EnvironmentLack):
+    """No space is left on the host for results or for the disks of guests."""
+
+
+def free_bytes(folder: Path) -> int:
+    """Bytes that may still be written in `folder`."""
+    return shutil.disk_usage(folder).free
+
+
+def full_disk(folder: Path) -> HostDiskFull:
+    """The error that says that the disk of `folder` is full."""
+    return HostDiskFull(
+        f"the disk that holds {folder} is full ({free_bytes(folder) // MIB} MiB free)",
+        f"free some space, e.g. rm -r {shlex.quote(str(folder.parent))}, "
+        "or choose another folder with --results",
+    )
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turns the host's errors while writing in `folder` into errors of the lab."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise full_disk(folder) from error
+        raise LabError(f"cannot write in {folder}: {error}") from error
+
+
+class Folder:
+    """A folder that results are written to; errors of the host's disk are said clearly."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a whole file."""
+        with disk_errors(self.path):
+            (self.path / name).write_text(text, encoding="utf-8", errors="surrogateescape")
+
+    def write_json(self, name: str, value: object) -> None:
+        """Write a value (dataclasses, enumerations and paths allowed) as indented JSON."""
+        self.write_text(name, json.dumps(plain(value), indent=2) + "\n")
+
+    def append_json(self, name: str, value: object) -> None:
+        """Append one JSON line."""
+        with disk_errors(self.path), (self.path / name).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(plain(value)) + "\n")
+
+    def read_text(self, name: str) -> str:
+        """The text of a file, empty if there is none."""
+        with suppress(OSError):
+            return (self.path / name).read_text(encoding="utf-8", errors="replace")
+        return ""
+
+
+class RunFolder(Folder):
+    """The folder of one run."""
+
+    def scenario(self, name: str, repeat: int) -> Folder:
+        """A new sub folder for one run of a scenario; `repeat` counts from 1."""
+        path = self.path / (name if repeat == 1 else f"{name}.{repeat}")
+        with disk_errors(self.path):
+            path.mkdir(parents=True)
+        return Folder(path)
+
+
+def new_run_folder(results: Path) -> RunFolder:
+    """Make the folder of a run and point "latest" at it.
+
+    Raises HostDiskFull if too little space is left for a run to make sense.
+    """
+    with disk_errors(results.parent):
+        results.mkdir(parents=True, exist_ok=True)
+    if free_bytes(results) < LEAST_FREE:
+        raise full_disk(results)
+    with disk_errors(results):
+        path = _fresh(results)
+        _point_latest(results, path)
+    return RunFolder(path)
+
+
+def _fresh(results: Path) -> Path:
+    """A folder named after the time, unique also for runs begun within one second."""
+    stamp = time.strftime("%Y-%m-%dT%H-%M-%S")
+    number = 1
+    while True:
+        path = results / (stamp if number == 1 else f"{stamp}.{number}")
+        with suppress(FileExistsError):
+            path.mkdir()
+            return path
+        number += 1
+
+
+def _point_latest(results: Path, path: Path) -> None:
+    """Replace the link in one step, so that it never dangles."""
+    aside = results / f".{LATEST}.{os.getpid()}"
+    aside.unlink(missing_ok=True)
+    aside.symlink_to(path.name)
+    aside.replace(results / LATEST)
