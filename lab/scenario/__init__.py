@@ -1,0 +1,1 @@
+"""The scenario language: YAML files checked against a schema, all mistakes reported at once."""

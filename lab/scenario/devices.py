@@ -1,0 +1,200 @@
+"""What a scenario is run on: disks of the guest, devices stacked on them, module parameters."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, WithJsonSchema, model_validator
+
+from lab.scenario.values import GuestPath, Model, Name, Size
+
+PARAMETER_BOUNDS: dict[str, tuple[int, int]] = {
+    "tracking_block_minimum_shift": (9, 31),
+    "tracking_block_maximum_shift": (9, 31),
+    "tracking_block_maximum_count": (1, 2**31 - 1),
+    "chunk_minimum_shift": (12, 31),
+    "chunk_maximum_shift": (12, 31),
+    "chunk_maximum_count": (1, 2**31 - 1),
+    "chunk_maximum_in_cache": (0, 2**31 - 1),
+    "free_diff_buffer_pool_size": (0, 2**31 - 1),
+    "diff_storage_minimum": (1, 2**31 - 1),
+}
+"""The module's parameters and what the language lets through (interface.md B.4.3, K9)."""
+
+ModuleParameters = Annotated[
+    dict[str, int],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "properties": {
+                name: {"type": "integer", "minimum": low, "maximum": high}
+                for name, (low, high) in PARAMETER_BOUNDS.items()
+            },
+            "additionalProperties": False,
+        }
+    ),
+]
+
+
+class Disk(Model):
+    """A virtio disk of the guest, sparse, full of zeros at the start."""
+
+    size: Size = Field(description="Capacity; a whole number of logical blocks.")
+    logical_block_size: Literal[512, 4096] = Field(512, description="Smallest unit of I/O.")
+    physical_block_size: Literal[512, 4096] = Field(
+        512, description="Unit the disk says it works in; not below the logical block size."
+    )
+    discard: bool = Field(True, description="Whether the disk accepts discards.")
+    serial: str | None = Field(None, max_length=20, description="Serial number the guest sees.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _physical_follows_logical(cls, data: object) -> object:
+        if isinstance(data, dict) and "physical_block_size" not in data:
+            return {**data, "physical_block_size": max(512, data.get("logical_block_size", 512))}
+        return data
+
+
+class OnOne(Model):
+    """A device that shows another one, sector for sector."""
+
+    on: Name = Field(description="The device below.")
+
+
+class Partition(OnOne):
+    """A partition: a window on a disk, made with a partition table."""
+
+    at: Size = Field("1MiB", validate_default=True, description="Where it begins on the disk.")
+    size: Size = Field(description="How long it is.")
+
+
+class Linear(OnOne):
+    """dm-linear: a window on a device."""
+
+    at: Size = Field(0, description="Where it begins on the device below.")
+    size: Size | None = Field(None, description="How long it is; all the rest if left out.")
+
+
+class Delay(OnOne):
+    """dm-delay: the device below, but slow."""
+
+    read_ms: int = Field(0, ge=0, le=60_000, description="Milliseconds every read waits.")
+    write_ms: int = Field(0, ge=0, le=60_000, description="Milliseconds every write waits.")
+
+
+class Flakey(OnOne):
+    """dm-flakey: the device below, failing for some seconds out of every so many."""
+
+    up_s: int = Field(ge=0, description="Seconds it works.")
+    down_s: int = Field(ge=0, description="Seconds it fails.")
+    options: tuple[str, ...] = Field((), description="Features, e.g. error_writes, drop_writes.")
+
+
+class ErrorZone(OnOne):
+    """The device below, with one range on which every read and write fails (dm-error)."""
+
+    at: Size = Field(description="Where the bad range begins.")
+    size: Size = Field(description="How long it is.")
+
+
+class Loop(Model):
+    """A loop device, on a device or on a file of its own in the guest's memory."""
+
+    on: Name | None = Field(None, description="The device below.")
+    file: GuestPath | None = Field(None, description="A file, made sparse and of `size`.")
+    size: Size | None = Field(None, description="Size of the file.")
+
+    @model_validator(mode="after")
+    def _device_or_file(self) -> Loop:
+        if (self.on is None) == (self.file is None):
+            raise ValueError("give either `on` (a device) or `file` with `size`")
+        if self.file is not None and self.size is None:
+            raise ValueError("a loop on a file needs its `size`")
+        return self
+
+
+class Zram(Model):
+    """A zram device: a disk in compressed memory."""
+
+    size: Size = Field(description="Capacity.")
+
+
+class Stripe(Model):
+    """dm-stripe over several devices of one size."""
+
+    over: tuple[Name, ...] = Field(min_length=2, description="The devices below, in order.")
+    chunk: Size = Field("64KiB", validate_default=True, description="Length of a stripe.")
+
+
+class Lvm(Model):
+    """A striped logical volume over several devices (LVM: pvcreate, vgcreate, lvcreate)."""
+
+    over: tuple[Name, ...] = Field(min_length=1, description="The devices below.")
+    size: Size = Field(description="Size of the volume; less than the sum of the devices.")
+    stripe: Size = Field("64KiB", validate_default=True, description="Length of a stripe.")
+
+
+class Raid(Model):
+    """A Linux md array over several devices."""
+
+    over: tuple[Name, ...] = Field(min_length=2, description="The members, in order.")
+    level: Literal["raid0", "raid1", "raid5"] = Field(description="How data is spread.")
+    chunk: Size = Field("64KiB", validate_default=True, description="Length of a stripe.")
+
+
+StackKind = Partition | Linear | Delay | Flakey | ErrorZone | Loop | Zram | Stripe | Lvm | Raid
+
+
+class Device(Model):
+    """A device built in the guest before the first step: exactly one kind."""
+
+    partition: Partition | None = Field(None, description="A partition of a disk.")
+    linear: Linear | None = Field(None, description="dm-linear.")
+    delay: Delay | None = Field(None, description="dm-delay.")
+    flakey: Flakey | None = Field(None, description="dm-flakey.")
+    error: ErrorZone | None = Field(None, description="dm-error over one range.")
+    loop: Loop | None = Field(None, description="A loop device.")
+    zram: Zram | None = Field(None, description="A zram device.")
+    stripe: Stripe | None = Field(None, description="dm-stripe.")
+    lvm: Lvm | None = Field(None, description="A striped logical volume.")
+    raid: Raid | None = Field(None, description="An md array.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Device:
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            kinds = ", ".join(type(self).model_fields)
+            raise ValueError(f"a device is of exactly one kind, here: {given}; kinds are {kinds}")
+        return self
+
+    @property
+    def kind(self) -> str:
+        """The name of its kind, e.g. "partition"."""
+        return next(n for n in type(self).model_fields if getattr(self, n) is not None)
+
+    @property
+    def stack(self) -> StackKind:
+        """What its kind says."""
+        found: StackKind = getattr(self, self.kind)
+        return found
+
+    @property
+    def below(self) -> tuple[str, ...]:
+        """Names of the devices it stands on."""
+        stack = self.stack
+        if isinstance(stack, (Stripe, Lvm, Raid)):
+            return stack.over
+        if isinstance(stack, Zram) or stack.on is None:
+            return ()
+        return (stack.on,)
+
+
+class Requires(Model):
+    """What must be there; otherwise the scenario is skipped and the reason said."""
+
+    modules: tuple[str, ...] = Field((), description="Kernel modules of the guest, e.g. dm-delay.")
+    tools: tuple[str, ...] = Field((), description="Programs in the guest, e.g. mdadm.")
+    kernel: Literal["any", "debug"] = Field("any", description="A debug kernel (KASAN, faults).")
+    features: tuple[str, ...] = Field(
+        (), description="Others, by name: secure_erase, fault_injection, reboot, hotplug."
+    )

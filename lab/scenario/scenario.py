@@ -1,0 +1,55 @@
+"""A scenario: what it proves, what it runs on, and its steps."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, PrivateAttr
+
+from lab.scenario.devices import Device, Disk, ModuleParameters, Requires
+from lab.scenario.step import Step
+from lab.scenario.values import Model, Name, Seconds, Size
+
+Rule = Annotated[str, Field(pattern=r"^K([1-9]|[12][0-9]|3[0-7])$")]
+"""A rule of the module's contract, K1..K37."""
+
+Trap = Annotated[str, Field(pattern=r"^(W-(0[1-9]|[1-3][0-9]|4[01])|[a-z][a-z-]*#[0-9]+)$")]
+"""A trap of v0 (W-01..W-41) or an issue of a public project (blksnap#46)."""
+
+
+class Scenario(Model):
+    """A scenario of the lab: data, no expressions, no loops but `repeat`."""
+
+    summary: str = Field(min_length=10, max_length=200, description="What it does, in a line.")
+    proves: tuple[Rule, ...] = Field((), description="Rules of the contract, e.g. [K18, K19].")
+    regression_for: tuple[Trap, ...] = Field(
+        (), description="Traps and issues it guards against, e.g. [W-05, blksnap#46]."
+    )
+    requires: Requires = Field(
+        Requires.model_validate({}), description="What must be there, else it is skipped."
+    )
+    timeout: Seconds = Field(120.0, description="Limit of the whole scenario.")
+    step_timeout: Seconds = Field(60.0, description="Limit of a step that names none.")
+    module: ModuleParameters = Field({}, description="Parameters the module is loaded with.")
+    memory: Size | None = Field(None, description="Memory of the guest; the usual if left out.")
+    disks: dict[Name, Disk] = Field({}, description="Disks of the guest.")
+    devices: dict[Name, Device] = Field({}, description="Devices built on them, in this order.")
+    steps: tuple[Step, ...] = Field(min_length=1, description="What is done, in this order.")
+
+    _name: str = PrivateAttr("")
+    _source: str = PrivateAttr("")
+
+    @property
+    def name(self) -> str:
+        """Its path relative to scenarios/, without ".yaml", e.g. "overflow/exhausted"."""
+        return self._name
+
+    @property
+    def group(self) -> str:
+        """The folder it is in, e.g. "overflow"."""
+        return self._name.rpartition("/")[0]
+
+    @property
+    def source(self) -> str:
+        """The YAML text it was read from."""
+        return self._source

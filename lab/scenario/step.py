@@ -1,0 +1,190 @@
+"""A step: one verb with its arguments, optionally a name and a time limit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from lab.scenario import steps_fs as fs
+from lab.scenario import steps_io as io
+from lab.scenario import steps_load as load
+from lab.scenario import steps_machine as machine
+from lab.scenario import steps_snapshot as snap
+from lab.scenario.values import ErrnoNames, Model, Seconds
+
+
+class ExpectError(Model):
+    """Do a step that must fail, with one of these errors."""
+
+    errno: ErrnoNames = Field(description="Errors allowed, e.g. ENOSPC.")
+    step: Step = Field(description="The step.")
+
+
+class Repeat(Model):
+    """Do steps several times; random ranges differ from round to round."""
+
+    times: int = Field(ge=1, le=100_000, description="How often.")
+    steps: tuple[Step, ...] = Field(min_length=1, description="The steps.")
+
+
+class Step(Model):
+    """One verb with its arguments."""
+
+    name: str | None = Field(None, max_length=100, description="What the report calls it.")
+    timeout: Seconds | None = Field(None, description="Its limit; `step_timeout` if left out.")
+
+    write: io.Write | None = None
+    zero: io.Zero | None = None
+    discard: io.Discard | None = None
+    secure_erase: io.SecureErase | None = None
+    read: io.Read | None = None
+    read_image: io.ReadImage | None = None
+    write_image: io.WriteImage | None = None
+    digest: io.Digest | None = None
+
+    mkfs: fs.Mkfs | None = None
+    mount: fs.Mount | None = None
+    umount: fs.Umount | None = None
+    fsfreeze: fs.Fsfreeze | None = None
+    thaw: fs.Thaw | None = None
+    write_files: fs.WriteFiles | None = None
+    check_files: fs.CheckFiles | None = None
+    fsck: fs.Fsck | None = None
+    exec: fs.Exec | None = None
+
+    create: snap.Create | None = None
+    append_storage: snap.AppendStorage | None = None
+    take: snap.Take | None = None
+    destroy: snap.Destroy | None = None
+    check_snapshots: snap.CheckSnapshots | None = None
+    check_images: snap.CheckImages | None = None
+    wait_event: snap.WaitEvent | None = None
+    check_overflow: snap.CheckOverflow | None = None
+    read_cbt: snap.ReadCbt | None = None
+    mark_dirty: snap.MarkDirty | None = None
+    check_tracker: snap.CheckTracker | None = None
+    tracker_remove: snap.TrackerRemove | None = None
+    backup: snap.Backup | None = None
+    check_backup: snap.CheckBackup | None = None
+
+    start_load: load.StartLoad | None = None
+    wait_load: load.WaitLoad | None = None
+    stop_load: load.StopLoad | None = None
+    check_order: fs.CheckOrder | None = None
+
+    module_load: machine.ModuleLoad | None = None
+    module_unload: machine.ModuleUnload | None = None
+    set_parameters: machine.SetParameters | None = None
+    mark_memory: machine.MarkMemory | None = None
+    check_memory: machine.CheckMemory | None = None
+    add_device: machine.AddDevice | None = None
+    remove_device: machine.RemoveDevice | None = None
+    assemble: machine.Assemble | None = None
+    resize: machine.Resize | None = None
+    unplug: machine.Unplug | None = None
+    plug: machine.Plug | None = None
+    power_cut: machine.PowerCut | None = None
+    boot: machine.Boot | None = None
+    reboot: machine.Reboot | None = None
+
+    expect_error: ExpectError | None = None
+    repeat: Repeat | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_verbs(cls, data: Any) -> Any:
+        """`- take:` is `- take: {}`."""
+        if isinstance(data, dict):
+            return {k: {} if v is None and k in VERBS else v for k, v in data.items()}
+        return data
+
+    @model_validator(mode="after")
+    def _exactly_one_verb(self) -> Step:
+        given = [verb for verb in VERBS if getattr(self, verb) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"a step has exactly one verb, here: {given or 'none'}"
+                if len(given) > 1
+                else "a step needs a verb, e.g. write, create, take, read_image"
+            )
+        return self
+
+    @property
+    def verb(self) -> str:
+        """Name of the verb, e.g. "write"."""
+        return next(verb for verb in VERBS if getattr(self, verb) is not None)
+
+    @property
+    def action(self) -> Action:
+        """The verb's arguments."""
+        found: Action = getattr(self, self.verb)
+        return found
+
+    @property
+    def title(self) -> str:
+        """The step's name, or its verb."""
+        return self.name or self.verb
+
+
+VERBS: tuple[str, ...] = tuple(n for n in Step.model_fields if n not in ("name", "timeout"))
+"""All verbs, in the order the documentation shows them."""
+
+Action = (
+    io.Write
+    | io.Zero
+    | io.Discard
+    | io.SecureErase
+    | io.Read
+    | io.ReadImage
+    | io.WriteImage
+    | io.Digest
+    | fs.Mkfs
+    | fs.Mount
+    | fs.Umount
+    | fs.Fsfreeze
+    | fs.Thaw
+    | fs.WriteFiles
+    | fs.CheckFiles
+    | fs.Fsck
+    | fs.Exec
+    | fs.CheckOrder
+    | snap.Create
+    | snap.AppendStorage
+    | snap.Take
+    | snap.Destroy
+    | snap.CheckSnapshots
+    | snap.CheckImages
+    | snap.WaitEvent
+    | snap.CheckOverflow
+    | snap.ReadCbt
+    | snap.MarkDirty
+    | snap.CheckTracker
+    | snap.TrackerRemove
+    | snap.Backup
+    | snap.CheckBackup
+    | load.StartLoad
+    | load.WaitLoad
+    | load.StopLoad
+    | machine.ModuleLoad
+    | machine.ModuleUnload
+    | machine.SetParameters
+    | machine.MarkMemory
+    | machine.CheckMemory
+    | machine.AddDevice
+    | machine.RemoveDevice
+    | machine.Assemble
+    | machine.Resize
+    | machine.Unplug
+    | machine.Plug
+    | machine.PowerCut
+    | machine.Boot
+    | machine.Reboot
+    | ExpectError
+    | Repeat
+)
+"""The arguments of any verb."""
+
+ExpectError.model_rebuild()
+Repeat.model_rebuild()
+Step.model_rebuild()

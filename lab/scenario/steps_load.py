@@ -1,0 +1,129 @@
+"""Verbs for activities that go on in the background of other steps."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field, model_validator
+
+from lab.scenario.steps_io import WriteHow
+from lab.scenario.values import GuestPath, Model, Name, Range, Size
+
+
+class Writers(Model):
+    """Workers that write stamps without end; each write's time is noted for the model."""
+
+    device: Name = Field(description="What they write to.")
+    workers: int = Field(2, ge=1, le=64, description="How many.")
+    sizes: tuple[Size, Size] = Field(
+        ("512B", "64KiB"), validate_default=True, description="Smallest and largest write."
+    )
+    within: Range | None = Field(None, description="Only there; the whole device if left out.")
+    how: WriteHow = Field(WriteHow.DIRECT, description="By which road.")
+    seed: int = Field(1, description="Another seed, other writes.")
+    rate: int | None = Field(None, ge=1, description="Most writes per second, all workers.")
+
+
+class Ring(Model):
+    """A counter written to each device in turn, each write only after the one before completed."""
+
+    devices: tuple[Name, ...] = Field(min_length=2, description="The ring, in order.")
+    within: Range = Field(
+        Range(at=0, size=4096), description="Where on each device the counter is written."
+    )
+    how: WriteHow = Field(WriteHow.DSYNC, description="By which road.")
+
+
+class FileRing(Model):
+    """A counter written and fsync'd to each file in turn."""
+
+    files: tuple[GuestPath, ...] = Field(min_length=2, description="The ring, in order.")
+
+
+class ReadersExpect(StrEnum):
+    """What background readers must see."""
+
+    VALID = "valid"
+    VALID_THEN_EIO = "valid_then_eio"
+
+
+class Readers(Model):
+    """Workers that read a device or an image at random; each sector must hold a whole stamp."""
+
+    device: Name = Field(description="The device.")
+    snapshot: Name | None = Field(None, description="Its image in this snapshot; else itself.")
+    workers: int = Field(2, ge=1, le=64, description="How many.")
+    size: Size = Field("64KiB", validate_default=True, description="Length of a read.")
+    direct: bool = Field(True, description="Past the page cache.")
+    expect: ReadersExpect = Field(
+        ReadersExpect.VALID,
+        description="valid: no read fails. valid_then_eio: from the first EIO on, all fail.",
+    )
+    max_latency_ms: int | None = Field(None, ge=1, description="No read may take longer.")
+    seed: int = Field(1, description="Another seed, other places.")
+
+
+class Answer(Model):
+    """A helper that answers each low-space event by appending what it asks for."""
+
+    snapshot: Name = Field("s", description="The snapshot.")
+    device: Name | None = Field(None, description="Portions are cut from this device, in order.")
+    start: Size = Field(0, description="Where on that device the first portion begins.")
+    folder: GuestPath | None = Field(None, description="Portions are files made in this folder.")
+    delay_ms: int = Field(0, ge=0, le=60_000, description="Milliseconds between event and append.")
+
+    @model_validator(mode="after")
+    def _from_somewhere(self) -> Answer:
+        if (self.device is None) == (self.folder is None):
+            raise ValueError("give `device` or `folder`")
+        return self
+
+
+LoadKind = Writers | Ring | FileRing | Readers | Answer
+
+
+class StartLoad(Model):
+    """Start an activity that goes on until stop_load."""
+
+    name: Name = Field(description="Its name.")
+    writers: Writers | None = Field(None, description="Write stamps.")
+    ring: Ring | None = Field(None, description="Counters in a ring of devices.")
+    file_ring: FileRing | None = Field(None, description="Counters in a ring of files.")
+    readers: Readers | None = Field(None, description="Read at random.")
+    answer: Answer | None = Field(None, description="Answer low-space events.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> StartLoad:
+        kinds = [name for name in type(self).model_fields if name != "name"]
+        given = [name for name in kinds if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of {', '.join(kinds)}; here: {given}")
+        return self
+
+    @property
+    def kind(self) -> str:
+        """The name of its kind, e.g. "writers"."""
+        fields = type(self).model_fields
+        return next(n for n in fields if n != "name" and getattr(self, n) is not None)
+
+    @property
+    def load(self) -> LoadKind:
+        """What its kind says."""
+        found: LoadKind = getattr(self, self.kind)
+        return found
+
+
+class WaitLoad(Model):
+    """Go on only when a load has done so many more operations (writes, rounds, reads, answers)."""
+
+    load: Name = Field(description="The load.")
+    operations: int = Field(ge=1, description="How many more, counted from now.")
+
+
+class StopLoad(Model):
+    """Stop a load, judge what it reports and tell the model of it."""
+
+    load: Name = Field(description="The load.")
+    events_as_model: bool = Field(
+        False, description="answer: the number of low-space events must be the predicted one (K19)."
+    )

@@ -1,0 +1,109 @@
+"""Verbs for the module, the machine and stacked devices."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from lab.scenario.devices import Device, ModuleParameters
+from lab.scenario.values import Model, Name, Seconds, Size
+
+
+class ModuleLoad(Model):
+    """Load the module (it is loaded before the first step)."""
+
+    parameters: ModuleParameters | None = Field(
+        None, description="Parameters; those of the scenario if left out."
+    )
+
+
+class ModuleUnload(Model):
+    """Unload the module."""
+
+    within: Seconds = Field(10.0, description="Seconds it may take.")
+
+
+class SetParameters(Model):
+    """Change parameters of the loaded module."""
+
+    parameters: ModuleParameters = Field(description="New values.")
+
+
+class MarkMemory(Model):
+    """Remember how much memory the module holds (its own counters) and the guest uses."""
+
+    name: Name = Field("before", description="Name of the mark.")
+
+
+class CheckMemory(Model):
+    """Compare memory with a mark."""
+
+    since: Name = Field("before", description="Name of the mark.")
+    growth: Size = Field(description="Most bytes the module may hold more than then.")
+    report: str | None = Field(None, description="Report the growth under this label.")
+
+
+class AddDevice(Model):
+    """Build a stacked device now; named in `devices`, or new with its `as`."""
+
+    device: Name = Field(description="Name of the device.")
+    make: Device | None = Field(None, description="How; as declared in `devices` if left out.")
+
+
+class RemoveDevice(Model):
+    """Take a stacked device down."""
+
+    device: Name = Field(description="Name of the device.")
+
+
+class Assemble(Model):
+    """Build a second copy of a stripe, lvm or raid device from the images of its members.
+
+    It must then hold what the device held when the snapshot was taken.
+    """
+
+    device: Name = Field(description="The declared device.")
+    snapshot: Name = Field("s", description="Whose images.")
+    name: Name = Field(description="Name of the copy, from now on a device.")
+    without: tuple[Name, ...] = Field((), description="Members left out (raid).")
+
+
+class Resize(Model):
+    """Change the size of a disk."""
+
+    disk: Name = Field(description="The disk.")
+    size: Size = Field(description="New size.")
+
+
+class Unplug(Model):
+    """Pull a disk out of the running machine."""
+
+    disk: Name = Field(description="The disk.")
+
+
+class Plug(Model):
+    """Plug an unplugged disk in again, with what it held."""
+
+    disk: Name = Field(description="The disk.")
+
+
+class PowerCut(Model):
+    """Cut the power: the machine stops at once, what it had not flushed may be lost."""
+
+
+class Boot(Model):
+    """Boot after a power cut or a reboot; the module is loaded again."""
+
+
+class Reboot(Model):
+    """Reboot in order: programs end, file systems are unmounted; the module is loaded again."""
+
+    within: Seconds = Field(60.0, description="Seconds the shutdown may take.")
+
+
+class Plain(Model):
+    """Nothing to say."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing(cls, data: object) -> object:
+        return {} if data is None else data

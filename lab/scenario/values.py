@@ -1,0 +1,107 @@
+"""Values of the scenario language: sizes, names, errno names, and the base of all its models."""
+
+from __future__ import annotations
+
+import errno
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from lab.units import parse_size
+
+
+class Model(BaseModel):
+    """Base of everything in a scenario: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=False,
+        populate_by_name=True,
+    )
+
+
+def _size(value: Any) -> int:
+    if not isinstance(value, (str, int)):
+        raise ValueError(f"{value!r} is not a size; write e.g. 4096, 8s, 64KiB, 16MiB, 1GiB")
+    return parse_size(value)
+
+
+def _errno(value: str) -> str:
+    if not isinstance(getattr(errno, value, None), int):
+        raise ValueError(f"{value!r} is not the name of an errno; write e.g. ENOSPC, EIO, EINVAL")
+    return value
+
+
+def _one_or_many(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+NAME_PATTERN = r"^[a-z][a-z0-9_-]*$"
+
+Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0},
+                {"type": "string", "pattern": r"^\s*\d+\s*(B|s|KiB|MiB|GiB|TiB)?\s*$"},
+            ],
+            "description": "bytes, or with a unit: 8s (sectors of 512 bytes), 64KiB, 16MiB, 1GiB",
+        }
+    ),
+]
+"""A number of bytes; written as 4096, "8s" (sectors), "64KiB", "16MiB", "1GiB", "6TiB"."""
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=32)]
+"""The name of a disk, device, snapshot or load, chosen by the scenario."""
+
+ErrnoName = Annotated[
+    str,
+    AfterValidator(_errno),
+    WithJsonSchema({"type": "string", "pattern": "^E[A-Z0-9]+$", "examples": ["ENOSPC", "EIO"]}),
+]
+"""The symbolic name of an operating-system error."""
+
+ErrnoNames = Annotated[tuple[ErrnoName, ...], BeforeValidator(_one_or_many), Field(min_length=1)]
+"""One errno name or a list of those allowed."""
+
+Seconds = Annotated[float, Field(gt=0, le=24 * 3600)]
+"""A duration in seconds."""
+
+GuestPath = Annotated[str, Field(pattern=r"^/", max_length=255)]
+"""An absolute path in the guest."""
+
+
+class Range(Model):
+    """A piece of a device."""
+
+    at: Size = Field(0, description="Where it begins, from the start of the device.")
+    size: Size = Field(description="How long it is.")
+
+    @property
+    def sector(self) -> int:
+        """First sector (512 bytes)."""
+        return self.at // 512
+
+    @property
+    def count(self) -> int:
+        """Sectors (512 bytes)."""
+        return self.size // 512
+
+
+class Filesystem(StrEnum):
+    """File systems that a guest can make."""
+
+    EXT4 = "ext4"
+    XFS = "xfs"
+    BTRFS = "btrfs"
+    VFAT = "vfat"
+    F2FS = "f2fs"
+
+
+def errno_numbers(names: tuple[str, ...]) -> frozenset[int]:
+    """The numbers of errno names, e.g. ("ENOSPC",) -> {28}."""
+    return frozenset(int(getattr(errno, name)) for name in names)
