@@ -1,0 +1,125 @@
+"""Programs of the host: found, run to their end with a limit, and reported with all they said.
+
+    LabError
+     └─ CommandFailed      ended with another status than 0, or ran into the limit
+"""
+
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from lab.errors import EnvironmentLack, LabError
+
+# Administrators' programs, not on every user's path.
+SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+# Lines of output that an error message shows; the error object has them all.
+TAIL_LINES = 30
+
+
+class CommandFailed(LabError):
+    """A program failed. `status` is its exit status, negative for a signal, None at the limit."""
+
+    def __init__(self, argv: Sequence[str], status: int | None, output: str) -> None:
+        ended = "took longer than its limit" if status is None else f"ended with status {status}"
+        tail = "\n".join(output.splitlines()[-TAIL_LINES:])
+        super().__init__(f"{shlex.join(argv)} {ended}:\n{tail}")
+        self.argv = tuple(argv)
+        self.status = status
+        self.output = output
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that the lab needs, and the Debian package that holds it."""
+
+    name: str
+    package: str
+
+
+def package_of(name: str) -> str:
+    """The Debian package that holds a program, from the table that the set-up script reads."""
+    text = resources.files("lab.data").joinpath("host-programs.txt").read_text(encoding="utf-8")
+    for line in text.splitlines():
+        fields = line.split(maxsplit=2)
+        if len(fields) >= 2 and fields[0] == name:
+            return fields[1]
+    return name
+
+
+def find_program(name: str) -> str:
+    """Path of a program; EnvironmentLack with the command that installs it if there is none."""
+    search = os.pathsep.join([os.environ.get("PATH", os.defpath), *SBIN])
+    path = shutil.which(name, path=search)
+    if path is None:
+        raise EnvironmentLack(
+            f"{name} is not installed on this machine",
+            "as root: apt-get update && apt-get install -y --no-install-recommends "
+            + package_of(name),
+        )
+    return path
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> str:
+    """Run a program to its end and return what it wrote, standard error included.
+
+    `env` is added to the environment; `on_line` sees every line as it comes. The program and all
+    its children are killed after `timeout` seconds, and when the caller is interrupted.
+    CommandFailed if it does not end with status 0, EnvironmentLack if it is not installed.
+    """
+    command = [find_program(argv[0]), *argv[1:]]
+    lines: list[str] = []
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=cwd,
+        env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        late = threading.Event()
+        watch = threading.Timer(timeout, _expire, (process, late))
+        watch.start()
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                lines.append(line)
+                if on_line is not None:
+                    on_line(line.rstrip("\n"))
+            status = process.wait()
+        except BaseException:
+            kill_group(process.pid)
+            raise
+        finally:
+            watch.cancel()
+    if late.is_set() or status != 0:
+        raise CommandFailed(argv, None if late.is_set() else status, "".join(lines))
+    return "".join(lines)
+
+
+def _expire(process: "subprocess.Popen[str]", late: threading.Event) -> None:
+    late.set()
+    kill_group(process.pid)
+
+
+def kill_group(group: int) -> None:
+    """Kill a process group that we made; one that is gone is fine."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
