@@ -1,0 +1,123 @@
+"""CbtMap: which blocks of a device changed, and since which snapshot.
+
+The map has one byte for each tracking block: the number of the last take before which the block
+was last written. Within one generation, blocks changed after take number N are those with a byte
+greater than N. A client keeps (generation, number) with each backup; if the generation is another
+one at the next take, only a full backup is right.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Callable, Optional
+
+from . import abi
+from .device import Device
+from .errors import CbtMapChangedError
+from .node import Node
+from .results import SectorRange, TrackerInfo
+
+_PIECE = 1 << 20
+_SECTOR = 512
+# A pattern, because it walks the bytes in C: one match is one run of equal bytes.
+_EQUAL_BYTES = re.compile(rb"(.)\1*", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class BlockRun:
+    """`count` blocks from `block` on whose byte in the map is `number`."""
+
+    block: int
+    count: int
+    number: int
+
+
+class CbtMap:
+    """The map of one device, as the last take froze it. A context manager.
+
+    On entering, the tracker's record is kept in `info`; on leaving it is asked for again and
+    CbtMapChangedError is raised if another take has replaced the map meanwhile.
+    """
+
+    def __init__(self, node: Node, device: Device, inform: Callable[[], TrackerInfo]) -> None:
+        self.device = device
+        self._node = node
+        self._inform = inform
+        self._info: Optional[TrackerInfo] = None
+
+    @property
+    def info(self) -> TrackerInfo:
+        """Block size, block count, generation and number that belong to the map."""
+        if self._info is None:
+            self._info = self._inform()
+        return self._info
+
+    def read(self, offset: int = 0, length: Optional[int] = None) -> bytes:
+        """IOCTL_BLK_SNAP_TRACKER_READ_CBT_MAP: the bytes of blocks offset .. offset + length.
+
+        Both in blocks, which are bytes of the map; without length up to the end. Shorter at the
+        end of the map, empty exactly at its end. BlksnapError: EINVAL offset beyond the end;
+        EPERM no snapshot of the device is taken; ENODATA not tracked; EFAULT the map is flagged
+        as wrong and the next take starts a new generation.
+        """
+        pieces = []
+        while length is None or length > 0:
+            piece = self._read_piece(offset, _PIECE if length is None else min(_PIECE, length))
+            if not piece:
+                break
+            pieces.append(piece)
+            offset += len(piece)
+            length = None if length is None else length - len(piece)
+        return b"".join(pieces)
+
+    def runs(self, offset: int = 0, length: Optional[int] = None) -> list[BlockRun]:
+        """The map run-length coded: ascending, without gaps; arguments and errors as read()."""
+        return [
+            BlockRun(offset + found.start(), found.end() - found.start(), found.group(1)[0])
+            for found in _EQUAL_BYTES.finditer(self.read(offset, length))
+        ]
+
+    def changed_since(self, number: int) -> list[SectorRange]:
+        """What was written after take `number` of this generation, in sectors, ascending, joined.
+
+        0: everything since tracking began. The last range ends with the device.
+        """
+        size = self.info.block_size // _SECTOR
+        end = self.info.capacity // _SECTOR
+        found: list[SectorRange] = []
+        for run in self.runs():
+            if run.number <= number:
+                continue
+            first, last = run.block * size, min((run.block + run.count) * size, end)
+            if found and found[-1].end == first:
+                first = found.pop().sector
+            found.append(SectorRange(first, last - first))
+        return found
+
+    def _read_piece(self, offset: int, length: int) -> bytes:
+        buffer = ctypes.create_string_buffer(length)
+        argument = abi.blk_snap_tracker_read_cbt_bitmap()
+        argument.dev_id = self.device.to_abi()
+        argument.offset = offset
+        argument.length = length
+        argument.buff = ctypes.addressof(buffer)
+        count = self._node.ioctl(
+            abi.IOCTL_BLK_SNAP_TRACKER_READ_CBT_MAP, argument, str(self.device)
+        )
+        return buffer.raw[:count]
+
+    def __enter__(self) -> CbtMap:
+        self._info = self._inform()
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        if error is None and self._inform() != self._info:
+            raise CbtMapChangedError(str(self.device))

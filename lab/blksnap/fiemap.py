@@ -1,0 +1,212 @@
+"""From a file to the sector ranges it occupies, for use as difference storage.
+
+FS_IOC_FIEMAP names each extent's bytes on the block device under the file system (st_dev). The
+module overwrites those sectors behind the file system's back, so a file qualifies only if the
+file system will leave them where they are and nobody else owns them. Source: the kernel's
+Documentation/filesystems/fiemap.rst and include/uapi/linux/fiemap.h; works on Linux 5.10 and later.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Optional, Union
+
+from .device import Device
+from .errors import UnfitFileError
+from .results import SectorRange
+
+_SECTOR = 512
+_ALIGNMENT = 4096  # the module wants storage in multiples of 8 sectors
+_EXTENTS_PER_CALL = 512
+_FIEMAP_FLAG_SYNC = 0x1
+_FIEMAP_EXTENT_LAST = 0x1
+_FS_XFLAG_REALTIME = 0x1
+# Unwritten (0x800) is what preallocation makes and is welcome: the blocks are the file's own.
+_UNFIT_FLAGS = {
+    0x2: "has no place on disk yet (unknown)",
+    0x4: "waits for delayed allocation",
+    0x8: "is encoded (compressed)",
+    0x80: "is encrypted",
+    0x100: "is not aligned to blocks",
+    0x200: "lies inside the inode (inline)",
+    0x400: "is packed with other data (tail)",
+    0x2000: "is shared with another file or a snapshot",
+}
+
+
+class fiemap_extent(ctypes.Structure):  # noqa: N801
+    """struct fiemap_extent; offsets and length in bytes."""
+
+    _fields_ = (
+        ("fe_logical", ctypes.c_uint64),
+        ("fe_physical", ctypes.c_uint64),
+        ("fe_length", ctypes.c_uint64),
+        ("fe_reserved64", ctypes.c_uint64 * 2),
+        ("fe_flags", ctypes.c_uint32),
+        ("fe_reserved", ctypes.c_uint32 * 3),
+    )
+
+
+class fiemap_header(ctypes.Structure):  # noqa: N801
+    """struct fiemap without its extents."""
+
+    _fields_ = (
+        ("fm_start", ctypes.c_uint64),
+        ("fm_length", ctypes.c_uint64),
+        ("fm_flags", ctypes.c_uint32),
+        ("fm_mapped_extents", ctypes.c_uint32),
+        ("fm_extent_count", ctypes.c_uint32),
+        ("fm_reserved", ctypes.c_uint32),
+    )
+
+
+class fiemap_request(ctypes.Structure):  # noqa: N801
+    """struct fiemap with room for extents."""
+
+    _fields_ = (("header", fiemap_header), ("extents", fiemap_extent * _EXTENTS_PER_CALL))
+
+
+class fsxattr(ctypes.Structure):  # noqa: N801
+    """struct fsxattr, of which only the flags matter here."""
+
+    _fields_ = (("fsx_xflags", ctypes.c_uint32), ("rest", ctypes.c_uint8 * 24))
+
+
+def _ioc(direction: int, kind: str, number: int, argument: type[ctypes.Structure]) -> int:
+    return direction << 30 | ctypes.sizeof(argument) << 16 | ord(kind) << 8 | number
+
+
+FS_IOC_FIEMAP = _ioc(3, "f", 11, fiemap_header)
+FS_IOC_FSGETXATTR = _ioc(2, "X", 31, fsxattr)
+
+
+@dataclass(frozen=True)
+class FileRanges:
+    """Where a file lies: `ranges` in sectors of `device`, in file order, joined where they touch.
+
+    size: bytes of the file. lost: bytes at the ends of extents that are not 4 KiB aligned on disk
+    (file systems with smaller blocks) and so are not part of the ranges.
+    """
+
+    device: Device
+    ranges: tuple[SectorRange, ...]
+    size: int
+    lost: int
+
+
+def allocate(path: Union[str, os.PathLike[str]], size: Optional[int] = None) -> FileRanges:
+    """Where a file lies after it was made and preallocated to `size` bytes (None: as it is).
+
+    OSError from the file system (ENOSPC, EOPNOTSUPP for no fallocate ...); UnfitFileError as locate().
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if size is not None:
+            if size <= 0 or size % _ALIGNMENT:
+                raise UnfitFileError(
+                    f"{os.fspath(path)}: size {size} is no multiple of {_ALIGNMENT}"
+                )
+            _fallocate(fd, size)
+        os.fsync(fd)
+        return locate(fd, os.fspath(path))
+    finally:
+        os.close(fd)
+
+
+def locate(fd: int, name: str) -> FileRanges:
+    """Where the open file lies. FIEMAP_FLAG_SYNC, so nothing is left in delayed allocation.
+
+    UnfitFileError if it is no regular file, has holes, lies on a file system without a block device of
+    its own (btrfs, tmpfs, overlay), or an extent is shared, encoded, inline or not yet placed.
+    """
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        raise UnfitFileError(f"{name} is not a regular file")
+    if os.major(status.st_dev) == 0:
+        raise UnfitFileError(f"{name}: its file system does not lie on one block device by itself")
+    if _is_realtime(fd):
+        raise UnfitFileError(f"{name} lies on the realtime device of its file system")
+    reached, lost = 0, 0
+    ranges: list[SectorRange] = []
+    for extent in _extents(fd, name, status.st_size):
+        if extent.fe_logical > reached:
+            raise UnfitFileError(f"{name} has a hole at byte {reached}")
+        reached = extent.fe_logical + extent.fe_length
+        whole = _aligned(extent)
+        lost += extent.fe_length - whole.count * _SECTOR
+        _append(ranges, whole)
+    if reached < status.st_size or not ranges:
+        raise UnfitFileError(f"{name} has a hole at byte {reached}, or no aligned block at all")
+    device = Device(os.major(status.st_dev), os.minor(status.st_dev))
+    return FileRanges(device, tuple(ranges), status.st_size, lost)
+
+
+def _fallocate(fd: int, size: int) -> None:
+    """fallocate(2) itself: the posix_ variant would write zeros where the call is not supported."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    off_t = ctypes.c_int64
+    if libc.fallocate64(fd, 0, off_t(0), off_t(size)) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"fallocate of {size} bytes: {os.strerror(number)}")
+
+
+def _is_realtime(fd: int) -> bool:
+    attributes = fsxattr()
+    try:
+        fcntl.ioctl(fd, FS_IOC_FSGETXATTR, attributes, True)
+    except OSError:
+        return False  # A file system without these flags has no realtime device.
+    return bool(attributes.fsx_xflags & _FS_XFLAG_REALTIME)
+
+
+def _extents(fd: int, name: str, size: int) -> Iterator[fiemap_extent]:
+    start = 0
+    while start < size:
+        request = fiemap_request()
+        request.header.fm_start = start
+        request.header.fm_length = size - start
+        request.header.fm_flags = _FIEMAP_FLAG_SYNC
+        request.header.fm_extent_count = _EXTENTS_PER_CALL
+        try:
+            fcntl.ioctl(fd, FS_IOC_FIEMAP, request, True)
+        except OSError as error:
+            if error.errno in (errno.EOPNOTSUPP, errno.ENOTTY):
+                raise UnfitFileError(f"{name}: its file system has no FIEMAP") from None
+            raise
+        for place in range(request.header.fm_mapped_extents):
+            extent = request.extents[place]
+            _refuse_unfit(extent, name)
+            yield extent
+            start = extent.fe_logical + extent.fe_length
+            if extent.fe_flags & _FIEMAP_EXTENT_LAST:
+                return
+        if request.header.fm_mapped_extents == 0:
+            return
+
+
+def _refuse_unfit(extent: fiemap_extent, name: str) -> None:
+    for flag, reason in _UNFIT_FLAGS.items():
+        if extent.fe_flags & flag:
+            raise UnfitFileError(f"{name}: its extent at byte {extent.fe_logical} {reason}")
+
+
+def _aligned(extent: fiemap_extent) -> SectorRange:
+    """The part of an extent made of whole 4 KiB units of the device; maybe empty."""
+    first = -(-extent.fe_physical // _ALIGNMENT) * _ALIGNMENT
+    end = (extent.fe_physical + extent.fe_length) // _ALIGNMENT * _ALIGNMENT
+    return SectorRange(first // _SECTOR, max(0, end - first) // _SECTOR)
+
+
+def _append(ranges: list[SectorRange], more: SectorRange) -> None:
+    if more.count == 0:
+        return
+    if ranges and ranges[-1].end == more.sector:
+        last = ranges.pop()
+        more = SectorRange(last.sector, last.count + more.count)
+    ranges.append(more)
