@@ -134,7 +134,7 @@ class Listener(Protocol):
     """Whoever wants to know: the terminal, JUnit, JSON lines."""
 
     def handle(self, event: Event) -> None:
-        """Take one event; must not block for long and must not raise."""
+        """Take one event, without blocking for long. An exception ends the listener's part."""
 
     def close(self) -> None:
         """The run is over, also after an error: write what is to be written."""

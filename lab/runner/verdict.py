@@ -14,7 +14,7 @@ They are never folded into each other, and nothing is retried: the first finding
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from pathlib import Path
@@ -65,7 +65,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class ScenarioResult:
-    """The end of one scenario. `findings[0]` decided; the others came after it."""
+    """The end of one scenario. `findings[0]` decided; the others came after it.
+
+    command: runs it again. reports: figures that steps reported under a label.
+    """
 
     name: str
     verdict: Verdict
@@ -75,6 +78,8 @@ class ScenarioResult:
     folder: Path | None = None
     proves: tuple[str, ...] = ()
     repeat: int = 1
+    command: str = ""
+    reports: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def lab_failed(self) -> bool:

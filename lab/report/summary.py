@@ -1,0 +1,81 @@
+"""The end of a run in lines of text: what did not pass and why, the counts, the slowest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.report.wording import duration_text, short
+from lab.runner.events import Event, RunFinished, RunStarted, ScenarioFinished
+from lab.runner.verdict import GREEN_VERDICTS, Finding, ScenarioResult, Verdict
+
+EVIDENCE_LINES = 14
+CONSEQUENCES = 4
+
+
+class Summary:
+    """Collects what the last lines of a run say."""
+
+    def __init__(self, slowest: int = 0) -> None:
+        self._slowest = slowest
+        self._results: list[ScenarioResult] = []
+        self._command = ""
+        self._end: RunFinished | None = None
+
+    def handle(self, event: Event) -> None:
+        """Take note."""
+        if isinstance(event, RunStarted):
+            self._command = event.command
+        elif isinstance(event, ScenarioFinished):
+            self._results.append(event.result)
+        elif isinstance(event, RunFinished):
+            self._end = event
+
+    def lines(self) -> Iterator[str]:
+        """The summary; nothing before the run is finished."""
+        if self._end is None:
+            return
+        for result in self._results:
+            if result.verdict not in GREEN_VERDICTS:
+                yield from _explained(result)
+        if self._slowest:
+            yield ""
+            yield "slowest:"
+            by_time = sorted(self._results, key=lambda result: -result.duration)
+            for result in by_time[: self._slowest]:
+                yield f"  {duration_text(result.duration):>12}  {result.name}"
+        yield ""
+        if self._end.not_run:
+            count = len(self._end.not_run)
+            yield f"interrupted: {count} not run: {short(', '.join(self._end.not_run), 400)}"
+        yield _totals(self._end)
+        yield f"results: {self._end.folder}"
+
+
+def _totals(end: RunFinished) -> str:
+    counts = [f"{count} {Verdict(word).value}" for word, count in end.counts.items() if count]
+    colour = "green" if end.green else "NOT GREEN"
+    return f"{colour}: {', '.join(counts) or 'nothing run'} in {duration_text(end.duration)}"
+
+
+def _explained(result: ScenarioResult) -> Iterator[str]:
+    yield ""
+    yield f"{result.verdict} {result.name}"
+    for finding in result.findings[:1]:
+        yield from _finding(finding, EVIDENCE_LINES)
+    for finding in result.consequences[:CONSEQUENCES]:
+        yield f"  then, {finding.verdict} at {finding.where}: {short(finding.what)}"
+    rest = len(result.consequences) - CONSEQUENCES
+    if rest > 0:
+        yield f"  ... and {rest} more"
+    if result.folder is not None:
+        yield f"  results: {result.folder}"
+    if result.command:
+        yield f"  again:   {result.command}"
+
+
+def _finding(finding: Finding, limit: int) -> Iterator[str]:
+    yield f"  at {finding.where}: {finding.what}"
+    for line in finding.detail[:limit]:
+        yield f"    {line}"
+    if len(finding.detail) > limit:
+        yield f"    ... {len(finding.detail) - limit} more lines in the results"

@@ -1,0 +1,76 @@
+"""Which scenarios a run is about: by path, name pattern, group, and rule that they prove.
+
+Several selectors of one kind add up, kinds narrow each other; the order is that of the names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from lab.errors import UsageError
+from lab.scenario.scenario import Scenario
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the user asked for; empty tuples ask for everything.
+
+    names: names or patterns, e.g. "overflow/exhausted", "cbt/*", "*wrap*", also paths of files.
+    groups: e.g. "overflow". proves: ids such as K18 or W-05 (of `proves` and `regression_for`).
+    """
+
+    names: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    proves: tuple[str, ...] = ()
+
+    def matches(self, scenario: Scenario) -> bool:
+        """True if the scenario is one of those asked for."""
+        rules = {rule.casefold() for rule in (*scenario.proves, *scenario.regression_for)}
+        return (
+            (not self.names or any(_named(scenario, name) for name in self.names))
+            and (not self.groups or scenario.group in self.groups)
+            and (not self.proves or any(rule.casefold() in rules for rule in self.proves))
+        )
+
+
+def select(scenarios: Iterable[Scenario], selection: Selection) -> tuple[Scenario, ...]:
+    """The scenarios asked for, ordered by name.
+
+    Raises UsageError if there is none, or if one of the selectors fits no scenario at all.
+    """
+    known = sorted(scenarios, key=lambda scenario: scenario.name)
+    _refuse_idle(known, selection)
+    chosen = tuple(scenario for scenario in known if selection.matches(scenario))
+    if not chosen:
+        raise UsageError(
+            "no scenario fits the selection", "see `blksnap-lab list` for what there is"
+        )
+    return chosen
+
+
+def _refuse_idle(known: Sequence[Scenario], selection: Selection) -> None:
+    """A misspelt selector must not quietly make the run smaller."""
+    single = [
+        *(("name", Selection(names=(name,)), name) for name in selection.names),
+        *(("group", Selection(groups=(group,)), group) for group in selection.groups),
+        *(("rule", Selection(proves=(rule,)), rule) for rule in selection.proves),
+    ]
+    idle = [f"{kind} {text!r}" for kind, one, text in single if not any(map(one.matches, known))]
+    if idle:
+        raise UsageError(
+            f"no scenario fits {', '.join(idle)}", "see `blksnap-lab list` for what there is"
+        )
+
+
+def _named(scenario: Scenario, pattern: str) -> bool:
+    plain = pattern.removesuffix(".yaml").removeprefix("./").rstrip("/")
+    name = scenario.name
+    if fnmatchcase(name, plain) or scenario.group == plain:
+        return True
+    if "/" not in plain:
+        return fnmatchcase(name.rpartition("/")[2], plain)
+    return plain.endswith(f"/{name}") or (
+        bool(scenario.group) and plain.endswith(f"/{scenario.group}")
+    )

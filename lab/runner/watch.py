@@ -1,0 +1,87 @@
+"""Follows the kernel log of one guest from its mark on, and judges it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.runner.klog import LogLine, Splat, find_splats, parse_console
+from lab.runner.ports import Guest
+from lab.runner.verdict import Finding, Verdict
+
+POLL_EVERY = 1.0
+"""Seconds between two looks at the log while steps go on."""
+POLL_TIMEOUT = 20.0
+
+
+class KernelLog:
+    """Lines of the kernel log since the mark; each report is told once."""
+
+    def __init__(self) -> None:
+        self.lines: list[LogLine] = []
+        self._next = 0
+        self._told = 0
+        self._polled = 0.0
+
+    def mark(self, guest: Guest, text: str) -> None:
+        """Begin here: what the kernel said before is not judged."""
+        answer = guest.channel.request("klog_mark", {"text": text}, POLL_TIMEOUT)
+        self._next = int(answer["seq"]) + 1
+
+    def poll(self, guest: Guest) -> None:
+        """Fetch what is new. Raises what the channel raises."""
+        while True:
+            answer = guest.channel.request("kmsg", {"since_seq": self._next}, POLL_TIMEOUT)
+            records = answer["records"]
+            for record in records:
+                self.lines += _record_lines(record)
+            moved = int(answer["next_seq"]) != self._next
+            self._next = int(answer["next_seq"])
+            if not records or not moved:
+                break
+        self._polled = time.monotonic()
+
+    def due(self) -> bool:
+        """True if the last look is a while ago."""
+        return time.monotonic() - self._polled >= POLL_EVERY
+
+    @property
+    def splats(self) -> list[Splat]:
+        """All reports so far."""
+        return find_splats(self.lines)
+
+    def judge(self, where: str) -> list[Finding]:
+        """One finding for each report that was not told before."""
+        splats = self.splats
+        fresh, self._told = splats[self._told :], len(splats)
+        return [splat_finding(splat, where) for splat in fresh]
+
+
+def splat_finding(splat: Splat, where: str) -> Finding:
+    """The finding for a report of the kernel."""
+    return Finding(Verdict.SPLAT, where, f"{splat.kind}: {splat.headline}", splat.trace)
+
+
+def console_lines(console: Path) -> list[LogLine]:
+    """What the kernel wrote to the console; nothing if there is no file."""
+    try:
+        return parse_console(console.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return []
+
+
+def last_lines(lines: Sequence[LogLine], count: int) -> tuple[str, ...]:
+    """The end of a log as text."""
+    return tuple(str(line) for line in lines[-count:])
+
+
+def _record_lines(record: dict[str, object]) -> list[LogLine]:
+    def number(key: str) -> int | None:
+        value = record.get(key)
+        return value if isinstance(value, int) else None
+
+    return [
+        LogLine(text, number("level"), number("time_us"), number("seq"))
+        for text in str(record["text"]).split("\n")
+    ]
