@@ -103,7 +103,8 @@ class FileRanges:
 def allocate(path: Union[str, os.PathLike[str]], size: Optional[int] = None) -> FileRanges:
     """Where a file lies after it was made and preallocated to `size` bytes (None: as it is).
 
-    OSError from the file system (ENOSPC, EOPNOTSUPP for no fallocate ...); UnfitFileError as locate().
+    OSError from the file system (ENOSPC, EOPNOTSUPP for no fallocate ...); UnfitFileError as
+    from locate().
     """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -122,8 +123,9 @@ def allocate(path: Union[str, os.PathLike[str]], size: Optional[int] = None) -> 
 def locate(fd: int, name: str) -> FileRanges:
     """Where the open file lies. FIEMAP_FLAG_SYNC, so nothing is left in delayed allocation.
 
-    UnfitFileError if it is no regular file, has holes, lies on a file system without a block device of
-    its own (btrfs, tmpfs, overlay), or an extent is shared, encoded, inline or not yet placed.
+    UnfitFileError if it is no regular file, has holes, lies on a file system without a block
+    device of its own (btrfs, tmpfs, overlay), or an extent is shared, encoded, inline or not yet
+    placed.
     """
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):

@@ -97,8 +97,9 @@ class Snapshot:
     def wait_event(self, timeout_ms: int) -> Optional[Event]:
         """IOCTL_BLK_SNAP_SNAPSHOT_WAIT_EVENT: the oldest event, or None if none came.
 
-        The event is removed. timeout_ms: milliseconds, 0 only looks. A signal does not cut the wait short unless its
-        Python handler raises. BlksnapError: ESRCH no such snapshot, or destroyed while waiting.
+        The event is removed. timeout_ms: milliseconds, 0 only looks. A signal does
+        not cut the wait short unless its Python handler raises. BlksnapError: ESRCH no such
+        snapshot, or destroyed while waiting.
         """
         if not 0 <= timeout_ms <= _MAX_TIMEOUT_MS:
             raise ValueError(f"timeout_ms {timeout_ms} is outside 0..2**32-1")

@@ -46,9 +46,9 @@ class Tracker:
     def mark_dirty(self, ranges: Iterable[SectorRange]) -> None:
         """IOCTL_BLK_SNAP_TRACKER_MARK_DIRTY_BLOCKS: let blocks count as changed.
 
-        All that `ranges` touch, both in the present map and in the next increment. The device may also be a snapshot image:
-        then its original's map is meant. BlksnapError: EINVAL no range, an empty one, or one
-        beyond the end (nothing is marked then); ENODEV not tracked.
+        All that `ranges` touch, both in the present map and in the next increment. The device may
+        also be a snapshot image: then its original's map is meant. BlksnapError: EINVAL no range,
+        an empty one, or one beyond the end (nothing is marked then); ENODEV not tracked.
         """
         wanted = tuple(ranges)
         array = range_array(wanted)
