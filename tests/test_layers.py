@@ -11,7 +11,7 @@ LAB = ROOT / "lab"
 
 # Each part, and the parts of the lab it may import besides itself.
 BASE = {"errors", "units", "stamp", "data"}
-HOST_TOOLS = BASE | {"cache", "process"}
+HOST_TOOLS = BASE | {"cache", "process", "progress"}
 GUEST = HOST_TOOLS | {"accel", "image", "modbuild", "guest"}
 PURE = BASE | {"scenario", "model"}
 RUNNER = GUEST | PURE | {"runner"}
@@ -22,8 +22,9 @@ ALLOWED = {
     "stamp": set(),
     "blksnap": set(),
     "agent": BASE | {"blksnap"},
-    "cache": BASE,
+    "cache": BASE | {"progress"},
     "process": BASE,
+    "progress": set(),
     "accel": GUEST - {"modbuild"},
     "image": HOST_TOOLS,
     "modbuild": GUEST,

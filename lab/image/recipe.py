@@ -24,6 +24,7 @@ TOOLS = (
     "kmod",
     "lvm2",
     "mdadm",
+    "mount",
     "openssh-server",
     "procps",
     "python3",

@@ -1,0 +1,1 @@
+"""Guests: QEMU machines, templates and their clones, the agent's channel, SSH."""

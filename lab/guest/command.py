@@ -1,0 +1,184 @@
+"""The QEMU command line of a guest, from a description of the machine.
+
+The device list of a template and of its clones must be the same, so all addresses are fixed here.
+"""
+
+import json
+import os
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from lab.guest.disks import disk_device, empty_node
+from lab.process import find_program
+from lab.units import GIB, MIB
+
+AGENT_PORT = "org.blksnap.agent"
+QEMU = "qemu-system-x86_64"
+
+# PCI slots of the "pc" machine. 0 and 1 are the chipset's.
+ADDRESS_ROOT = 0x2
+ADDRESS_NETWORK = 0x3
+ADDRESS_SERIAL = 0x4
+ADDRESS_RNG = 0x5
+ADDRESS_SLOTS = 0x6
+ADDRESS_END = 0x20
+
+_KERNEL_COMMAND_LINE = (
+    "console=ttyS0",
+    # A bug of the kernel ends the guest at once, with its trace on the console.
+    "oops=panic",
+    "panic=-1",
+    "hung_task_panic=0",
+    "rcupdate.rcu_cpu_stall_timeout=60",
+    # Under emulation the clocks of two processors look unsteady to the kernel, and they are not.
+    "tsc=reliable",
+    "no_timer_check",
+    # Addresses in traces are the same in every guest.
+    "nokaslr",
+    "mitigations=off",
+    "random.trust_cpu=on",
+    "audit=0",
+    "apparmor=0",
+    "net.ifnames=0",
+    "sysrq_always_enabled",
+    "ignore_loglevel",
+)
+
+
+class Accel(StrEnum):
+    """How QEMU runs the guest's code."""
+
+    KVM = "kvm"
+    TCG = "tcg"
+
+
+@dataclass(frozen=True)
+class MachineSpec:
+    """What a guest is made of; sizes in bytes.
+
+    `ram_file` holds the guest's memory: shared when a template is made, mapped privately in its
+    clones, none for a guest of its own. `root` and `slots` are nodes (see lab.guest.disks); every
+    slot that is None is there and empty.
+    """
+
+    kernel: Path
+    initrd: Path
+    accel: Accel
+    root: dict[str, object] | None = None
+    memory: int = GIB
+    cpus: int = 2
+    ram_file: Path | None = None
+    ram_shared: bool = False
+    slots: tuple[dict[str, object] | None, ...] = ()
+    slot_serials: tuple[str, ...] = ()
+    forward_ssh: bool = False
+    append: tuple[str, ...] = field(default=())
+
+
+def kernel_command_line(spec: MachineSpec) -> str:
+    """What the guest's kernel is told."""
+    return " ".join((*_KERNEL_COMMAND_LINE, *spec.append))
+
+
+def slot_name(index: int) -> str:
+    """The id of the device in a slot; its node has the same name."""
+    return f"slot{index}"
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Inherited descriptors, and files: what connects a QEMU process with the lab."""
+
+    monitor: int
+    agent: int
+    console: Path
+    state: int | None = None
+
+
+def qemu_command(spec: MachineSpec, wiring: Wiring) -> list[str]:
+    """The command that starts QEMU; an option and its value are neighbours."""
+    command = [
+        *[find_program("setpriv"), "--pdeathsig=KILL", "--"],
+        *[find_program(QEMU), "-name", "blksnap-lab", "-nodefaults", "-no-user-config"],
+        *["-display", "none", "-vga", "none", "-no-reboot"],
+        # The guest prints its trace and ends by itself; we get the event all the same.
+        *["-action", "panic=none"],
+        *_processor(spec),
+        *_memory(spec),
+        *["-kernel", str(spec.kernel), "-initrd", str(spec.initrd)],
+        *["-append", kernel_command_line(spec)],
+        *_connections(wiring),
+        *_devices(spec),
+    ]
+    if wiring.state is not None:
+        command += ["-incoming", f"fd:{wiring.state}"]
+    if spec.ram_file is not None:
+        command += ["-global", "migration.x-ignore-shared=on"]
+    return command
+
+
+def _processor(spec: MachineSpec) -> list[str]:
+    if spec.accel is Accel.KVM:
+        return ["-accel", "kvm", "-cpu", "host", "-smp", str(spec.cpus)]
+    # Five levels of page tables only make the emulation slower.
+    accel = ["-accel", "tcg,thread=multi"]
+    return [*accel, "-cpu", "max,la57=off", "-smp", str(spec.cpus)]
+
+
+def _memory(spec: MachineSpec) -> list[str]:
+    machine = "pc,usb=off,vmport=off,hpet=off"
+    size = f"{spec.memory // MIB}M"
+    if spec.ram_file is None:
+        return ["-machine", machine, "-m", size]
+    backend = {
+        "qom-type": "memory-backend-file",
+        "id": "ram",
+        "size": spec.memory,
+        "mem-path": str(spec.ram_file),
+        "share": spec.ram_shared,
+    }
+    return ["-machine", f"{machine},memory-backend=ram", "-m", size, "-object", _json(backend)]
+
+
+def _connections(wiring: Wiring) -> list[str]:
+    return [
+        *["-chardev", f"socket,id=monitor,fd={wiring.monitor}"],
+        *["-mon", "chardev=monitor,mode=control"],
+        *["-chardev", f"socket,id=agent,fd={wiring.agent}"],
+        *["-chardev", _json_free("file", id="console", path=os.fspath(wiring.console))],
+        *["-serial", "chardev:console"],
+    ]
+
+
+def _devices(spec: MachineSpec) -> list[str]:
+    network = "user,id=net,restrict=on"
+    if spec.forward_ssh:
+        network += ",hostfwd=tcp:127.0.0.1:0-:22"
+    devices = [
+        *["-netdev", network],
+        *["-device", f"virtio-net-pci,netdev=net,addr={ADDRESS_NETWORK:#x},romfile="],
+        *["-device", f"virtio-serial-pci,id=serial,addr={ADDRESS_SERIAL:#x}"],
+        *["-device", f"virtserialport,bus=serial.0,nr=1,chardev=agent,name={AGENT_PORT}"],
+        *["-device", f"virtio-rng-pci,addr={ADDRESS_RNG:#x}"],
+        *["-device", "pvpanic"],
+    ]
+    if spec.root is not None:
+        root = f"virtio-blk-pci,drive={spec.root['node-name']},serial=root,addr={ADDRESS_ROOT:#x}"
+        devices += ["-blockdev", _json(spec.root), "-device", root]
+    for index, node in enumerate(spec.slots):
+        name = slot_name(index)
+        device = disk_device(name, name, ADDRESS_SLOTS + index, None)
+        if spec.slot_serials and spec.slot_serials[index]:
+            device["serial"] = spec.slot_serials[index]
+        devices += ["-blockdev", _json(node or empty_node(name)), "-device", _json(device)]
+    return devices
+
+
+def _json(value: dict[str, object]) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _json_free(kind: str, **options: str) -> str:
+    """QEMU's older spelling of options, in which a comma within a value is doubled."""
+    return ",".join([kind, *(f"{k}={v.replace(',', ',,')}" for k, v in options.items())])

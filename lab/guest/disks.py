@@ -1,0 +1,155 @@
+"""Disks of a guest: what a scenario declares, the host file behind one, and QEMU's words for both.
+
+A disk is a sparse raw file: made in microseconds, and a discard of any range punches exactly that
+hole, so that it reads as zeros. (A discard in a qcow2 only zeroes whole clusters.) A disk larger
+than the host's file system lets a file be (16 TiB on ext4) becomes a sparse qcow2.
+"""
+
+import errno
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from lab.errors import UsageError
+from lab.process import run
+from lab.units import SECTOR
+
+CREATE_LIMIT = 60.0
+# A virtio-blk serial number has 20 bytes.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,19}")
+_BLOCK_SIZES = (512, 1024, 2048, 4096)
+# Host's cache, never flushed: a power cut of the guest loses nothing that reached QEMU, and the
+# host's own crash ends the run anyway.
+_CACHE = {"direct": False, "no-flush": True}
+
+
+class DiskFormat(StrEnum):
+    """Form of the host file behind a disk."""
+
+    RAW = "raw"
+    QCOW2 = "qcow2"
+
+
+@dataclass(frozen=True)
+class DiskSpec:
+    """A disk that a scenario declares. Sizes in bytes; `serial` is the name unless given."""
+
+    name: str
+    size: int
+    logical_block_size: int = 512
+    physical_block_size: int = 512
+    discard: bool = True
+    serial: str | None = None
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name) or not _NAME.fullmatch(self.serial_number):
+            raise UsageError(f"disk {self.name!r}: a name has 1 to 20 of A-Z a-z 0-9 _ . -")
+        if self.size <= 0 or self.size % self.logical_block_size:
+            raise UsageError(
+                f"disk {self.name}: {self.size} bytes are not whole logical blocks",
+                f"a multiple of {self.logical_block_size}",
+            )
+        sizes = (self.logical_block_size, self.physical_block_size)
+        if any(size not in _BLOCK_SIZES for size in sizes) or sizes[0] > sizes[1]:
+            raise UsageError(
+                f"disk {self.name}: logical and physical block size {sizes} cannot be",
+                f"each one of {_BLOCK_SIZES}, the logical one not the larger",
+            )
+
+    @property
+    def serial_number(self) -> str:
+        """The serial number that the guest reads."""
+        return self.serial or self.name
+
+    @property
+    def plain(self) -> bool:
+        """Whether a disk that the template already has can be turned into this one."""
+        return self.logical_block_size == self.physical_block_size == SECTOR and self.discard
+
+
+@dataclass(frozen=True)
+class HostFile:
+    """The file on the host that holds a disk."""
+
+    path: Path
+    format: DiskFormat
+
+
+def create_host_file(folder: Path, name: str, size: int) -> HostFile:
+    """Make the sparse file of a disk of `size` bytes, all zeros."""
+    path = folder / f"{name}.raw"
+    try:
+        with path.open("xb") as file:
+            file.truncate(size)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        if error.errno not in (errno.EFBIG, errno.EINVAL):
+            raise
+        path = folder / f"{name}.qcow2"
+        run(["qemu-img", "create", "-q", "-f", "qcow2", str(path), str(size)], timeout=CREATE_LIMIT)
+        return HostFile(path, DiskFormat.QCOW2)
+    return HostFile(path, DiskFormat.RAW)
+
+
+def block_node(node: str, file: HostFile, *, discard: bool = True) -> dict[str, object]:
+    """QEMU's description (blockdev-add) of the node that reads and writes a host file."""
+    return {
+        "driver": file.format.value,
+        "node-name": node,
+        "discard": "unmap" if discard else "ignore",
+        "cache": _CACHE,
+        "file": {
+            "driver": "file",
+            "filename": str(file.path),
+            "discard": "unmap",
+            "cache": _CACHE,
+        },
+    }
+
+
+def overlay_node(node: str, overlay: Path, base: Path) -> dict[str, object]:
+    """The node of a qcow2 overlay over a qcow2 base that is only read; whatever its header says."""
+    below: dict[str, object] = {
+        "driver": "qcow2",
+        "node-name": f"{node}-base",
+        "read-only": True,
+        "cache": _CACHE,
+        "file": {"driver": "file", "filename": str(base), "read-only": True, "cache": _CACHE},
+    }
+    return block_node(node, HostFile(overlay, DiskFormat.QCOW2)) | {"backing": below}
+
+
+def empty_node(node: str) -> dict[str, object]:
+    """The node of a disk slot that no scenario has declared: no bytes at all."""
+    return {"driver": "null-co", "node-name": node, "size": 0, "read-zeroes": True}
+
+
+def disk_device(device: str, node: str, address: int, spec: DiskSpec | None) -> dict[str, object]:
+    """QEMU's description (device_add) of a virtio disk in a PCI slot; no spec: an empty slot."""
+    common: dict[str, object] = {
+        "driver": "virtio-blk-pci",
+        "id": device,
+        "drive": node,
+        "bus": "pci.0",
+        "addr": f"{address:#x}",
+    }
+    if spec is None:
+        return common | {"serial": device, "discard": True, "discard_granularity": SECTOR}
+    return common | {
+        "serial": spec.serial_number,
+        "logical_block_size": spec.logical_block_size,
+        "physical_block_size": spec.physical_block_size,
+        "discard": spec.discard,
+        "discard_granularity": spec.logical_block_size,
+    }
+
+
+def device_path(index: int) -> str:
+    """The guest's path of its n-th virtio disk: 0 is /dev/vda, 26 is /dev/vdaa."""
+    letters = ""
+    number = index + 1
+    while number:
+        number, digit = divmod(number - 1, 26)
+        letters = chr(ord("a") + digit) + letters
+    return f"/dev/vd{letters}"

@@ -1,0 +1,324 @@
+"""One QEMU process: launched, watched, asked over QMP, and ended.
+
+LabError
+ ├─ LaunchFailed       QEMU did not come up: command, exit status, output
+ ├─ MachineStateError  the machine is not in a state in which this can be done
+ ├─ GuestLost          the machine ended while something was expected of it
+ └─ QmpError           (lab.guest.qmp)
+"""
+
+import contextlib
+import functools
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+from lab.errors import LabError
+from lab.guest.command import MachineSpec, Wiring, qemu_command
+from lab.guest.loop import call, loop
+from lab.guest.qmp import Qmp, QmpError, QmpEvent
+
+LAUNCH_LIMIT = 20.0
+COMMAND_LIMIT = 30.0
+KILL_LIMIT = 10.0
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class MachineState(StrEnum):
+    """Where a machine is in its life; only forward."""
+
+    NEW = "new"
+    RUNNING = "running"
+    PANICKED = "panicked"
+    EXITED = "exited"
+
+
+class Ending(StrEnum):
+    """How a machine was brought to its end."""
+
+    SOFT = "soft"
+    HARD = "hard"
+    ALREADY = "already ended"
+
+
+class LaunchFailed(LabError):
+    """QEMU did not come up. `status` is its exit status, None if it had to be killed."""
+
+    def __init__(self, command: list[str], status: int | None, output: str) -> None:
+        ended = "did not answer" if status is None else f"ended with status {status}"
+        super().__init__(f"QEMU {ended}: {output.strip() or 'no output'}\n  {shlex.join(command)}")
+        self.command = tuple(command)
+        self.status = status
+        self.output = output
+
+
+class MachineStateError(LabError):
+    """A method was called that needs the machine in another state."""
+
+
+class GuestLost(LabError):
+    """The guest is gone or unreachable: why, as far as known, in `reason`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the guest is lost: {reason}")
+        self.reason = reason
+
+
+def require(
+    *states: MachineState,
+) -> Callable[[Callable[Concatenate["Machine", P], R]], Callable[Concatenate["Machine", P], R]]:
+    """Guard of a public method: MachineStateError unless the machine is in one of the states."""
+
+    def guard(
+        method: Callable[Concatenate["Machine", P], R],
+    ) -> Callable[Concatenate["Machine", P], R]:
+        @functools.wraps(method)
+        def guarded(machine: "Machine", /, *args: P.args, **kwargs: P.kwargs) -> R:
+            if machine.state not in states:
+                wanted = " or ".join(states)
+                raise MachineStateError(
+                    f"{method.__name__} needs a machine that is {wanted}; "
+                    f"this one is {machine.describe()}"
+                )
+            return method(machine, *args, **kwargs)
+
+        return guarded
+
+    return guard
+
+
+class Machine:
+    """A QEMU process, as a context manager: launched on entry, gone after exit.
+
+    `folder` gets console.log (the guest's serial console) and qemu.log (what QEMU itself says).
+    """
+
+    def __init__(self, spec: MachineSpec, folder: Path) -> None:
+        self.spec = spec
+        self.folder = folder
+        self.console_path = folder / "console.log"
+        self.log_path = folder / "qemu.log"
+        self.command_line: list[str] = []
+        self.exit_status: int | None = None
+        self.panic_info: Mapping[str, Any] | None = None
+        self._state = MachineState.NEW
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ended = threading.Event()
+        self._listeners: list[Callable[[QmpEvent], None]] = []
+        self._qmp = Qmp("blksnap-lab", self._on_event)
+        self.agent_socket: socket.socket | None = None
+
+    @property
+    def state(self) -> MachineState:
+        """Where the machine is in its life."""
+        return self._state
+
+    @property
+    def pid(self) -> int | None:
+        """Process number of QEMU, None before launch."""
+        return self._process.pid if self._process else None
+
+    def describe(self) -> str:
+        """The state in words, with the exit status where there is one."""
+        if self._state is MachineState.EXITED:
+            return f"exited with status {self.exit_status}"
+        return str(self._state)
+
+    def __enter__(self) -> Self:
+        self.launch()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @require(MachineState.NEW)
+    def launch(self, state: int | None = None) -> None:
+        """Start QEMU and greet its monitor; `state` is a descriptor of saved device state.
+
+        LaunchFailed if it does not come up; then nothing is left of it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        monitor, monitor_far = socket.socketpair()
+        agent, agent_far = socket.socketpair()
+        self.agent_socket = agent
+        wiring = Wiring(monitor_far.fileno(), agent_far.fileno(), self.console_path, state)
+        self.command_line = qemu_command(self.spec, wiring)
+        inherited = [
+            fd for fd in (monitor_far.fileno(), agent_far.fileno(), state) if fd is not None
+        ]
+        try:
+            with monitor_far, agent_far:
+                self._process = call(functools.partial(self._spawn, inherited))
+            self._qmp.connect(monitor, LAUNCH_LIMIT)
+        except QmpError as error:
+            self._explain_launch(error)
+        except BaseException:
+            monitor.close()
+            self.close()
+            raise
+        if self._state is MachineState.NEW:
+            self._state = MachineState.RUNNING
+
+    def _spawn(self, inherited: list[int]) -> "subprocess.Popen[bytes]":
+        """Runs in the loop's thread (see lab.guest.loop)."""
+        with self.log_path.open("wb") as log:
+            process = subprocess.Popen(
+                self.command_line,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=inherited,
+                # A Ctrl-C at the terminal is for the lab, which then ends its guests in order.
+                start_new_session=True,
+            )
+        watch = os.pidfd_open(process.pid)
+        loop().add_reader(watch, self._on_exit, process, watch)
+        return process
+
+    def _explain_launch(self, error: QmpError) -> None:
+        """Raise LaunchFailed with everything that QEMU said."""
+        ended = self._ended.wait(1.0)
+        status = self.exit_status if ended else None
+        self.close()
+        output = self.log_path.read_text(errors="replace")
+        raise LaunchFailed(self.command_line, status, output) from error
+
+    def _on_exit(self, process: "subprocess.Popen[bytes]", watch: int) -> None:
+        loop().remove_reader(watch)
+        os.close(watch)
+        self.exit_status = process.wait()
+        self._state = MachineState.EXITED
+        self._ended.set()
+        self._qmp.events.close()
+        self._tell(QmpEvent("LAB_EXITED", {"status": self.exit_status}))
+
+    def _on_event(self, event: QmpEvent) -> None:
+        if event.name == "GUEST_PANICKED" and self._state is MachineState.RUNNING:
+            self._state = MachineState.PANICKED
+            self.panic_info = event.data
+        self._tell(event)
+
+    def _tell(self, event: QmpEvent) -> None:
+        for listener in list(self._listeners):
+            listener(event)
+
+    def listen(self, listener: Callable[[QmpEvent], None]) -> None:
+        """Call a quick function with every event, also LAB_EXITED, from the loop's thread."""
+        self._listeners.append(listener)
+
+    def qmp(
+        self,
+        command: str,
+        arguments: Mapping[str, object] | None = None,
+        timeout: float = COMMAND_LIMIT,
+    ) -> Any:
+        """Run a QMP command. QmpError if refused; GuestLost if the machine has ended."""
+        if self._state is MachineState.NEW:
+            raise MachineStateError(f"{command} needs a machine that was launched")
+        try:
+            return self._qmp.execute(command, arguments, timeout=timeout)
+        except QmpError as error:
+            if self._ended.wait(0.2):
+                raise GuestLost(f"QEMU {self.describe()} during {command}") from error
+            raise
+
+    def wait_event(
+        self,
+        name: str,
+        match: Callable[[Mapping[str, Any]], bool] = lambda _data: True,
+        *,
+        timeout: float,
+    ) -> QmpEvent:
+        """The oldest event of that name that fits; QmpError if none comes within the limit."""
+        event = self._qmp.events.take(name, match, timeout)
+        if event is None:
+            raise QmpError(f"no event {name} from QEMU within {timeout:g} s ({self.describe()})")
+        return event
+
+    def wait_exit(self, timeout: float) -> bool:
+        """Wait until QEMU has ended; False if it has not within `timeout` seconds."""
+        return self._ended.wait(timeout)
+
+    @require(MachineState.RUNNING, MachineState.PANICKED, MachineState.EXITED)
+    def power_cut(self) -> None:
+        """End the machine at once, as when the plug is pulled."""
+        self._kill()
+
+    @require(MachineState.RUNNING, MachineState.PANICKED, MachineState.EXITED)
+    def shutdown(self, soft: float) -> Ending:
+        """Press the power button, and kill after `soft` seconds; says which of them it was."""
+        if self._ended.is_set():
+            return Ending.ALREADY
+        with contextlib.suppress(QmpError, GuestLost):
+            self.qmp("system_powerdown")
+            if self._ended.wait(soft):
+                return Ending.SOFT
+        self._kill()
+        return Ending.HARD
+
+    def close(self) -> None:
+        """End QEMU if it lives and give back everything; the one place of cleanup."""
+        self._kill()
+        self._qmp.close()
+        if self.agent_socket is not None:
+            self.agent_socket.close()
+
+    def _kill(self) -> None:
+        if self._process is None or self._ended.is_set():
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._process.pid, signal.SIGKILL)
+        if not self._ended.wait(KILL_LIMIT):
+            raise LabError(f"QEMU (process {self._process.pid}) cannot be killed")
+
+    @require(MachineState.RUNNING)
+    def ssh_port(self) -> int:
+        """The port of 127.0.0.1 that leads to the guest's sshd; opened at the first call."""
+        port = self._forwarded_port()
+        if port is None:
+            self._monitor_line("hostfwd_add net tcp:127.0.0.1:0-:22")
+            port = self._forwarded_port()
+        if port is None:
+            raise QmpError("QEMU does not forward a port to the guest's sshd")
+        return port
+
+    def _forwarded_port(self) -> int | None:
+        table = self._monitor_line("info usernet")
+        match = re.search(r"HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s", table)
+        return int(match[1]) if match else None
+
+    def _monitor_line(self, line: str) -> str:
+        return str(self.qmp("human-monitor-command", {"command-line": line}))
+
+    def console_text(self) -> str:
+        """What the guest has written to its serial console so far."""
+        try:
+            return self.console_path.read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def wait_console(self, text: str, timeout: float) -> None:
+        """Wait until the console shows a text; GuestLost if QEMU ends, or it does not come."""
+        limit = time.monotonic() + timeout
+        while text not in self.console_text():
+            if self._ended.wait(0.2):
+                raise GuestLost(f"QEMU {self.describe()} before {text!r} was on the console")
+            if time.monotonic() > limit:
+                raise GuestLost(f"{text!r} was not on the console within {timeout:g} s")
