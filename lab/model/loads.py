@@ -1,0 +1,153 @@
+"""What happens to the model while background loads write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from lab.model.content import Cell, Stamp
+from lab.model.disagreement import Disagreement, general
+from lab.model.seen import LoadWrite
+from lab.model.snapshots import Snapshots
+
+NO_END = 2**63
+"""A series of writes that goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class RingDevice:
+    """A device of a ring and the tag of its counters."""
+
+    name: str
+    tag: int
+
+
+class Loads(Snapshots):
+    """Loads stamp with tags of their own, numbered from 1."""
+
+    def __init__(self, parameters: dict[str, int] | None = None) -> None:
+        super().__init__(parameters)
+        self._writers: dict[str, tuple[str, int]] = {}
+        self._rings: dict[str, tuple[tuple[RingDevice, ...], tuple[int, int]]] = {}
+
+    def writers_started(self, load: str, device: str) -> int:
+        """A writers load begins; the tag it has to stamp with."""
+        tag = self._new_tag(device)
+        self._number(tag, NO_END, f"load {load}")
+        self._writers[load] = (device, tag)
+        return tag
+
+    def load_progress(self, load: str, writes: Iterable[LoadWrite]) -> None:
+        """Writes of a writers load: each once when it is done, those in flight as often as seen.
+
+        To be called with a fresh poll after every take (before any image or map is compared)
+        and at the end: which side of the take each write is on follows from the times.
+        """
+        device, tag = self._writers[load]
+        node = self._nodes[device]
+        for write in sorted(writes, key=lambda one: one.issued):
+            stamp = Stamp(tag, write.seq, write.seq, 0)
+            sure = write.done is not None and write.errno == 0
+            node.put(write.sector, write.count, stamp, sure=sure)
+            for seen, start, length in node.seen_by(write.sector, write.count):
+                moved = LoadWrite(write.seq, start, length, write.issued, write.done, write.errno)
+                placed = stamp._replace(shift=node.base - seen.base)
+                if seen.name in self._trackers:
+                    self._trackers[seen.name].mark_load(moved)
+                for image in self._images_of(seen.name):
+                    image.load_write(moved, placed)
+
+    def writers_stopped(self, load: str) -> None:
+        """A writers load has ended and all its writes were told."""
+        del self._writers[load]
+
+    def running_writers(self) -> tuple[str, ...]:
+        """Names of the writers loads that run."""
+        return tuple(self._writers)
+
+    def ring_started(self, load: str, devices: Sequence[str], region: tuple[int, int]) -> list[int]:
+        """A ring load begins on a region (sector, count) of each device; the tags to stamp with,
+        in the order of the devices. Write number n is round n."""
+        ring = tuple(RingDevice(name, self._new_tag(name)) for name in devices)
+        for device in ring:
+            self._number(device.tag, NO_END, f"ring {load}")
+        self._rings[load] = (ring, region)
+        for device in ring:
+            node = self._nodes[device.name]
+            node.put(*region, Stamp(device.tag, 1, NO_END, 0), sure=False)
+            self.set_wild(node, True)
+        return [device.tag for device in ring]
+
+    def ring_stopped(self, load: str, last_n: int) -> None:
+        """A ring load has ended in round `last_n` (which may not have reached every device)."""
+        ring, (sector, count) = self._rings.pop(load)
+        for device in ring:
+            node = self._nodes[device.name]
+            told = _told_end(device.tag, last_n)
+            node.root.content.update(node.base + sector, count, told)
+            self.set_wild(node, False)
+
+    def ring_tags(self, load: str) -> tuple[int, ...]:
+        """Tags of a ring's counters, in the order of its devices."""
+        return tuple(device.tag for device in self._rings[load][0])
+
+    def ring_region(self, load: str) -> tuple[int, int]:
+        """(sector, count) where the counters are."""
+        return self._rings[load][1]
+
+    def ring_devices(self, load: str) -> tuple[str, ...]:
+        """Names of a ring's devices, in order."""
+        return tuple(device.name for device in self._rings[load][0])
+
+
+def _told_end(tag: int, last: int) -> Callable[[Cell], Cell]:
+    """A change of cells: the endless series of a tag ended with write `last`."""
+
+    def change(cell: Cell) -> Cell:
+        if cell is None:
+            return None
+        return frozenset(
+            stamp._replace(last=last) if (stamp.tag, stamp.last) == (tag, NO_END) else stamp
+            for stamp in cell
+        )
+
+    return change
+
+
+def check_ring(
+    names: Sequence[str], counters: Sequence[int], at_least: int, at_most: int | None
+) -> tuple[Disagreement, ...]:
+    """The rule of ordered writes (K16) for the counters found in images, in ring order.
+
+    Round n is written to each device only after the one before has it: no counter may be ahead
+    of the one before it, and the last may be at most one round behind the first. `at_least`
+    rounds were complete before the take was called; `at_most` had begun when it returned.
+    """
+    found: list[Disagreement] = []
+    for i in range(1, len(counters)):
+        if counters[i] > counters[i - 1]:
+            found.append(
+                general(
+                    f"image of {names[i]}",
+                    f"round {counters[i]}",
+                    f"at most {counters[i - 1]}, which is in the image of {names[i - 1]}",
+                )
+            )
+    if counters and counters[-1] < counters[0] - 1:
+        found.append(
+            general(
+                f"image of {names[-1]}",
+                f"round {counters[-1]}",
+                f"at least {counters[0] - 1}, as the image of {names[0]} has {counters[0]}",
+            )
+        )
+    for name, counter in zip(names, counters, strict=True):
+        if counter < at_least:
+            found.append(
+                general(f"image of {name}", f"round {counter}", f"at least {at_least}, done before")
+            )
+        if at_most is not None and counter > at_most:
+            found.append(
+                general(f"image of {name}", f"round {counter}", f"at most {at_most}, begun by then")
+            )
+    return tuple(found)

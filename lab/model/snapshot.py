@@ -1,0 +1,83 @@
+"""A snapshot as it must be: its devices, its images, whether they are spoiled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lab.model.content import Cell, Stamp, either, one
+from lab.model.devices import Node
+from lab.model.runmap import RunMap
+from lab.model.seen import LoadWrite
+from lab.model.storage import StorageModel, Touched
+
+
+@dataclass
+class ImageModel:
+    """The image of one device: frozen content, and what was written into the image itself."""
+
+    node: Node
+    """The original."""
+    sectors: int
+    frozen: RunMap[Cell]
+    touched: Touched
+    took: tuple[int, int]
+    """When take was called and had returned (guest nanoseconds)."""
+    own: RunMap[Cell | bool] = field(init=False)
+    """Own writes; False where there is none."""
+    spoiled: int = 0
+    """The errno of its corrupted event; 0 while it is good."""
+
+    def __post_init__(self) -> None:
+        self.own = RunMap(self.sectors, False)
+
+    def expected(self) -> RunMap[Cell]:
+        """What each sector may hold."""
+        cells = self.frozen.copy()
+        for run in self.own.runs():
+            if not isinstance(run.value, bool):
+                cells.set(run.start, run.count, run.value)
+        return cells
+
+    def put(self, sector: int, count: int, stamp: Stamp) -> None:
+        """A write into the image."""
+        self.own.set(sector, count, one(stamp))
+        self.touched.touch(sector, count)
+
+    def forget(self, sector: int = 0, count: int | None = None) -> None:
+        """Content that no model knows: a mounted image, or a place that holds storage."""
+        self.frozen.set(sector, count, None)
+        self.own.set(sector, count, False)
+
+    def load_write(self, write: LoadWrite, stamp: Stamp) -> None:
+        """A write of a load to the original, with its times: it is in the image if it was done
+        before take was called, not if it was issued after take returned, else it may be."""
+        called, returned = self.took
+        if write.issued >= returned:
+            self.touched.touch(write.sector, write.count, sure=write.errno == 0)
+            return
+        cell = one(stamp)
+        if write.done is not None and write.done < called and write.errno == 0:
+            self.frozen.set(write.sector, write.count, cell)
+            return
+        self.frozen.update(write.sector, write.count, lambda old: either(old, cell))
+        self.touched.touch(write.sector, write.count, sure=False)
+
+
+@dataclass
+class SnapshotModel:
+    """One snapshot, created or taken."""
+
+    name: str
+    devices: tuple[str, ...]
+    storage: StorageModel
+    images: dict[str, ImageModel] = field(default_factory=dict)
+    """By name of the original; empty until the take."""
+
+    @property
+    def taken(self) -> bool:
+        """Whether it has images."""
+        return bool(self.images)
+
+    def need(self, *, most: bool) -> int:
+        """Sectors of storage that all copies take: at least, or at most."""
+        return sum(image.touched.need(most=most) for image in self.images.values())

@@ -1,0 +1,70 @@
+"""Difference storage: what was given, what copies need, which events that must give (K18, K19)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lab.model.runmap import RunMap
+from lab.model.sizes import Grain
+
+CHUNK_ALIGN = 8
+"""A chunk takes storage in units of 8 sectors; also the last, shorter one."""
+
+
+@dataclass
+class Touched:
+    """Chunks of one device that were written since the take: each is copied once."""
+
+    grain: Grain
+    sectors: int
+    surely: RunMap[bool] = field(init=False)
+    maybe: RunMap[bool] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.surely = RunMap(self.grain.count, False)
+        self.maybe = RunMap(self.grain.count, False)
+
+    def touch(self, sector: int, count: int, *, sure: bool = True) -> None:
+        """A write to a range."""
+        blocks = self.grain.touched(sector, min(count, self.sectors - sector))
+        self.maybe.set(*blocks, True)
+        if sure:
+            self.surely.set(*blocks, True)
+
+    def need(self, *, most: bool) -> int:
+        """Sectors of storage that its copies take: at least, or at most."""
+        chunks = self.maybe if most else self.surely
+        taken = 0
+        for run in chunks.runs():
+            if run.value:
+                end = min(run.end * self.grain.sectors, self.sectors)
+                taken += -(-(end - run.start * self.grain.sectors) // CHUNK_ALIGN) * CHUNK_ALIGN
+        return taken
+
+
+@dataclass
+class StorageModel:
+    """The storage of one snapshot."""
+
+    portion: int
+    """Sectors that a low-space event asks for (diff_storage_minimum at create)."""
+    appended: list[tuple[int | None, int]] = field(default_factory=list)
+    """When (guest nanoseconds, None: not known, long ago) and how many sectors."""
+    ranges: list[tuple[str, int, int]] = field(default_factory=list)
+    """(root device, sector, count) of everything given."""
+    overflow_at: int | None = None
+    """When the first corrupted event with ENOSPC was made."""
+
+    @property
+    def capacity(self) -> int:
+        """Sectors given so far."""
+        return sum(count for _, count in self.appended)
+
+    def capacity_at(self, time: int) -> int:
+        """Sectors that surely had been given at a time."""
+        return sum(count for at, count in self.appended if at is None or at < time)
+
+    def low_space_events(self, filled: int) -> int:
+        """Low-space events when every one was answered in full: one at create, then one whenever
+        what is left of the portions asked for falls to half a portion."""
+        return 1 + (filled + self.portion // 2) // self.portion
