@@ -97,7 +97,7 @@ int cbt_map_set(struct cbt_map *map, sector_t sector, sector_t count);
  */
 int cbt_map_set_both(struct cbt_map *map, sector_t sector, sector_t count);
 
-/* Is the range not empty and inside the map? Return: 0, -EINVAL; -EFAULT. */
+/* -EINVAL: the range is empty or not inside the device, or the map damaged. */
 int cbt_map_check_range(struct cbt_map *map, sector_t sector, sector_t count);
 
 /*

@@ -8,6 +8,8 @@
 #ifndef BLKSNAP_COMPAT_H
 #define BLKSNAP_COMPAT_H
 
+#include <linux/bio.h>
+#include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 #include <linux/device/class.h>
 #include <linux/ftrace.h>
@@ -56,6 +58,14 @@ static inline struct inode *compat_bdev_inode(struct block_device *bdev)
 #define COMPAT_CLASS_ATTRIBUTE struct class_attribute
 #endif
 
+/* x32 exists on x86 only. */
+#ifdef CONFIG_X86_X32_ABI
+#include <asm/compat.h>
+#define compat_caller_is_x32() in_x32_syscall()
+#else
+#define compat_caller_is_x32() false
+#endif
+
 /*
  * 6.14 lets the freezer of a queue return the flags for the thaw.
  */
@@ -72,13 +82,75 @@ static inline void compat_queue_drain(struct request_queue *queue)
 }
 
 /*
- * 5.11 (x86) lets an ftrace callback change where the function goes on without
- * all registers being saved; 6.2 gave the accessors of arguments.
+ * 5.12 put the block device into the bio; before, it had the disk and the number
+ * of the partition, which became 0 when the sector was made one of the disk.
+ * 5.10 is not supported yet: its disks and inodes live by other rules.
  */
+static inline struct gendisk *compat_bio_disk(const struct bio *bio)
+{
+	return bio->bi_bdev->bd_disk;
+}
+
+/* First sector, on its disk, of the device that the bio is for. */
+static inline sector_t compat_bio_start(const struct bio *bio)
+{
+	return bio->bi_bdev->bd_start_sect;
+}
+
+static inline bool compat_bio_is_for(const struct bio *bio,
+				     const struct block_device *bdev)
+{
+	return bio->bi_bdev == bdev;
+}
+
+/* Was the bio allocated from this set? */
+static inline bool compat_bio_is_from(const struct bio *bio,
+				      const struct bio_set *set)
+{
+	return bio->bi_pool == set;
+}
+
+/*
+ * ftrace. 5.11 gave callbacks ftrace_regs, and let them (on x86) change where
+ * the function goes on without all registers being saved; 6.2 gave accessors
+ * of arguments.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 11, 0)
+#define COMPAT_FTRACE_REGS struct ftrace_regs
+#else
+#define COMPAT_FTRACE_REGS struct pt_regs
+#endif
+
 #ifdef CONFIG_DYNAMIC_FTRACE_WITH_ARGS
 #define COMPAT_FTRACE_FLAGS FTRACE_OPS_FL_IPMODIFY
 #else
 #define COMPAT_FTRACE_FLAGS (FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_SAVE_REGS)
 #endif
+
+/* The first argument of the function that was entered. */
+static __always_inline unsigned long
+compat_ftrace_argument(COMPAT_FTRACE_REGS *regs)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+	return ftrace_regs_get_argument(regs, 0);
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(5, 11, 0)
+	return regs_get_kernel_argument(&regs->regs, 0);
+#else
+	return regs_get_kernel_argument(regs, 0);
+#endif
+}
+
+/* Let the caller of the function enter another one instead. */
+static __always_inline void compat_ftrace_go_on_at(COMPAT_FTRACE_REGS *regs,
+						   unsigned long address)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+	ftrace_regs_set_instruction_pointer(regs, address);
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(5, 11, 0)
+	ftrace_instruction_pointer_set(regs, address);
+#else
+	instruction_pointer_set(regs, address);
+#endif
+}
 
 #endif /* BLKSNAP_COMPAT_H */
