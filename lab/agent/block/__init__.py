@@ -1,0 +1,1 @@
+"""Reading and writing blocks in every way a program can."""

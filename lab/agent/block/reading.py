@@ -1,0 +1,109 @@
+"""Reading devices piece by piece, with read errors narrowed down to blocks."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Union
+
+from lab.agent.block.device import SECTOR, opened
+from lab.agent.block.memory import Aligned
+
+PIECE = 1 << 20
+_FINER = 16
+
+
+@dataclass(frozen=True)
+class Good:
+    """Bytes read, from `sector` on."""
+
+    sector: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Bad:
+    """`count` sectors that cannot be read. errno 61 (ENODATA): beyond the end of the device."""
+
+    sector: int
+    count: int
+    errno: int
+
+
+Piece = Union[Good, Bad]
+
+
+class Reader:
+    """Reads one open device with one buffer."""
+
+    def __init__(self, fd: int, memory: Aligned, grain: int) -> None:
+        self._fd = fd
+        self._memory = memory
+        self._grain = max(1, grain // SECTOR)
+
+    def pieces(self, sector: int, count: int) -> Iterator[Piece]:
+        """The range in pieces of at most a MiB, in order, without gaps.
+
+        Where a read fails it is made again in sixteen parts, down to the grain, so that an error
+        names only the blocks that have it.
+        """
+        step = self._memory.size // SECTOR
+        for start in range(sector, sector + count, step):
+            yield from self._read(start, min(step, sector + count - start))
+
+    def views(self, sector: int, count: int) -> Iterator[tuple[int, memoryview]]:
+        """The range in pieces of at most a MiB as (sector, bytes), valid until the next one.
+
+        The first read that fails or is short is an OSError (ENODATA: beyond the end).
+        """
+        step = self._memory.size // SECTOR
+        for start in range(sector, sector + count, step):
+            size = min(step, sector + count - start) * SECTOR
+            with self._memory[:size] as view:
+                got = os.preadv(self._fd, [view], start * SECTOR)
+                if got != size:
+                    raise OSError(errno.ENODATA, f"only {got} of {size} bytes at sector {start}")
+                yield start, view
+
+    def _read(self, sector: int, count: int) -> Iterator[Piece]:
+        try:
+            data = self._once(sector, count)
+        except OSError as error:
+            if count <= self._grain:
+                yield Bad(sector, count, error.errno or errno.EIO)
+                return
+            data = b""
+        else:
+            if len(data) == count * SECTOR:
+                yield Good(sector, data)
+                return
+            if not data:
+                yield Bad(sector, count, errno.ENODATA)
+                return
+        yield from self._read_finer(sector, count)
+
+    def _read_finer(self, sector: int, count: int) -> Iterator[Piece]:
+        part = max(self._grain, -(-count // _FINER) // self._grain * self._grain)
+        if part >= count:
+            # A short read that is no multiple of the grain: the end of an odd-sized device.
+            part = count // 2
+        if part == 0:
+            yield Bad(sector, count, errno.ENODATA)
+            return
+        for start in range(0, count, part):
+            yield from self._read(sector + start, min(part, count - start))
+
+    def _once(self, sector: int, count: int) -> bytes:
+        with self._memory[: count * SECTOR] as view:
+            got = os.preadv(self._fd, [view], sector * SECTOR)
+            return bytes(view[:got])
+
+
+@contextmanager
+def reader_of(path: str, direct: bool, grain: int = 4096, piece: int = PIECE) -> Iterator[Reader]:
+    """`path` opened for reading. grain: bytes to which read errors are narrowed down."""
+    with opened(path, os.O_RDONLY | (os.O_DIRECT if direct else 0)) as fd, Aligned(piece) as memory:
+        yield Reader(fd, memory, grain)

@@ -1,0 +1,123 @@
+"""Ways to write: one class for each, with one interface.
+
+A writer asks a way for memory (`buffer`), fills it, hands it over (`submit`) and goes on; at the
+end, `finish` waits and syncs. A write that fails is a Failure with the token it was submitted
+with; a way never raises for it. io_uring is in lab.agent.block.uring.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+from dataclasses import dataclass
+from enum import Enum
+
+from lab.agent.block.memory import Aligned
+
+_PAGE = mmap.PAGESIZE
+
+
+class How(str, Enum):
+    """How a write gets to the device."""
+
+    DIRECT = "direct"  # O_DIRECT
+    BUFFERED = "buffered"  # page cache, fsync at the end
+    DSYNC = "dsync"  # O_DIRECT | O_DSYNC: each write is durable (FUA) when it returns
+    FUA = "fua"  # the same by the name that block people use
+    FSYNC = "fsync"  # page cache, fdatasync after every write
+    MMAP = "mmap"  # a shared mapping and msync
+    IO_URING = "io_uring"  # O_DIRECT, several at once
+    NOWAIT = "nowait"  # O_DIRECT with RWF_NOWAIT: EAGAIN rather than wait
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The write submitted with `token` failed with `errno`."""
+
+    token: int
+    errno: int
+
+
+class Way:
+    """The base: one write at a time by pwrite, in the order submitted."""
+
+    flags = os.O_WRONLY | os.O_DIRECT
+
+    def __init__(self, fd: int, size: int) -> None:
+        self.fd = fd
+        self.failures: list[Failure] = []
+        self._memory = Aligned(size)
+
+    def buffer(self, size: int) -> memoryview:
+        """Memory for the next write of `size` bytes; the caller releases the view."""
+        return self._memory[:size]
+
+    def submit(self, token: int, offset: int, size: int) -> None:
+        """Write what is in the buffer at byte `offset`."""
+        try:
+            with self._memory[:size] as data:
+                self.write(data, offset)
+        except OSError as error:
+            self.failures.append(Failure(token, error.errno or errno.EIO))
+
+    def write(self, data: memoryview, offset: int) -> None:
+        """One write call. A short one is an error: the device took only a part."""
+        written = os.pwrite(self.fd, data, offset)
+        if written != len(data):
+            raise OSError(errno.EIO, f"only {written} of {len(data)} bytes were written")
+
+    def finish(self, sync: bool = True) -> None:
+        """Wait for all writes; `sync` flushes what is left in caches. OSError from that."""
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._memory.close()
+
+
+class DsyncWay(Way):
+    """Every write durable when it returns."""
+
+    flags = os.O_WRONLY | os.O_DIRECT | os.O_DSYNC
+
+
+class BufferedWay(Way):
+    """Through the page cache, fsync at the end."""
+
+    flags = os.O_WRONLY
+
+    def finish(self, sync: bool = True) -> None:
+        if sync:
+            os.fsync(self.fd)
+
+
+class FsyncWay(Way):
+    """Through the page cache, each write followed by fdatasync."""
+
+    flags = os.O_WRONLY
+
+    def write(self, data: memoryview, offset: int) -> None:
+        super().write(data, offset)
+        os.fdatasync(self.fd)
+
+
+class NowaitWay(Way):
+    """RWF_NOWAIT: the write is done without waiting, or not at all with EAGAIN."""
+
+    def write(self, data: memoryview, offset: int) -> None:
+        written = os.pwritev(self.fd, [data], offset, os.RWF_NOWAIT)
+        if written != len(data):
+            raise OSError(errno.EAGAIN, f"only {written} of {len(data)} bytes were written")
+
+
+class MmapWay(Way):
+    """A shared mapping of just the pages concerned, stored into and msync'd."""
+
+    flags = os.O_RDWR
+
+    def write(self, data: memoryview, offset: int) -> None:
+        start = offset // _PAGE * _PAGE
+        length = offset - start + len(data)
+        with mmap.mmap(self.fd, length, offset=start) as mapped:
+            mapped[offset - start : length] = data
+            mapped.flush()

@@ -1,0 +1,167 @@
+"""The agent's end of the virtio-serial port: lines in, lines out.
+
+How the guest's driver behaves (drivers/char/virtio_console.c): while no host is connected a read
+returns 0 at once and poll says POLLHUP for ever, and a blocking write waits for ever. So the port
+is non-blocking, and waiting is edge-triggered: the driver wakes its waiters when the host comes,
+goes or sends, and between those edges nothing runs. An answer to a host that has gone is dropped.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Optional, Union
+
+MAX_LINE = 1 << 20
+_READ = 1 << 16
+# Not needed if every edge arrives; a driver that loses one costs a second and not the guest.
+_RECHECK_S = 1.0
+_SEND_LIMIT_S = 60.0
+_REOPEN_S = 0.1
+
+
+class LineTooLong(str):
+    """Stands in for a line over MAX_LINE bytes, which was thrown away; says so."""
+
+    __slots__ = ()
+
+
+class PortGone(OSError):  # noqa: N818
+    """The port itself disappeared (unplugged); open it anew."""
+
+
+class Port:
+    """An open port. Lines are read by one thread; any thread may send.
+
+    ends: whether end of file ends it (a socket), or only means that no host is there now.
+    """
+
+    def __init__(self, fd: int, ends: bool = False) -> None:
+        os.set_blocking(fd, False)
+        self._fd = fd
+        self._ends = ends
+        self._sending = threading.Lock()
+        self._torn = False
+        self._waiter = select.epoll()
+        self._waiter.register(fd, select.EPOLLIN | select.EPOLLHUP | select.EPOLLET)
+
+    def lines(self) -> Iterator[Union[bytes, LineTooLong]]:
+        """The lines as they come, without their ends. PortGone if the device disappears."""
+        partial = bytearray()
+        overlong = False
+        while True:
+            data = self._read()
+            if data is None:
+                self._waiter.poll(_RECHECK_S)
+                continue
+            if not data:
+                # The host has gone: what it did not finish will never be finished.
+                partial.clear()
+                overlong = False
+                if self._ends:
+                    return
+                self._waiter.poll(_RECHECK_S)
+                continue
+            partial += data
+            if b"\n" in data:
+                *whole, rest = bytes(partial).split(b"\n")
+                partial = bytearray(rest)
+                for line in whole:
+                    if overlong or len(line) > MAX_LINE:
+                        yield LineTooLong(f"a request line over {MAX_LINE} bytes was thrown away")
+                    else:
+                        yield line
+                    overlong = False
+            if len(partial) > MAX_LINE:
+                partial.clear()
+                overlong = True
+
+    def send(self, line: bytes) -> bool:
+        """Write a whole line, its end included; False if the host has gone or does not read."""
+        with self._sending:
+            left = memoryview(b"\n" + line if self._torn else line)
+            end = time.monotonic() + _SEND_LIMIT_S
+            whole = len(left)
+            while left:
+                try:
+                    left = left[os.write(self._fd, left) :]
+                except BlockingIOError:
+                    if not self._wait_writable(end):
+                        break
+                except OSError:
+                    break
+            if len(left) < whole:
+                self._torn = bool(left)
+            return not left
+
+    def _wait_writable(self, end: float) -> bool:
+        left = end - time.monotonic()
+        if left <= 0:
+            return False
+        poller = select.poll()
+        poller.register(self._fd, select.POLLOUT)
+        ready = poller.poll(min(left, _RECHECK_S) * 1000)
+        return not any(event & (select.POLLHUP | select.POLLERR) for _, event in ready)
+
+    def _read(self) -> Optional[bytes]:
+        """What has come; b"" without a host; None if nothing has come yet."""
+        try:
+            return os.read(self._fd, _READ)
+        except BlockingIOError:
+            return None
+        except ConnectionResetError:
+            return b""
+        except OSError as error:
+            raise PortGone(error.errno, f"the port is gone: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Close it; threads still sending get an error, which they ignore."""
+        with self._sending:
+            self._waiter.close()
+            os.close(self._fd)
+            self._fd = -1  # The number will be another file's soon; late answers must not hit it.
+
+    def __enter__(self) -> Port:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+
+def open_port(where: str) -> Port:
+    """Open "fd:N", a descriptor that was inherited (for pipes and tests), or a port's path.
+
+    Waits until the port is there and free: the driver may still be looking for it, and a device
+    may have only one user.
+    """
+    if where.startswith("fd:"):
+        return Port(int(where[3:]), ends=True)
+    while True:
+        try:
+            return Port(os.open(_node(where), os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY))
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENXIO, errno.EBUSY, errno.ENODEV):
+                raise
+        time.sleep(_REOPEN_S)
+
+
+def _node(path: str) -> str:
+    """The node itself: without udev nobody makes the link /dev/virtio-ports/<name>."""
+    given = Path(path)
+    if given.exists():
+        return path
+    for entry in Path("/sys/class/virtio-ports").glob("*/name"):
+        if entry.read_text(encoding="utf-8").strip() == given.name:
+            return f"/dev/{entry.parent.name}"
+    return path
