@@ -53,3 +53,10 @@ class Scenario(Model):
     def source(self) -> str:
         """The YAML text it was read from."""
         return self._source
+
+    def named(self, name: str, source: str) -> Scenario:
+        """The same scenario with its name and the text it was read from."""
+        named = self.model_copy()
+        named._name = name
+        named._source = source
+        return named

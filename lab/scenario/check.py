@@ -1,0 +1,104 @@
+"""All checks of a scenario's data: the schema, then names and places, reported together."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from pydantic import ValidationError
+
+from lab.scenario.check_devices import check_devices, check_parameters
+from lab.scenario.check_steps import INVALID, StepChecker
+from lab.scenario.explain import explain
+from lab.scenario.mistakes import Mistake, Place, spell
+from lab.scenario.scenario import Scenario
+from lab.scenario.yaml_tree import Tree
+
+STAND_IN = {"name": INVALID, "check_snapshots": {"snapshots": []}}
+NAMED = ("disks", "devices")
+
+
+def check(tree: Tree, file: str) -> tuple[Scenario | None, list[Mistake]]:
+    """The scenario of a parsed file, None if it is wrong, and all its mistakes.
+
+    Where the schema finds mistakes, the parts that have them are set aside (and whatever they
+    name is not judged) so that the rest is still checked for names and places.
+    """
+    if not isinstance(tree.data, dict):
+        empty = Mistake(file, 1, "", "no mapping of keys", "summary, disks, steps ...")
+        return None, tree.mistakes or [empty]
+    mistakes = list(tree.mistakes)
+    excused: frozenset[str] = frozenset()
+    try:
+        scenario: Scenario | None = Scenario.model_validate(tree.data)
+    except ValidationError as error:
+        mistakes += explain(error, Scenario, tree, file)
+        scenario, excused = _salvage(tree.data, error)
+    if scenario is not None:
+        mistakes += _cross_check(scenario, excused, tree, file)
+    return (None if mistakes else scenario), mistakes
+
+
+def _cross_check(
+    scenario: Scenario, excused: frozenset[str], tree: Tree, file: str
+) -> list[Mistake]:
+    found: dict[tuple[str, str], Mistake] = {}
+
+    def report(place: Place, what: str, right: str) -> None:
+        mistake = Mistake(file, tree.line(place), spell(place), what, right)
+        found.setdefault((mistake.path, what), mistake)
+
+    known = check_devices(scenario.disks, scenario.devices, excused, report)
+    check_parameters(scenario.module, ("module",), report)
+    checker = StepChecker(scenario, known, excused, report)
+    checker.walk(scenario.steps, ("steps",))
+    return list(found.values())
+
+
+def _salvage(
+    data: dict[str, Any], error: ValidationError
+) -> tuple[Scenario | None, frozenset[str]]:
+    """The scenario without its wrong parts, and every word that stands in those."""
+    data = copy.deepcopy(data)
+    excused: set[str] = set()
+    for detail in error.errors():
+        location = detail["loc"]
+        if "steps" in location[:1] and len(location) > 1:
+            _replace_step(data, location, excused)
+        elif location[:1] and location[0] in NAMED and len(location) > 1:
+            part = data.get(str(location[0]))
+            removed = part.pop(location[1], None) if isinstance(part, dict) else None
+            excused |= {str(location[1]), *_words(removed)} if removed is not None else set()
+        elif location:
+            data.pop(str(location[0]), None)
+    data.setdefault("summary", "a scenario with mistakes")
+    data.setdefault("steps", [STAND_IN])
+    try:
+        return Scenario.model_validate(data), frozenset(excused)
+    except ValidationError:
+        return None, frozenset(excused)
+
+
+def _replace_step(data: Any, location: tuple[int | str, ...], excused: set[str]) -> None:
+    """Put the stand-in for the innermost step of a location."""
+    holder: tuple[Any, Any] | None = None
+    for i, part in enumerate(location):
+        inside = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        if not (inside or (isinstance(data, dict) and part in data)):
+            break
+        if location[i - 1] == "steps" and isinstance(part, int):
+            holder = (data, part)
+        data = data[part]
+    if holder is not None and holder[0][holder[1]] != STAND_IN:
+        excused |= _words(holder[0][holder[1]])
+        holder[0][holder[1]] = STAND_IN
+
+
+def _words(data: Any) -> set[str]:
+    """Every string in some data, keys not counted."""
+    if isinstance(data, dict):
+        # The default name of a snapshot is meant by every verb that does not say another one.
+        return set().union({"s"}, *(_words(value) for value in data.values()))
+    if isinstance(data, list):
+        return set().union(*(_words(value) for value in data))
+    return {data} if isinstance(data, str) else set()

@@ -1,0 +1,183 @@
+"""Checks of the verbs for file systems, programs, loads, the module and the machine."""
+
+from __future__ import annotations
+
+import re
+
+from lab.scenario import steps_fs as fs
+from lab.scenario import steps_load as load
+from lab.scenario import steps_machine as machine
+from lab.scenario.check_devices import Known, check_device, check_parameters, check_range
+from lab.scenario.check_names import Walk
+from lab.scenario.mistakes import Place
+
+PLACEHOLDER = re.compile(r"\{(?:([a-z][a-z0-9_-]*)/)?([a-z][a-z0-9_-]*)\}")
+"""In exec: {a} is the path of device a, {s/a} of its image in snapshot s."""
+
+
+class GuestSteps(Walk):
+    """One method for each verb."""
+
+    def _mkfs(self, action: fs.Mkfs, place: Place) -> None:
+        self.device(action.device, (*place, "device"))
+
+    def _mount(self, action: fs.Mount, place: Place) -> None:
+        if action.snapshot is not None:
+            self.image(action.snapshot, action.device, place)
+        else:
+            self.device(action.device, (*place, "device"))
+        if self.strict:
+            if action.at in self.mounts:
+                self.report((*place, "at"), f"{action.at} is in use", "another place, or `umount`")
+            self.mounts.add(action.at)
+
+    def _umount(self, action: fs.Umount, place: Place) -> None:
+        self.mounted(action.at, (*place, "at"))
+        if self.strict:
+            self.mounts.discard(action.at)
+
+    def _fsfreeze(self, action: fs.Fsfreeze, place: Place) -> None:
+        self.mounted(action.at, (*place, "at"))
+
+    def _thaw(self, action: fs.Thaw, place: Place) -> None:
+        self.mounted(action.at, (*place, "at"))
+
+    def _write_files(self, action: fs.WriteFiles, place: Place) -> None:
+        self.mounted(action.at, (*place, "at"))
+
+    def _check_files(self, action: fs.CheckFiles, place: Place) -> None:
+        self.mounted(action.at, (*place, "at"))
+
+    def _fsck(self, action: fs.Fsck, place: Place) -> None:
+        if action.snapshot is not None:
+            self.image(action.snapshot, action.device, place)
+        else:
+            self.device(action.device, (*place, "device"))
+
+    def _exec(self, action: fs.Exec, place: Place) -> None:
+        for i, argument in enumerate(action.argv):
+            for snapshot, device in PLACEHOLDER.findall(argument):
+                where = (*place, "argv", i)
+                self.device(device, where)
+                if snapshot and snapshot not in self.ever | self.excused:
+                    self.report(where, f"there is no snapshot `{snapshot}`", "")
+        for i, name in enumerate(action.changes):
+            self.device(name, (*place, "changes", i))
+
+    def _check_order(self, action: fs.CheckOrder, place: Place) -> None:
+        self.load(action.load, place, ("ring",) if action.files is None else ("file_ring",))
+        if action.files is None and action.snapshot is not None:
+            self.snapshot(action.snapshot, place, taken=True)
+
+    def _start_load(self, action: load.StartLoad, place: Place) -> None:
+        here = (*place, action.kind)
+        if action.name in self.loads:
+            self.report((*place, "name"), f"load `{action.name}` runs already", "another name")
+        self.loads[action.name] = action
+        what = action.load
+        if isinstance(what, (load.Writers, load.Ring)):
+            self._writing(what, here)
+        elif isinstance(what, load.FileRing):
+            for i, path in enumerate(what.files):
+                self.mounted(path, (*here, "files", i))
+        elif isinstance(what, load.Answer):
+            found = self.snapshot(what.snapshot, here)
+            if found is not None:
+                found.storage = True
+            if what.device is not None:
+                self.device(what.device, (*here, "device"))
+        elif what.snapshot is not None:
+            self.image(what.snapshot, what.device, here)
+        else:
+            self.device(what.device, (*here, "device"))
+
+    def _writing(self, what: load.Writers | load.Ring, place: Place) -> None:
+        names = (what.device,) if isinstance(what, load.Writers) else what.devices
+        for name in names:
+            known = self.device(name, (*place, "devices" if len(names) > 1 else "device"))
+            if known is not None and what.within is not None:
+                check_range(what.within, known, (*place, "within"), self.report)
+
+    def _wait_load(self, action: load.WaitLoad, place: Place) -> None:
+        self.load(action.load, place)
+
+    def _stop_load(self, action: load.StopLoad, place: Place) -> None:
+        self.load(action.load, place, ("answer",) if action.events_as_model else ())
+        self.loads.pop(action.load, None)
+
+    def _module_load(self, action: machine.ModuleLoad, place: Place) -> None:
+        check_parameters(action.parameters or {}, (*place, "parameters"), self.report)
+
+    def _module_unload(self, action: machine.ModuleUnload, place: Place) -> None:
+        if self.strict:
+            if self.snapshots and not self.excused:
+                what = f"snapshots exist: {', '.join(self.snapshots)}"
+                self.report(place, what, "destroy them before, or expect_error EBUSY (K28)")
+            self.tracked.clear()
+
+    def _set_parameters(self, action: machine.SetParameters, place: Place) -> None:
+        if self.strict:
+            check_parameters(action.parameters, (*place, "parameters"), self.report)
+
+    def _mark_memory(self, action: machine.MarkMemory, place: Place) -> None:
+        self.marks.add(action.name)
+
+    def _check_memory(self, action: machine.CheckMemory, place: Place) -> None:
+        if action.since not in self.marks | self.excused:
+            what = f"there is no mark `{action.since}`"
+            self.report((*place, "since"), what, "a `mark_memory` before this step")
+
+    def _add_device(self, action: machine.AddDevice, place: Place) -> None:
+        if action.make is not None:
+            where = (*place, "make", action.make.kind)
+            self.known[action.device] = check_device(action.make, where, self.known, self.report)
+        elif action.device in self.removed:
+            self.known[action.device] = self.removed.pop(action.device)
+        elif action.device not in self.excused:
+            what = f"`{action.device}` is not a device that was removed"
+            self.report((*place, "device"), what, "`make`, or a `remove_device` before")
+
+    def _remove_device(self, action: machine.RemoveDevice, place: Place) -> None:
+        known = self.device(action.device, (*place, "device"))
+        if known is not None and known.is_disk:
+            self.report((*place, "device"), f"`{action.device}` is a disk", "`unplug`")
+        elif known is not None and self.strict:
+            self.removed[action.device] = self.known.pop(action.device)
+            self.tracked.discard(action.device)
+
+    def _assemble(self, action: machine.Assemble, place: Place) -> None:
+        device = self.scenario.devices.get(action.device)
+        if device is None or device.kind not in ("stripe", "lvm", "raid"):
+            if action.device not in self.excused:
+                what = f"`{action.device}` is no stripe, lvm or raid device"
+                self.report((*place, "device"), what, "one declared in `devices`")
+        else:
+            left_out = set(action.without)
+            for member in device.below:
+                if member not in left_out:
+                    self.image(action.snapshot, member, place)
+            for name in left_out - set(device.below):
+                self.report((*place, "without"), f"`{name}` is no member", ", ".join(device.below))
+        self.known[action.name] = self.known.get(action.device, Known(None))
+
+    def _disk(self, name: str, place: Place) -> None:
+        known = self.device(name, (*place, "disk"))
+        if known is not None and not known.is_disk and name not in self.excused:
+            self.report((*place, "disk"), f"`{name}` is not a disk", "")
+
+    def _resize(self, action: machine.Resize, place: Place) -> None:
+        self._disk(action.disk, place)
+        if action.disk in self.known:
+            self.known[action.disk].size = action.size
+
+    def _unplug(self, action: machine.Unplug, place: Place) -> None:
+        self._disk(action.disk, place)
+        if action.disk in self.known:
+            self.removed[action.disk] = self.known.pop(action.disk)
+            self.tracked.discard(action.disk)
+
+    def _plug(self, action: machine.Plug, place: Place) -> None:
+        if action.disk in self.removed:
+            self.known[action.disk] = self.removed.pop(action.disk)
+        elif action.disk not in self.excused:
+            self.report((*place, "disk"), f"`{action.disk}` is not unplugged", "an `unplug` before")

@@ -1,0 +1,134 @@
+"""What a walk through the steps knows, and the checks of names and places that verbs share."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from lab.scenario import steps_io as io
+from lab.scenario import steps_load as load
+from lab.scenario.check_devices import Known, Report, check_range, check_window
+from lab.scenario.mistakes import Place
+from lab.scenario.scenario import Scenario
+from lab.units import format_size
+
+STORAGE_ALIGN = 4096
+
+
+@dataclass
+class KnownSnapshot:
+    devices: tuple[str, ...]
+    taken: bool = False
+    storage: bool = False
+
+
+@dataclass
+class Walk:
+    """The state of a walk; every mistake goes to `report`."""
+
+    scenario: Scenario
+    known: dict[str, Known]
+    excused: frozenset[str]
+    report: Report
+    strict: bool = True
+    snapshots: dict[str, KnownSnapshot] = field(default_factory=dict)
+    ever: set[str] = field(default_factory=set)
+    loads: dict[str, load.StartLoad] = field(default_factory=dict)
+    mounts: set[str] = field(default_factory=set)
+    digests: set[str] = field(default_factory=set)
+    marks: set[str] = field(default_factory=set)
+    tracked: set[str] = field(default_factory=set)
+    removed: dict[str, Known] = field(default_factory=dict)
+
+    def device(self, name: str, place: Place) -> Known | None:
+        found = self.known.get(name)
+        if found is None:
+            self.report(place, f"there is no device `{name}`", suggest(name, self.known))
+        return found
+
+    def snapshot(
+        self, name: str, place: Place, *, taken: bool | None = None
+    ) -> KnownSnapshot | None:
+        found = self.snapshots.get(name)
+        where = (*place, "snapshot")
+        if name in self.excused or not self.strict:
+            if found is None and name not in self.ever | self.excused:
+                self.report(where, f"no snapshot `{name}` anywhere", suggest(name, self.ever))
+            return None
+        if found is None:
+            gone = name in self.ever
+            what = f"snapshot `{name}` is {'destroyed by now' if gone else 'not created yet'}"
+            self.report(where, what, "a `create` before this step")
+        elif taken is True and not found.taken:
+            self.report(where, f"snapshot `{name}` is not taken yet", "a `take` before this step")
+        elif taken is False and found.taken:
+            self.report(where, f"snapshot `{name}` is taken already", "expect_error, if meant so")
+        return found
+
+    def image(self, snapshot: str, device: str, place: Place) -> None:
+        """An image: the snapshot must be taken and have the device."""
+        found = self.snapshot(snapshot, place, taken=True)
+        self.device(device, (*place, "device"))
+        if found is None or {device, *found.devices} & self.excused:
+            return
+        if device not in found.devices:
+            right = f"one of: {', '.join(found.devices)}"
+            what = f"`{device}` is not in snapshot `{snapshot}`"
+            self.report((*place, "device"), what, right)
+
+    def load(self, name: str, place: Place, kinds: tuple[str, ...] = ()) -> None:
+        running = self.loads.get(name)
+        if name in self.excused:
+            return
+        if running is None:
+            right = suggest(name, self.loads) or "a `start_load` before this step"
+            self.report((*place, "load"), f"no load `{name}` is running", right)
+        elif kinds and running.kind not in kinds:
+            self.report((*place, "load"), f"`{name}` is a {running.kind} load", " or ".join(kinds))
+
+    def placed(self, action: io.Placed, place: Place) -> None:
+        known = self.device(action.device, (*place, "device"))
+        if known is None or not self.strict:
+            return
+        if action.ranges is not None:
+            for i, piece in enumerate(action.ranges):
+                check_range(piece, known, (*place, "ranges", i), self.report)
+        elif action.random is not None:
+            self._random(action.random, known, (*place, "random"))
+        else:
+            check_window(action.at, action.size, known, place, self.report)
+        chunk = getattr(action, "chunk", 0)
+        if chunk % known.block or ("chunk" in type(action).model_fields and chunk == 0):
+            self.report((*place, "chunk"), format_size(chunk), f"a multiple of {known.block}")
+
+    def _random(self, action: io.RandomRanges, known: Known, place: Place) -> None:
+        low, high = action.sizes
+        align = action.align
+        if align == 0 or align % known.block:
+            right = f"a multiple of the block size {known.block}"
+            self.report((*place, "align"), format_size(align), right)
+        elif low > high or low < align or low % align or high % align:
+            what = f"from {format_size(low)} to {format_size(high)}"
+            self.report((*place, "sizes"), what, f"[low, high] in multiples of {align}")
+        if action.within is not None:
+            check_range(action.within, known, (*place, "within"), self.report)
+
+    def storage_range(self, at: int, size: int, known: Known, place: Place) -> None:
+        check_window(at, size, known, place, self.report)
+        if at % STORAGE_ALIGN or size % STORAGE_ALIGN:
+            self.report(place, "not in units of 8 sectors", "at and size multiples of 4KiB (K20)")
+
+    def mounted(self, path: str, place: Place) -> None:
+        known = any(path == at or path.startswith(f"{at.rstrip('/')}/") for at in self.mounts)
+        if not known and self.strict and not self.excused:
+            right = f"mounted are: {', '.join(sorted(self.mounts)) or 'none'}"
+            self.report(place, f"no file system of this scenario is mounted at {path}", right)
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    if close:
+        return f"did you mean `{close[0]}`?"
+    return f"known are: {', '.join(names)}" if names else ""

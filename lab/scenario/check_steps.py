@@ -1,0 +1,55 @@
+"""Checks of the steps against the declarations and against each other, without running them.
+
+The walk keeps what can be known beforehand: which snapshots are created or taken, which loads
+run, what is mounted where. Steps within `expect_error` are checked for names only and have no
+effect; steps within `repeat` are walked twice, as the second round must be possible too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from lab.scenario import steps_io as io
+from lab.scenario.check_guest_steps import GuestSteps
+from lab.scenario.check_snapshot_steps import SnapshotSteps
+from lab.scenario.mistakes import Place
+from lab.scenario.step import Step
+
+INVALID = "\0invalid"
+"""Name of a step that stands for one with mistakes of its own."""
+
+
+class StepChecker(SnapshotSteps, GuestSteps):
+    """Walks the steps of a scenario; every mistake goes to `report`."""
+
+    def walk(self, steps: Iterable[Step], place: Place) -> None:
+        """Check steps in their order."""
+        for i, step in enumerate(steps):
+            if step.name == INVALID:
+                continue
+            here = (*place, i)
+            if step.expect_error is not None:
+                self._expect_error(step.expect_error.step, (*here, "expect_error", "step"))
+            elif step.repeat is not None:
+                for _ in range(min(step.repeat.times, 2)):
+                    self.walk(step.repeat.steps, (*here, "repeat", "steps"))
+            else:
+                self._step(step, here)
+
+    def _expect_error(self, step: Step, place: Place) -> None:
+        if step.verb in ("expect_error", "repeat"):
+            self.report((*place, step.verb), "cannot be within expect_error", "a plain verb")
+            return
+        self.strict = False
+        self._step(step, place)
+        self.strict = True
+
+    def _step(self, step: Step, place: Place) -> None:
+        here = (*place, step.verb)
+        action = step.action
+        if isinstance(action, io.Placed):
+            self.placed(action, here)
+        handler: Callable[[Any, Place], None] | None = getattr(self, f"_{step.verb}", None)
+        if handler is not None:
+            handler(action, here)

@@ -1,0 +1,94 @@
+"""pydantic's errors in the words of the scenario language, with what would be right."""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from lab.scenario.mistakes import Mistake, Place, spell
+from lab.scenario.yaml_tree import Tree
+
+
+def explain(error: ValidationError, model: type[BaseModel], tree: Tree, file: str) -> list[Mistake]:
+    """Every error of a validation as a mistake."""
+    return [_mistake(detail, model, tree, file) for detail in error.errors()]
+
+
+def _mistake(detail: ErrorDetails, model: type[BaseModel], tree: Tree, file: str) -> Mistake:
+    place = _in_data(detail["loc"], tree.data)
+    kind = detail["type"]
+    what, right = detail["msg"].removeprefix("Value error, "), ""
+    if kind == "extra_forbidden":
+        what = f"unknown key `{place[-1]}`"
+        right = _did_you_mean(str(place[-1]), _keys(_model_at(model, place[:-1])))
+    elif kind == "missing":
+        what, place = f"`{detail['loc'][-1]}` is missing", _in_data(detail["loc"], tree.data, 1)
+    elif kind in ("enum", "literal_error"):
+        expected = str(detail["ctx"]["expected"]).replace("'", "")
+        what = f"{detail['input']!r} is not known"
+        right = f"one of: {expected}"
+    elif kind == "string_pattern_mismatch":
+        what = f"{detail['input']!r} is not of the right form"
+        right = f"it must match {detail['ctx']['pattern']}"
+    return Mistake(file, tree.line(place), spell(place), what, right)
+
+
+def _in_data(location: tuple[int | str, ...], data: Any, drop: int = 0) -> Place:
+    """The part of pydantic's location that exists in the data.
+
+    For an enum or a union pydantic adds names of types; they are in no data and are left out.
+    """
+    place: list[int | str] = []
+    wanted = location[: len(location) - drop]
+    for part in wanted:
+        inside = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        if inside or (isinstance(data, dict) and part in data):
+            place.append(part)
+            data = data[part]
+    return tuple(place)
+
+
+def _model_at(model: type[BaseModel], place: Place) -> type[BaseModel] | None:
+    """The model that describes a place of the data; None if none does."""
+    found: Any = model
+    for part in place:
+        if isinstance(part, int):
+            continue
+        if typing.get_origin(found) is dict:
+            found = _inner(typing.get_args(found)[1])
+            continue
+        if not _is_model(found) or part not in found.model_fields:
+            return None
+        found = _inner(found.model_fields[part].annotation)
+    return found if _is_model(found) else None
+
+
+def _is_model(found: Any) -> bool:
+    return isinstance(found, type) and issubclass(found, BaseModel)
+
+
+def _inner(annotation: Any) -> Any:
+    """The model (or the dict of models) in an annotation such as `tuple[Step, ...]`, `X | None`."""
+    origin = typing.get_origin(annotation)
+    if origin is None or origin is dict:
+        return annotation
+    arguments = typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return next((_inner(a) for a in arguments if a is not type(None)), None)
+    return _inner(arguments[0])
+
+
+def _keys(model: type[BaseModel] | None) -> list[str]:
+    return list(model.model_fields) if model is not None else []
+
+
+def _did_you_mean(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean `{close[0]}`?"
+    return f"known are: {', '.join(known)}" if known else ""

@@ -1,0 +1,57 @@
+"""Scenario files: found below a folder, read, checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.errors import UsageError
+from lab.scenario.check import check
+from lab.scenario.mistakes import Mistake, ScenarioError
+from lab.scenario.scenario import Scenario
+from lab.scenario.yaml_tree import parse
+
+
+def find_scenarios(root: Path) -> list[Path]:
+    """All scenario files below a folder, in the order of their names."""
+    return sorted(path for path in root.rglob("*.yaml") if path.is_file())
+
+
+def scenario_name(path: Path, root: Path) -> str:
+    """The name of the scenario in a file: its path below `root` without ".yaml"."""
+    path, root = path.resolve(), root.resolve()
+    inside = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
+    return inside.with_suffix("").as_posix()
+
+
+def parse_scenario(text: str, name: str, file: str) -> Scenario:
+    """The scenario in a text; ScenarioError with all that is wrong with it."""
+    scenario, mistakes = check(parse(text, file), file)
+    if scenario is None:
+        raise ScenarioError(mistakes)
+    return scenario.named(name, text)
+
+
+def load_scenario(path: Path, root: Path) -> Scenario:
+    """The scenario in a file; ScenarioError with all that is wrong with it."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot read the scenario {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        mistake = Mistake(str(path), 1, "", f"not UTF-8: {error.reason}")
+        raise ScenarioError([mistake]) from error
+    return parse_scenario(text, scenario_name(path, root), str(path))
+
+
+def load_all(paths: list[Path], root: Path) -> list[Scenario]:
+    """Several scenarios; ScenarioError with the mistakes of all of them together."""
+    scenarios: list[Scenario] = []
+    mistakes: list[Mistake] = []
+    for path in paths:
+        try:
+            scenarios.append(load_scenario(path, root))
+        except ScenarioError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise ScenarioError(mistakes)
+    return scenarios

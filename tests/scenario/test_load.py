@@ -1,0 +1,199 @@
+"""Scenario files: what is accepted, and that every mistake is told, at once and where it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.scenario.load import load_all, load_scenario, parse_scenario
+from lab.scenario.mistakes import Mistake, ScenarioError
+from lab.scenario.scenario import Scenario
+
+HEAD = """\
+summary: A scenario for a test
+disks:
+  a: {size: 64MiB}
+  store: {size: 16MiB}
+steps:
+"""
+
+WHOLE = (
+    HEAD
+    + """\
+  - create: {devices: [a]}
+  - append_storage: {device: store}
+  - take:
+  - write: {device: a, at: 8s, size: 1MiB}
+  - destroy:
+"""
+)
+
+
+def parse(text: str) -> Scenario:
+    return parse_scenario(text, "group/name", "group/name.yaml")
+
+
+def mistakes(text: str) -> tuple[Mistake, ...]:
+    with pytest.raises(ScenarioError) as caught:
+        parse(text)
+    return caught.value.mistakes
+
+
+def only(text: str) -> Mistake:
+    found = mistakes(text)
+    assert len(found) == 1, "\n".join(map(str, found))
+    return found[0]
+
+
+def test_a_right_scenario_is_read_with_sizes_in_bytes() -> None:
+    scenario = parse(WHOLE)
+    write = scenario.steps[3].write
+    assert write is not None
+    assert (write.at, write.size) == (4096, 1 << 20)
+    assert [step.verb for step in scenario.steps] == [
+        "create",
+        "append_storage",
+        "take",
+        "write",
+        "destroy",
+    ]
+    assert (scenario.name, scenario.group, scenario.source) == ("group/name", "group", WHOLE)
+
+
+def test_five_mistakes_of_five_kinds_are_told_together_in_the_order_of_lines() -> None:
+    found = mistakes(
+        """\
+summary: A scenario for a test
+colour: red
+disks:
+  a: {size: 64MiB}
+  store: {size: 16 potatoes}
+steps:
+  - create: {devices: [a]}
+  - append_storage: {device: store}
+  - take: {}
+  - wirte: {device: a}
+  - write: {device: b, size: 1MiB}
+  - read_image: {device: a, expect: perfect}
+  - destroy: {}
+"""
+    )
+    assert [(one.line, one.path) for one in found] == [
+        (2, ".colour"),
+        (5, ".disks.store.size"),
+        (10, ".steps[3].wirte"),
+        (11, ".steps[4].write.device"),
+        (12, ".steps[5].read_image.expect"),
+    ]
+    assert "did you mean `write`?" in found[2].right
+    assert "did you mean `a`?" in found[3].right or "known are" in found[3].right
+    assert "model, eio or model_or_eio" in found[4].right
+
+
+def test_a_key_given_twice_is_a_mistake() -> None:
+    found = only(WHOLE.replace("size: 1MiB}", "size: 1MiB, at: 0}"))
+    assert (found.line, found.path) == (9, ".steps[3].write.at")
+    assert "twice" in found.what
+
+
+def test_text_that_is_no_yaml_is_told_with_its_line() -> None:
+    found = only("summary: [unclosed\nsteps: {}\n")
+    assert found.line >= 1
+    assert found.what.startswith("not YAML")
+
+
+def test_an_empty_file_is_no_scenario() -> None:
+    assert "no mapping" in only("").what
+
+
+def test_a_misspelt_key_of_a_named_disk_gets_a_suggestion() -> None:
+    found = only(WHOLE.replace("a: {size: 64MiB}", "a: {size: 64MiB, dicsard: true}"))
+    assert found.path == ".disks.a.dicsard"
+    assert found.right == "did you mean `discard`?"
+
+
+def test_on_is_a_word_and_not_a_boolean() -> None:
+    text = WHOLE.replace("steps:", "devices:\n  p: {partition: {on: a, size: 8MiB}}\nsteps:")
+    assert parse(text).devices["p"].below == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("step", "path", "words"),
+    [
+        ("write: {device: a, at: 63MiB, size: 2MiB}", ".write.size", "over the end"),
+        ("write: {device: a, at: 100, size: 512}", ".write.at", "whole blocks"),
+        ("write: {device: a, at: -1, size: 512}", ".write.at", "negative"),
+        ("write: {device: a, at: 64MiB}", ".write.at", "beyond the end"),
+        ("write: {device: a, size: 0}", ".write.size", "nothing"),
+        ("write: {device: a, size: 1MiB, random: {count: 3}}", ".write", "one of"),
+        ("write: {device: a, random: {count: 3, sizes: [8KiB, 4KiB]}}", ".sizes", "from 8KiB"),
+        ("write: {device: a, random: {count: 3, align: 100}}", ".align", "100B"),
+        ("take: {snapshot: t}", ".take.snapshot", "not created yet"),
+        ("take: {}", ".take.snapshot", "taken already"),
+        ("create: {snapshot: t, devices: [a]}", ".create.devices", "holds a"),
+        ("create: {snapshot: t, devices: [store, store]}", ".create.devices", "twice"),
+        ("read_image: {device: store}", ".read_image.device", "not in snapshot"),
+        ("append_storage: {}", ".append_storage", "one of"),
+        (
+            "append_storage: {device: store, ranges: [{at: 1s, size: 4KiB}]}",
+            ".ranges[0]",
+            "8 sectors",
+        ),
+        (
+            "append_storage: {pieces: {devices: [store], total: 16MiB, count: 9}}",
+            ".pieces.total",
+            "do not fit",
+        ),
+        ("wait_event: {expect: none, errno: EIO}", ".wait_event", "belong to"),
+        ("wait_event: {expect: corrupted, errno: EFOO}", ".errno", "EFOO"),
+        ("stop_load: {load: w}", ".stop_load.load", "no load"),
+        ("umount: {at: /mnt/a}", ".umount.at", "mounted"),
+        ("module_unload: {}", ".module_unload", "snapshots exist"),
+        ("set_parameters: {parameters: {chunk_shift: 18}}", ".chunk_shift", "no parameter"),
+        (
+            "set_parameters: {parameters: {chunk_minimum_shift: 99}}",
+            ".chunk_minimum_shift",
+            "out of range",
+        ),
+        ("exec: {argv: [cat, '{b}']}", ".exec.argv[1]", "no device `b`"),
+        ("read: {device: a}\n    write: {device: a}", "", "exactly one verb"),
+        ("name: nothing", "", "needs a verb"),
+        ("backup: {device: a, to: store}", ".backup.to", "smaller"),
+        ("check_memory: {growth: 1MiB}", ".since", "no mark"),
+        ("expect_error: {errno: EINVAL, step: {write: {device: nix}}}", ".device", "no device"),
+        ("repeat: {times: 2, steps: [{create: {snapshot: t, devices: [store]}}]}", "", "exists"),
+    ],
+)
+def test_a_step_that_cannot_be_is_told_with_its_path(step: str, path: str, words: str) -> None:
+    text = WHOLE.replace("  - destroy:\n", f"  - {step}\n")
+    found = mistakes(text)
+    assert any(path in one.path and words in one.what for one in found), "\n".join(map(str, found))
+    assert all(one.path.startswith(".steps[4]") for one in found)
+    assert all(one.line == 10 or one.line == 11 for one in found)
+
+
+def test_a_step_within_expect_error_may_be_wrong_in_what_it_does() -> None:
+    text = WHOLE + (
+        "  - expect_error: {errno: [ENODEV, ESRCH], step: {destroy: {}}}\n"
+        "  - expect_error: {errno: EINVAL, step: {create: {snapshot: t, devices: [a, a]}}}\n"
+    )
+    assert parse(text).steps[-1].verb == "expect_error"
+
+
+def test_mistakes_of_several_files_are_told_together(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.yaml").write_text(WHOLE.replace("take:", "tkae:"))
+    paths = sorted(tmp_path.glob("*.yaml"))
+    with pytest.raises(ScenarioError) as caught:
+        load_all(paths, tmp_path)
+    assert [Path(one.file).name for one in caught.value.mistakes] == ["one.yaml", "two.yaml"]
+
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+
+
+@pytest.mark.parametrize("path", sorted(SCENARIOS.rglob("*.yaml")), ids=lambda p: p.stem)
+def test_every_scenario_of_the_lab_is_right(path: Path) -> None:
+    scenario = load_scenario(path, SCENARIOS)
+    assert scenario.proves or scenario.regression_for
