@@ -39,6 +39,7 @@
 #include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
+#include <linux/string.h>
 
 #include "bdevfilter.h"
 #include "compat.h"
@@ -99,29 +100,27 @@ static struct ftrace_ops hook_write_page_ops = {
 
 /**
  * struct hook - A function that is hooked.
- * @name: Its name, for messages.
- * @address: Its address.
+ * @name: Its name. Not its address: not all of them are exported.
  * @ops: The hook.
  */
 struct hook {
-	const char *name;
-	unsigned long address;
+	char name[32];
 	struct ftrace_ops *ops;
 };
 
-static const struct hook hooks[] = {
-	{ "submit_bio_noacct", (unsigned long)submit_bio_noacct,
-	  &hook_submit_ops },
+/* Not const: ftrace parses names in place. */
+static struct hook hooks[] = {
+	{ "submit_bio_noacct", &hook_submit_ops },
 #ifdef COMPAT_HAVE_RW_PAGE
-	{ "bdev_write_page", (unsigned long)bdev_write_page,
-	  &hook_write_page_ops },
+	{ "bdev_write_page", &hook_write_page_ops },
 #endif
 };
 
-static int hook_install(const struct hook *hook)
+static int hook_install(struct hook *hook)
 {
-	int ret = ftrace_set_filter_ip(hook->ops, hook->address, 0, 0);
+	int ret;
 
+	ret = ftrace_set_filter(hook->ops, hook->name, strlen(hook->name), 1);
 	if (!ret)
 		ret = register_ftrace_function(hook->ops);
 	if (ret) {
@@ -132,7 +131,7 @@ static int hook_install(const struct hook *hook)
 	return ret;
 }
 
-static void hook_remove(const struct hook *hook)
+static void hook_remove(struct hook *hook)
 {
 	int ret = unregister_ftrace_function(hook->ops);
 
