@@ -1,7 +1,7 @@
 """Programs of the host: found, run to their end with a limit, and reported with all they said.
 
-    LabError
-     └─ CommandFailed      ended with another status than 0, or ran into the limit
+LabError
+ └─ CommandFailed      ended with another status than 0, or ran into the limit
 """
 
 import contextlib
@@ -24,7 +24,7 @@ SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 TAIL_LINES = 30
 
 
-class CommandFailed(LabError):
+class CommandFailed(LabError):  # noqa: N818
     """A program failed. `status` is its exit status, negative for a signal, None at the limit."""
 
     def __init__(self, argv: Sequence[str], status: int | None, output: str) -> None:

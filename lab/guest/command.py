@@ -88,12 +88,15 @@ def slot_name(index: int) -> str:
 
 @dataclass(frozen=True)
 class Wiring:
-    """Inherited descriptors, and files: what connects a QEMU process with the lab."""
+    """Inherited descriptors, and files: what connects a QEMU process with the lab.
+
+    `restored`: the machine does not boot but gets saved state (see lab.guest.saved).
+    """
 
     monitor: int
     agent: int
     console: Path
-    state: int | None = None
+    restored: bool = False
 
 
 def qemu_command(spec: MachineSpec, wiring: Wiring) -> list[str]:
@@ -111,11 +114,8 @@ def qemu_command(spec: MachineSpec, wiring: Wiring) -> list[str]:
         *_connections(wiring),
         *_devices(spec),
     ]
-    if wiring.state is not None:
-        command += ["-incoming", f"fd:{wiring.state}"]
-    if spec.ram_file is not None:
-        command += ["-global", "migration.x-ignore-shared=on"]
-    return command
+    # Restored from saved state when told so, and then paused until told to go on.
+    return [*command, "-incoming", "defer", "-S"] if wiring.restored else command
 
 
 def _processor(spec: MachineSpec) -> list[str]:
@@ -159,7 +159,7 @@ def _devices(spec: MachineSpec) -> list[str]:
         *["-netdev", network],
         *["-device", f"virtio-net-pci,netdev=net,addr={ADDRESS_NETWORK:#x},romfile="],
         *["-device", f"virtio-serial-pci,id=serial,addr={ADDRESS_SERIAL:#x}"],
-        *["-device", f"virtserialport,bus=serial.0,nr=1,chardev=agent,name={AGENT_PORT}"],
+        *["-device", f"virtserialport,id=agent,bus=serial.0,nr=1,chardev=agent,name={AGENT_PORT}"],
         *["-device", f"virtio-rng-pci,addr={ADDRESS_RNG:#x}"],
         *["-device", "pvpanic"],
     ]

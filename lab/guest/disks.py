@@ -92,6 +92,12 @@ def create_host_file(folder: Path, name: str, size: int) -> HostFile:
     return HostFile(path, DiskFormat.RAW)
 
 
+def make_overlay(overlay: Path, base: Path) -> None:
+    """Make an empty qcow2 overlay over a qcow2 disk."""
+    options = ["-q", "-f", "qcow2", "-F", "qcow2", "-b", str(base.absolute())]
+    run(["qemu-img", "create", *options, str(overlay)], timeout=CREATE_LIMIT)
+
+
 def block_node(node: str, file: HostFile, *, discard: bool = True) -> dict[str, object]:
     """QEMU's description (blockdev-add) of the node that reads and writes a host file."""
     return {

@@ -26,6 +26,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from lab.errors import LabError
 from lab.guest.command import MachineSpec, Wiring, qemu_command
 from lab.guest.loop import call, loop
+from lab.guest.lost import GuestLost
 from lab.guest.qmp import Qmp, QmpError, QmpEvent
 
 LAUNCH_LIMIT = 20.0
@@ -53,7 +54,7 @@ class Ending(StrEnum):
     ALREADY = "already ended"
 
 
-class LaunchFailed(LabError):
+class LaunchFailed(LabError):  # noqa: N818
     """QEMU did not come up. `status` is its exit status, None if it had to be killed."""
 
     def __init__(self, command: list[str], status: int | None, output: str) -> None:
@@ -66,14 +67,6 @@ class LaunchFailed(LabError):
 
 class MachineStateError(LabError):
     """A method was called that needs the machine in another state."""
-
-
-class GuestLost(LabError):
-    """The guest is gone or unreachable: why, as far as known, in `reason`."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"the guest is lost: {reason}")
-        self.reason = reason
 
 
 def require(
@@ -102,14 +95,15 @@ def require(
 class Machine:
     """A QEMU process, as a context manager: launched on entry, gone after exit.
 
-    `folder` gets console.log (the guest's serial console) and qemu.log (what QEMU itself says).
+    `folder` gets console.log (the guest's serial console) and qemu.log (what QEMU itself says);
+    `suffix` tells the files of several machines in one folder apart.
     """
 
-    def __init__(self, spec: MachineSpec, folder: Path) -> None:
+    def __init__(self, spec: MachineSpec, folder: Path, suffix: str = "") -> None:
         self.spec = spec
         self.folder = folder
-        self.console_path = folder / "console.log"
-        self.log_path = folder / "qemu.log"
+        self.console_path = folder / f"console{suffix}.log"
+        self.log_path = folder / f"qemu{suffix}.log"
         self.command_line: list[str] = []
         self.exit_status: int | None = None
         self.panic_info: Mapping[str, Any] | None = None
@@ -149,20 +143,18 @@ class Machine:
         self.close()
 
     @require(MachineState.NEW)
-    def launch(self, state: int | None = None) -> None:
-        """Start QEMU and greet its monitor; `state` is a descriptor of saved device state.
+    def launch(self, *, restored: bool = False) -> None:
+        """Start QEMU and greet its monitor; a `restored` machine then waits for saved state.
 
-        LaunchFailed if it does not come up; then nothing is left of it.
+        LaunchFailed if QEMU does not come up; then nothing is left of it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         monitor, monitor_far = socket.socketpair()
         agent, agent_far = socket.socketpair()
         self.agent_socket = agent
-        wiring = Wiring(monitor_far.fileno(), agent_far.fileno(), self.console_path, state)
+        wiring = Wiring(monitor_far.fileno(), agent_far.fileno(), self.console_path, restored)
         self.command_line = qemu_command(self.spec, wiring)
-        inherited = [
-            fd for fd in (monitor_far.fileno(), agent_far.fileno(), state) if fd is not None
-        ]
+        inherited = [monitor_far.fileno(), agent_far.fileno()]
         try:
             with monitor_far, agent_far:
                 self._process = call(functools.partial(self._spawn, inherited))
@@ -238,6 +230,10 @@ class Machine:
             if self._ended.wait(0.2):
                 raise GuestLost(f"QEMU {self.describe()} during {command}") from error
             raise
+
+    def send_descriptor(self, name: str, descriptor: int) -> None:
+        """Give QEMU a copy of an open descriptor, which its commands then call "fd:<name>"."""
+        self._qmp.send_descriptor(name, descriptor, timeout=COMMAND_LIMIT)
 
     def wait_event(
         self,

@@ -107,6 +107,18 @@ class Qmp:
         except (QMPError, OSError) as error:
             raise QmpError(f"QEMU's monitor was closed during {command}") from error
 
+    def send_descriptor(self, name: str, descriptor: int, *, timeout: float) -> None:
+        """Give QEMU a copy of an open descriptor, which its commands then call "fd:<name>"."""
+
+        async def send() -> None:
+            self._client.send_fd_scm(descriptor)
+            await self._client.execute("getfd", {"fdname": name})
+
+        try:
+            wait_for(send(), timeout)
+        except (QMPError, OSError, TimeoutError) as error:
+            raise QmpError(f"QEMU did not take a descriptor: {error}") from error
+
     def close(self) -> None:
         """End the session; safe to call at any time and more than once."""
         with contextlib.suppress(Exception):

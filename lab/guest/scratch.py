@@ -14,16 +14,15 @@ from lab.guest.disks import (
     block_node,
     create_host_file,
     device_path,
+    make_overlay,
     overlay_node,
 )
 from lab.guest.machine import Machine
 from lab.guest.ssh import Ssh
 from lab.image import Image, Keys, Payload, base_payload, build_initramfs
-from lab.process import run
 from lab.units import GIB
 
 BOOT_LIMIT = 180.0
-OVERLAY_LIMIT = 30.0
 UP = "lab-init: up"
 
 
@@ -34,12 +33,6 @@ class ScratchGuest:
     machine: Machine
     ssh: Ssh
     disks: dict[str, str]
-
-
-def make_overlay(overlay: Path, base: Path) -> None:
-    """Make an empty qcow2 overlay over a qcow2 disk."""
-    options = ["-q", "-f", "qcow2", "-F", "qcow2", "-b", str(base.absolute())]
-    run(["qemu-img", "create", *options, str(overlay)], timeout=OVERLAY_LIMIT)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""What a guest boots from, taken out of its root archive: kernel, busybox, drivers of the root disk.
+"""What a guest boots from, out of its root archive: kernel, busybox, drivers of the root disk.
 
 In Debian's cloud kernels ext4 is built in and virtio is not, so an initramfs loads virtio first.
 """

@@ -1,0 +1,152 @@
+"""A running guest: its machine, the channel to its agent, its disks, and what can be done to it.
+
+A guest outlives its machine: after a power cut or a reboot it boots again, with what its disks
+held, on a new machine and a new channel.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from time import time_ns
+
+from lab.guest.bay import DiskBay, GuestDisk
+from lab.guest.channel import Channel
+from lab.guest.command import MachineSpec
+from lab.guest.disks import DiskSpec
+from lab.guest.lost import GuestLost
+from lab.guest.machine import Ending, Machine, MachineState, MachineStateError
+from lab.guest.qmp import QmpEvent
+from lab.guest.ssh import Ssh
+from lab.image import Keys
+
+BOOT_LIMIT = 180.0
+REQUEST_LIMIT = 30.0
+SSH_LIMIT = 60.0
+ENTROPY = 64
+
+
+class Guest:
+    """A guest as scenarios use it. Made by Template.clone(), which also ends it.
+
+    `folder` gets its console and the files of its disks. `module_dir` is the guest's folder with
+    the kernel modules, None if it has none.
+    """
+
+    def __init__(
+        self, spec: MachineSpec, folder: Path, disks: DiskBay, keys: Keys, module_dir: str | None
+    ) -> None:
+        self.folder = folder
+        self.module_dir = module_dir
+        self._spec = spec
+        self._bay = disks
+        self._keys = keys
+        self._boots = 0
+        self._machine = Machine(spec, folder)
+        self._channel: Channel | None = None
+
+    @property
+    def machine(self) -> Machine:
+        """The machine it runs on, or the last one it ran on."""
+        return self._machine
+
+    @property
+    def channel(self) -> Channel:
+        """The channel to its agent."""
+        if self._channel is None:
+            raise GuestLost("it was not started")
+        return self._channel
+
+    @property
+    def disks(self) -> Mapping[str, GuestDisk]:
+        """Its disks by name, also those that are unplugged just now."""
+        return self._bay.disks
+
+    def start(self, *, restored: bool = False) -> None:
+        """Launch the machine, to boot from its kernel or to wait for saved state."""
+        self._machine.listen(self._on_event)
+        self._machine.launch(restored=restored)
+        assert self._machine.agent_socket is not None  # it was launched
+        self._channel = Channel(self._machine.agent_socket)
+
+    def close(self) -> None:
+        """End the guest and remove the files of its disks; the console stays."""
+        try:
+            self._end()
+        finally:
+            self._bay.remove_files()
+
+    def ssh(self) -> Ssh:
+        """A new connection to its sshd, to be closed by the caller."""
+        return Ssh.connect(self._machine.ssh_port(), self._keys, timeout=SSH_LIMIT)
+
+    def resize_disk(self, name: str, size: int) -> GuestDisk:
+        """Change the size of a disk (bytes); the guest's kernel knows it on return."""
+        return self._bay.resize(self._machine, self.channel, name, size)
+
+    def unplug(self, name: str) -> None:
+        """Take a disk out of the running guest."""
+        self._bay.unplug(self._machine, name)
+
+    def plug(self, disk: DiskSpec | str) -> GuestDisk:
+        """Plug in a new disk, or by its name one that was unplugged."""
+        return self._bay.plug(self._machine, self.channel, disk)
+
+    def power_cut(self) -> None:
+        """End the machine at once. What the guest had not written to its disks is lost."""
+        self._machine.power_cut()
+
+    def boot(self, timeout: float = BOOT_LIMIT) -> None:
+        """Boot after a power cut or shutdown, from the kernel; the agent answers on return."""
+        if self._machine.state is not MachineState.EXITED:
+            raise MachineStateError(f"the guest cannot boot: it is {self._machine.describe()}")
+        self._end()
+        self._bay.powered_off()
+        self._boots += 1
+        self._spec = replace(
+            self._spec,
+            ram_file=None,
+            slots=self._bay.slot_nodes(),
+            slot_serials=self._bay.slot_serials(),
+        )
+        self._machine = Machine(self._spec, self.folder, f"-{self._boots}")
+        self.start()
+        self.channel.hello(timeout)
+        self.plug_the_rest()
+
+    def reboot(self, within: float, timeout: float = BOOT_LIMIT) -> Ending:
+        """Shut down in order, or hard after `within` seconds, and boot; says which it was."""
+        ending = self._machine.shutdown(within)
+        self.boot(timeout)
+        return ending
+
+    def plug_the_rest(self) -> None:
+        """Plug in the disks that are in no slot; after a start."""
+        for name in self._bay.not_in_slots():
+            self._bay.plug(self._machine, self.channel, name)
+
+    def freshen(self) -> None:
+        """Give a restored guest the right time and random state of its own."""
+        channel = self.channel
+        with Path("/dev/urandom").open("rb") as source:
+            entropy = source.read(ENTROPY).hex()
+        clock = channel.submit("set_clock", {"unix_ns": time_ns()}, REQUEST_LIMIT)
+        seed = channel.submit("reseed", {"hex": entropy}, REQUEST_LIMIT)
+        clock.result(REQUEST_LIMIT)
+        seed.result(REQUEST_LIMIT)
+
+    def _end(self) -> None:
+        self._machine.close()
+        if self._channel is not None:
+            self._channel.close()
+
+    def _on_event(self, event: QmpEvent) -> None:
+        """Runs in the QEMU thread; tells those who wait for the agent why it will not answer."""
+        channel = self._channel
+        if channel is None:
+            return
+        if event.name == "GUEST_PANICKED":
+            channel.lose("its kernel panicked")
+        elif event.name == "LAB_EXITED":
+            channel.lose(f"QEMU ended with status {event.data['status']}")
+        elif event.name == "VSERPORT_CHANGE" and event.data.get("open") is False:
+            channel.lose("its agent ended")

@@ -1,0 +1,11 @@
+"""The error that says a guest is gone; raised by the machine and by the channel to its agent."""
+
+from lab.errors import LabError
+
+
+class GuestLost(LabError):  # noqa: N818 - it says what became of the guest
+    """The guest is gone or unreachable: why, as far as known, in `reason`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the guest is lost: {reason}")
+        self.reason = reason

@@ -1,0 +1,57 @@
+"""Saving the state of a machine's devices to a file, and waiting until one is restored from it.
+
+The guest's memory is in a file of its own (migration capability x-ignore-shared): only the devices
+go through here, less than a MiB.
+"""
+
+import time
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.guest.lost import GuestLost
+from lab.guest.machine import Machine
+
+SAVE_LIMIT = 60.0
+RESTORE_LIMIT = 30.0
+SAVE_PAUSE = 0.02
+RESTORE_PAUSE = 0.002
+
+
+class SaveError(LabError):
+    """QEMU could not save or restore the state of a machine."""
+
+
+def save_devices(machine: Machine, path: Path) -> None:
+    """Write the state of the devices to a new file; afterwards the machine is stopped for good."""
+    _ignore_memory(machine)
+    with path.open("xb") as file:
+        machine.send_descriptor("state", file.fileno())
+        machine.qmp("migrate", {"uri": "fd:state"})
+        limit = time.monotonic() + SAVE_LIMIT
+        while (told := machine.qmp("query-migrate"))["status"] != "completed":
+            if told["status"] in ("failed", "cancelled") or time.monotonic() > limit:
+                why = told.get("error-desc", told["status"])
+                raise SaveError(f"QEMU did not save the state of the machine: {why}")
+            time.sleep(SAVE_PAUSE)
+
+
+def restore_devices(machine: Machine, path: Path) -> None:
+    """Have a machine that was launched for it take over saved state; it is paused afterwards."""
+    _ignore_memory(machine)
+    with path.open("rb") as file:
+        machine.send_descriptor("state", file.fileno())
+    limit = time.monotonic() + RESTORE_LIMIT
+    try:
+        machine.qmp("migrate-incoming", {"uri": "fd:state"})
+        while machine.qmp("query-status")["status"] == "inmigrate":
+            if time.monotonic() > limit:
+                raise SaveError("QEMU did not restore the state of the machine in time")
+            time.sleep(RESTORE_PAUSE)
+    except GuestLost as error:
+        said = machine.log_path.read_text(errors="replace").strip()
+        raise SaveError(f"QEMU cannot restore the state of the machine: {said}") from error
+
+
+def _ignore_memory(machine: Machine) -> None:
+    capability = {"capability": "x-ignore-shared", "state": True}
+    machine.qmp("migrate-set-capabilities", {"capabilities": [capability]})

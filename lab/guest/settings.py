@@ -1,0 +1,44 @@
+"""What a user may choose of a guest, and where the parts that go into it come from."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab.accel import AccelChoice
+from lab.errors import UsageError
+from lab.guest.command import ADDRESS_END, ADDRESS_SLOTS
+from lab.image import Recipe
+from lab.units import GIB, MIB
+
+DEFAULT_SLOTS = 20
+# A guest with a compiler's leftovers, agent and module does not work in less.
+LEAST_MEMORY = 256 * MIB
+
+
+@dataclass(frozen=True)
+class GuestSettings:
+    """The guest of a run; memory in bytes.
+
+    `module`: folder of the kernel module's sources, None for a guest without it. `slots`: disks
+    that a clone can have without hot-plug.
+    """
+
+    module: Path | None
+    recipe: Recipe = field(default_factory=Recipe)
+    memory: int = GIB
+    cpus: int = 2
+    slots: int = DEFAULT_SLOTS
+    accel: AccelChoice = AccelChoice.AUTO
+
+    def __post_init__(self) -> None:
+        if self.memory < LEAST_MEMORY or self.memory % MIB:
+            raise UsageError(
+                f"a guest cannot have {self.memory} bytes of memory",
+                f"whole MiB, {LEAST_MEMORY // MIB} or more",
+            )
+        if self.cpus < 1:
+            raise UsageError(f"a guest cannot have {self.cpus} processors")
+        if not 0 <= self.slots <= ADDRESS_END - ADDRESS_SLOTS:
+            raise UsageError(
+                f"a guest cannot have {self.slots} disk slots",
+                f"0 to {ADDRESS_END - ADDRESS_SLOTS}",
+            )
