@@ -23,16 +23,23 @@
 #ifndef __user
 #define __user
 #endif
-#ifdef __has_include
+/*
+ * 16 bytes: libuuid's uuid_t where there is a libuuid, a structure elsewhere. A
+ * program with a type of its own by this name defines BLK_SNAP_HAVE_UUID_T.
+ */
+#ifndef BLK_SNAP_HAVE_UUID_T
+#define BLK_SNAP_HAVE_UUID_T
+#if defined(__has_include)
 #if __has_include(<uuid/uuid.h>)
 #include <uuid/uuid.h>
-#define BLK_SNAP_HAVE_UUID_T
+#define BLK_SNAP_LIBUUID
 #endif
 #endif
-#ifndef BLK_SNAP_HAVE_UUID_T
+#ifndef BLK_SNAP_LIBUUID
 typedef struct {
 	__u8 b[16];
 } uuid_t;
+#endif
 #endif
 #endif /* __KERNEL__ */
 
