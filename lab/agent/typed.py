@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import inspect
+import keyword
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Callable, Literal, Union, get_args, get_origin, get_type_hints
@@ -44,7 +45,10 @@ def checked(function: Callable[..., Any], args: Mapping[str, Any], what: str) ->
     missing = [name for name in needed if name not in args]
     if missing:
         raise UsageError(f"{what}: missing argument {', '.join(missing)}")
-    return {name: _one(checks, name, value, what) for name, value in args.items()}
+    return {
+        name + "_" * keyword.iskeyword(name): _one(checks, name, value, what)
+        for name, value in args.items()
+    }
 
 
 def _one(checks: Mapping[str, Check], name: str, value: Any, what: str) -> Any:
@@ -73,7 +77,9 @@ def _signature(function: Callable[..., Any]) -> tuple[dict[str, Check], tuple[st
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
             takes_rest = True
             continue
-        checks[name] = check_for(hints[name])
+        hint = hints[name]
+        name = name.rstrip("_")  # noqa: PLW2901 - an argument called "from" is from_ in Python
+        checks[name] = check_for(hint)
         if parameter.default is inspect.Parameter.empty:
             needed.append(name)
     return checks, tuple(needed), takes_rest

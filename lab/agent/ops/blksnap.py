@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, Optional
 
 from lab import blksnap
+from lab.agent.events import described
 from lab.agent.registry import Result, operation
 from lab.errors import UsageError
 
@@ -135,27 +136,6 @@ def wait_event(id: str, timeout_ms: int) -> Result:
     with blksnap.Control() as control:
         event = _snapshot(control, id).wait_event(timeout_ms)
     return {"event": None if event is None else described(event)}
-
-
-def described(event: blksnap.Event) -> dict[str, Any]:
-    """An event as a JSON object."""
-    if isinstance(event, blksnap.LowFreeSpaceEvent):
-        return {
-            "code": 0,
-            "kind": "low_space",
-            "time_ns": event.time_ns,
-            "requested_sectors": event.requested_sectors,
-        }
-    if isinstance(event, blksnap.CorruptedEvent):
-        return {
-            "code": 1,
-            "kind": "corrupted",
-            "time_ns": event.time_ns,
-            "device": _pair(event.device),
-            "path": event.device.path,
-            "errno": event.errno,
-        }
-    return {"code": event.code, "kind": "unknown", "time_ns": event.time_ns}
 
 
 def _tracker(info: blksnap.TrackerInfo) -> dict[str, Any]:

@@ -1,0 +1,168 @@
+"""Loads that do one thing over and over: "take_cycle", "freeze" and "exec"."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Optional
+
+from lab import blksnap
+from lab.agent.block.device import opened
+from lab.agent.loads.base import Load, load_kind
+from lab.agent.processes import run
+
+_FIFREEZE, _FITHAW = 0xC004_5877, 0xC004_5878
+_MAX_FAILURES = 50
+
+
+class _Cycle(Load):
+    """Does once(), pauses, and so on; failures with an errno are counted, not fatal."""
+
+    def __init__(self, pause_ms: int, cycles: Optional[int]) -> None:
+        super().__init__()
+        self._pause = pause_ms / 1000
+        self._wanted = cycles
+        self._cycles = 0
+        self._failures: list[dict[str, Any]] = []
+        self._failure_count = 0
+        self._longest = 0
+
+    @abstractmethod
+    def once(self) -> None:
+        """One cycle. OSError: it failed, go on with the next."""
+
+    def begin(self) -> None:
+        self.spawn(self._run)
+
+    def _run(self) -> None:
+        while self._wanted is None or self._cycles < self._wanted:
+            begun = time.monotonic_ns()
+            try:
+                self.once()
+            except OSError as error:
+                self._note(error)
+            with self.lock:
+                self._cycles += 1
+                self._longest = max(self._longest, time.monotonic_ns() - begun)
+            if self.pause(self._pause):
+                return
+
+    def _note(self, error: OSError) -> None:
+        with self.lock:
+            self._failure_count += 1
+            if len(self._failures) < _MAX_FAILURES:
+                self._failures.append(
+                    {
+                        "cycle": self._cycles,
+                        "errno": error.errno,
+                        "operation": getattr(error, "operation", None),
+                        "message": str(error),
+                    }
+                )
+
+    def report(self, start: int) -> Mapping[str, Any]:
+        """cycles, failures [{cycle, errno, operation, message}...], failure_count, longest_ns."""
+        with self.lock:
+            return {
+                "cycles": self._cycles,
+                "failures": list(self._failures),
+                "failure_count": self._failure_count,
+                "longest_ns": self._longest,
+                **self.more(),
+            }
+
+    def more(self) -> Mapping[str, Any]:
+        """What a kind reports besides; called with the lock held."""
+        return {}
+
+
+@load_kind("take_cycle")
+class TakeCycle(_Cycle):
+    """Create a snapshot of `devices`, append `ranges` of `storage`, take, hold, destroy."""
+
+    def __init__(
+        self,
+        devices: list[str],
+        storage: str,
+        ranges: list[tuple[int, int]],
+        *,
+        hold_ms: int = 0,
+        pause_ms: int = 0,
+        cycles: Optional[int] = None,
+    ) -> None:
+        super().__init__(pause_ms, cycles)
+        self._devices = devices
+        self._storage = storage
+        self._ranges = [blksnap.SectorRange(sector, count) for sector, count in ranges]
+        self._hold = hold_ms / 1000
+        self._longest_take = 0
+
+    def once(self) -> None:
+        with blksnap.Control() as control, control.create_snapshot(self._devices) as snapshot:
+            snapshot.append_storage(self._storage, self._ranges)
+            begun = time.monotonic_ns()
+            snapshot.take()
+            self._longest_take = max(self._longest_take, time.monotonic_ns() - begun)
+            self.pause(self._hold)
+
+    def more(self) -> Mapping[str, Any]:
+        """longest_take_ns."""
+        return {"longest_take_ns": self._longest_take}
+
+
+@load_kind("freeze")
+class Freeze(_Cycle):
+    """Freeze the file system mounted at `path`, hold, thaw."""
+
+    def __init__(
+        self, path: str, hold_ms: int = 10, pause_ms: int = 10, cycles: Optional[int] = None
+    ) -> None:
+        super().__init__(pause_ms, cycles)
+        self._path = path
+        self._hold = hold_ms / 1000
+
+    def once(self) -> None:
+        with opened(self._path, os.O_RDONLY) as fd:
+            fcntl.ioctl(fd, _FIFREEZE, 0)
+            try:
+                self.pause(self._hold)
+            finally:
+                fcntl.ioctl(fd, _FITHAW, 0)
+
+
+@load_kind("exec")
+class Exec(_Cycle):
+    """Run a program again and again; how often it ended with which status."""
+
+    def __init__(
+        self,
+        argv: list[str],
+        timeout: float = 60.0,
+        pause_ms: int = 0,
+        cycles: Optional[int] = None,
+    ) -> None:
+        super().__init__(pause_ms, cycles)
+        self._argv, self._timeout = argv, timeout
+        self._statuses: Counter[int] = Counter()
+        self._last_failed: dict[str, str] = {}
+
+    def once(self) -> None:
+        outcome = run(self._argv, timeout=self._timeout)
+        with self.lock:
+            self._statuses[outcome.status] += 1
+            if outcome.status:
+                self._last_failed = {
+                    "stdout": outcome.stdout[-4096:],
+                    "stderr": outcome.stderr[-4096:],
+                }
+
+    def more(self) -> Mapping[str, Any]:
+        """statuses {status: count}, last_failed {stdout, stderr}."""
+        return {
+            "statuses": {str(status): count for status, count in self._statuses.items()},
+            "last_failed": self._last_failed,
+        }

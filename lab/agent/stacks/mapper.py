@@ -1,0 +1,119 @@
+"""Device-mapper targets through dmsetup: linear, delay, error, flakey, stripe.
+
+Source of the tables: the kernel's Documentation/admin-guide/device-mapper.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from typing import Optional
+
+from lab.agent.block.device import geometry, opened
+from lab.agent.processes import need
+from lab.agent.stacks.base import SECTOR, Stack, sectors, stack_kind, wait_node
+from lab.errors import UsageError
+
+
+class Mapped(Stack):
+    """A device-mapper device with the table that table() gives."""
+
+    @abstractmethod
+    def table(self) -> str:
+        """Lines "start length target arguments"."""
+
+    def create(self) -> None:
+        need(["dmsetup", "create", self.name, "--noudevsync", "--noudevrules"], input=self.table())
+        self.path = f"/dev/mapper/{self.name}"
+        wait_node(self.path)
+
+    def remove(self) -> None:
+        need(["dmsetup", "remove", "--noudevsync", "--retry", self.name])
+
+
+def size_of(path: str) -> int:
+    """Size of a device in sectors."""
+    with opened(path, os.O_RDONLY) as fd:
+        return geometry(fd).size // SECTOR
+
+
+@stack_kind("linear")
+class Linear(Mapped):
+    """A window of `size` bytes (all the rest if null) on the device `on` from byte `at` on."""
+
+    def __init__(self, name: str, on: str, at: int = 0, size: Optional[int] = None) -> None:
+        super().__init__(name)
+        self._on, self._at = on, sectors("linear: at", at)
+        self._size = None if size is None else sectors("linear: size", size)
+
+    def table(self) -> str:
+        size = size_of(self._on) - self._at if self._size is None else self._size
+        return f"0 {size} linear {self._on} {self._at}\n"
+
+
+@stack_kind("delay")
+class Delay(Mapped):
+    """The device `on`, but every read and write waits so many milliseconds."""
+
+    def __init__(self, name: str, on: str, read_ms: int = 0, write_ms: int = 0) -> None:
+        super().__init__(name)
+        self._on, self._read, self._write = on, read_ms, write_ms
+
+    def table(self) -> str:
+        on = self._on
+        return f"0 {size_of(on)} delay {on} 0 {self._read} {on} 0 {self._write}\n"
+
+
+@stack_kind("error")
+class ErrorZone(Mapped):
+    """The device `on` with `size` bytes from byte `at` on that cannot be read or written."""
+
+    def __init__(self, name: str, on: str, at: int, size: int) -> None:
+        super().__init__(name)
+        self._on = on
+        self._at, self._size = sectors("error: at", at), sectors("error: size", size)
+
+    def table(self) -> str:
+        total, after = size_of(self._on), self._at + self._size
+        if self._size == 0 or after > total:
+            raise UsageError(f"error: sectors {self._at}+{self._size} of {total}")
+        lines = [f"{self._at} {self._size} error"]
+        if self._at:
+            lines.insert(0, f"0 {self._at} linear {self._on} 0")
+        if after < total:
+            lines.append(f"{after} {total - after} linear {self._on} {after}")
+        return "\n".join(lines) + "\n"
+
+
+@stack_kind("flakey")
+class Flakey(Mapped):
+    """The device `on`, working for up_s seconds, then failing for down_s; options of dm-flakey."""
+
+    def __init__(
+        self, name: str, on: str, up_s: int, down_s: int, options: Optional[list[str]] = None
+    ) -> None:
+        super().__init__(name)
+        self._on, self._up, self._down = on, up_s, down_s
+        self._options = options or []
+
+    def table(self) -> str:
+        words = [str(len(self._options)), *self._options] if self._options else []
+        extra = " ".join(["", *words])
+        return f"0 {size_of(self._on)} flakey {self._on} 0 {self._up} {self._down}{extra}\n"
+
+
+@stack_kind("stripe")
+class Stripe(Mapped):
+    """Stripes of `chunk` bytes over the devices `over`; as long as whole stripes fit on all."""
+
+    def __init__(self, name: str, over: list[str], chunk: int = 65536) -> None:
+        super().__init__(name)
+        self._over, self._chunk = over, sectors("stripe: chunk", chunk)
+        if not self._chunk:
+            raise UsageError("stripe: chunk 0")
+
+    def table(self) -> str:
+        each = min(map(size_of, self._over)) // self._chunk * self._chunk
+        places = " ".join(f"{one} 0" for one in self._over)
+        count = len(self._over)
+        return f"0 {each * count} striped {count} {self._chunk} {places}\n"
