@@ -41,6 +41,7 @@ static const char *const account_names[] = {
 	[account_diff_storage] = "diff_storage",
 	[account_snapshot] = "snapshot",
 	[account_snapimage] = "snapimage",
+	[account_array] = "array",
 };
 static_assert(ARRAY_SIZE(account_names) == account_kind_end);
 

@@ -29,6 +29,7 @@ enum account_kind {
 	account_diff_storage,
 	account_snapshot,
 	account_snapimage,
+	account_array,
 	account_kind_end,
 };
 
