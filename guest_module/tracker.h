@@ -16,7 +16,11 @@
 struct blk_snap_dev_t;
 struct blk_snap_cbt_info;
 struct blk_snap_block_range;
+struct cbt_map;
+struct cbt_spare;
+struct diff_area;
 struct tracker;
+struct tracker_epoch;
 
 /* Set up and tear down; called by main.c only. */
 int tracker_init(void);
@@ -39,5 +43,48 @@ ssize_t tracker_read_cbt(const struct blk_snap_dev_t *dev, u32 offset,
 			 u32 length, char __user *buf);
 int tracker_mark_dirty(const struct blk_snap_dev_t *dev,
 		       const struct blk_snap_block_range *ranges, u32 count);
+
+/* A device number, or -ENXIO if there can be no such device. */
+int tracker_dev(const struct blk_snap_dev_t *dev, dev_t *number);
+
+/*
+ * For a snapshot: claim the tracker of a device, making it if there is none. It
+ * stays until it is released. @fresh: it was made.
+ *
+ * ERR_PTR: -EALREADY another snapshot holds it, -EOPNOTSUPP a kind of device
+ * that cannot be done right, -ENOMEM, those of opening the device.
+ */
+struct tracker *tracker_claim(dev_t dev, bool *fresh);
+/* Give it back; @remove: and stop tracking. */
+void tracker_release(struct tracker *tracker, bool remove);
+
+dev_t tracker_number(const struct tracker *tracker);
+struct cbt_map *tracker_map(const struct tracker *tracker);
+bool tracker_is_dead(struct tracker *tracker);
+
+/**
+ * struct tracker_switch - What one tracker changes to at a take.
+ * @tracker: The tracker, claimed.
+ * @area: The difference area it copies to from then on.
+ * @spare: Memory for a map of another size, NULL if not needed.
+ * @epoch: Of the writes after the take; afterwards that of those before.
+ */
+struct tracker_switch {
+	struct tracker *tracker;
+	struct diff_area *area;
+	struct cbt_spare *spare;
+	struct tracker_epoch *epoch;
+};
+
+/*
+ * A take: prepare all (may fail; cancel those that succeeded), switch all at one
+ * instant, then drain: wait until all writes that came before have ended.
+ */
+int tracker_prepare(struct tracker_switch *change);
+void tracker_cancel(struct tracker_switch *change);
+void tracker_switch_all(struct tracker_switch *changes, u32 count);
+void tracker_drain_all(struct tracker_switch *changes, u32 count);
+/* The end of a snapshot: writes no longer go to the difference areas. */
+void tracker_unswitch_all(struct tracker_switch *changes, u32 count);
 
 #endif /* BLKSNAP_TRACKER_H */

@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Chunks: copying before a write, and where a reader finds the data.
+ *
+ * The way of a chunk, with who moves it:
+ *
+ *	untouched -> loading	a writer: has room in the storage and a buffer
+ *	loading -> in_memory	completion of the read; the writer may go on when
+ *				no image reader reads from the original any more
+ *	in_memory -> stored	completion of the write to the storage
+ *
+ * An image reader of an untouched or loading chunk reads from the original, and
+ * is counted, so that no writer overtakes it. Readers that come later find the
+ * copy: the count only falls once the chunk is in memory.
+ *
+ * A chunk that was written to once stays till the area is freed. One that only
+ * had readers goes with the last of them; so reading the whole image does not
+ * fill the memory with chunks.
+ *
+ * Context: starting and waiting in process context, the rest in any.
+ *
+ * Locking: the lock of area->chunks, with interrupts off. Lookup is by RCU.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME "-chunk: " fmt
+
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/wait_bit.h>
+
+#include "account.h"
+#include "chunk.h"
+#include "diff_area.h"
+
+/* ---- States ---- */
+
+static const u8 chunk_may_follow[] = {
+	[chunk_untouched] = BIT(chunk_loading),
+	[chunk_loading] = BIT(chunk_in_memory) | BIT(chunk_failed),
+	[chunk_in_memory] = BIT(chunk_stored) | BIT(chunk_failed),
+	[chunk_stored] = 0,
+	[chunk_failed] = 0,
+};
+
+static void chunk_set_state(struct chunk *chunk, enum chunk_state state)
+{
+	lockdep_assert_held(&chunk->area->chunks.xa_lock);
+	WARN_ON_ONCE(!(chunk_may_follow[chunk->state] & BIT(state)));
+	/* Pairs with chunk_state(): region and readers are seen as they are. */
+	smp_store_release(&chunk->state, state);
+}
+
+static enum chunk_state chunk_state(const struct chunk *chunk)
+{
+	return smp_load_acquire(&chunk->state);
+}
+
+static void chunk_wake(struct chunk *chunk)
+{
+	/* The state is visible before the look for waiters. */
+	smp_mb();
+	wake_up_var(chunk);
+}
+
+static bool chunk_may_overwrite(const struct chunk *chunk)
+{
+	enum chunk_state state = chunk_state(chunk);
+
+	return state >= chunk_in_memory && !READ_ONCE(chunk->readers);
+}
+
+static bool chunk_is_settled(const struct chunk *chunk)
+{
+	return chunk_state(chunk) >= chunk_stored;
+}
+
+static sector_t chunk_sectors(const struct chunk *chunk)
+{
+	const struct diff_area *area = chunk->area;
+
+	return chunk_sectors_of(area->capacity, area->chunk_shift,
+				chunk->number);
+}
+
+/* ---- Objects ---- */
+
+static void chunk_discard(struct chunk *chunk)
+{
+	account_free(account_chunk, chunk, sizeof(*chunk));
+}
+
+/*
+ * Make the object, if it is not there. It may be gone again when the caller
+ * looks: another reader may have come and left. Return: 0, -ENOMEM.
+ */
+static int chunk_make(struct diff_area *area, unsigned long number)
+{
+	struct chunk *chunk;
+	int ret;
+
+	chunk = account_zalloc(account_chunk, sizeof(*chunk), GFP_NOIO);
+	if (!chunk)
+		return -ENOMEM;
+	chunk->area = area;
+	chunk->number = number;
+
+	xa_lock_irq(&area->chunks);
+	ret = __xa_insert(&area->chunks, number, chunk, GFP_NOIO);
+	xa_unlock_irq(&area->chunks);
+	if (ret)
+		chunk_discard(chunk);
+	return ret == -EBUSY ? 0 : ret;
+}
+
+struct chunk *chunk_find(struct diff_area *area, unsigned long number)
+{
+	struct chunk *chunk;
+
+	rcu_read_lock();
+	chunk = xa_load(&area->chunks, number);
+	/* Any other state is for good, and so is the chunk then. */
+	if (chunk && chunk_state(chunk) == chunk_untouched)
+		chunk = NULL;
+	rcu_read_unlock();
+	return chunk;
+}
+
+bool chunk_is_safe(struct diff_area *area, unsigned long number)
+{
+	struct chunk *chunk = chunk_find(area, number);
+
+	return chunk && chunk_may_overwrite(chunk);
+}
+
+void chunk_free_all(struct diff_area *area)
+{
+	struct chunk *chunk;
+	unsigned long number;
+
+	xa_for_each(&area->chunks, number, chunk) {
+		WARN_ON_ONCE(chunk->readers || chunk->buffer);
+		diff_region_free(&chunk->region);
+		chunk_discard(chunk);
+		cond_resched();
+	}
+	xa_destroy(&area->chunks);
+}
+
+/* ---- Copying ---- */
+
+/* The end of a chunk whose copy failed; gives up the copy's area reference. */
+static void chunk_fail(struct chunk *chunk, int error)
+{
+	struct diff_area *area = chunk->area;
+	struct diff_buffer *buffer;
+	unsigned long flags;
+
+	/* First: who sees a failed chunk must find the area spoiled. */
+	diff_area_spoil(area, error);
+
+	xa_lock_irqsave(&area->chunks, flags);
+	buffer = chunk->buffer;
+	chunk->buffer = NULL;
+	chunk_set_state(chunk, chunk_failed);
+	xa_unlock_irqrestore(&area->chunks, flags);
+
+	chunk_wake(chunk);
+	diff_buffer_put(buffer);
+	diff_area_put(area);
+}
+
+static void chunk_stored_done(struct diff_buffer *buffer)
+{
+	struct chunk *chunk = buffer->chunk;
+	struct diff_area *area = chunk->area;
+	unsigned long flags;
+
+	if (buffer->error) {
+		chunk_fail(chunk, buffer->error);
+		return;
+	}
+	xa_lock_irqsave(&area->chunks, flags);
+	chunk->buffer = NULL;
+	chunk_set_state(chunk, chunk_stored);
+	xa_unlock_irqrestore(&area->chunks, flags);
+
+	chunk_wake(chunk);
+	diff_buffer_put(buffer);
+	diff_area_put(area);
+}
+
+void chunk_store(struct chunk *chunk)
+{
+	const struct diff_extent *extents = diff_region_extents(&chunk->region);
+	struct diff_buffer *buffer = chunk->buffer;
+	int error = diff_area_error(chunk->area);
+	u32 count = chunk->region.count;
+	size_t offset = 0;
+	u32 i;
+
+	if (error) {
+		chunk_fail(chunk, error);
+		return;
+	}
+	diff_io_begin(buffer, chunk_stored_done);
+	for (i = 0; i < count; i++) {
+		diff_io_piece(buffer, offset, &extents[i],
+			      REQ_OP_WRITE | REQ_SYNC);
+		offset += (size_t)extents[i].count << SECTOR_SHIFT;
+	}
+	/* The chunk may be gone after this. */
+	diff_io_finish(buffer);
+}
+
+static void chunk_loaded_done(struct diff_buffer *buffer)
+{
+	struct chunk *chunk = buffer->chunk;
+	struct diff_area *area = chunk->area;
+	int error = buffer->error ?: diff_area_error(area);
+	unsigned long flags;
+
+	if (error) {
+		chunk_fail(chunk, error);
+		return;
+	}
+	xa_lock_irqsave(&area->chunks, flags);
+	chunk_set_state(chunk, chunk_in_memory);
+	xa_unlock_irqrestore(&area->chunks, flags);
+
+	chunk_wake(chunk);
+	diff_area_queue_store(area, buffer);
+}
+
+void chunk_load(struct chunk *chunk)
+{
+	struct diff_area *area = chunk->area;
+	struct diff_buffer *buffer = chunk->buffer;
+	struct diff_extent extent = {
+		.bdev = area->original.bdev,
+		.sector = chunk_first_sector(area->chunk_shift, chunk->number),
+		.count = chunk_sectors(chunk),
+	};
+
+	diff_io_begin(buffer, chunk_loaded_done);
+	/* What the device lost by shrinking is not there to be saved. */
+	if (chunk_range_present(bdev_nr_sectors(extent.bdev), extent.sector,
+				extent.count))
+		diff_io_piece(buffer, 0, &extent, REQ_OP_READ | REQ_SYNC);
+	else
+		buffer->error = -EIO;
+	diff_io_finish(buffer);
+}
+
+/* Room in the storage and in memory. */
+static int chunk_provide(struct chunk *chunk)
+{
+	struct diff_area *area = chunk->area;
+	sector_t room = chunk_storage_sectors(chunk_sectors(chunk));
+	struct diff_buffer *buffer;
+	int ret;
+
+	ret = diff_storage_alloc(area->storage, room, &chunk->region);
+	if (ret)
+		return ret;
+	buffer = diff_buffer_get(&area->pool, &area->error);
+	if (IS_ERR(buffer))
+		return PTR_ERR(buffer);
+
+	/* Nothing from before reaches the disk behind a short last chunk. */
+	diff_buffer_zero(buffer, (size_t)chunk_sectors(chunk) << SECTOR_SHIFT,
+			 (size_t)room << SECTOR_SHIFT);
+	buffer->chunk = chunk;
+	chunk->buffer = buffer;
+	return 0;
+}
+
+/* The chunk is ours to copy: it was untouched, and is loading now. */
+static int chunk_copy(struct chunk *chunk)
+{
+	struct diff_area *area = chunk->area;
+	int ret;
+
+	diff_area_get(area);
+	ret = chunk_provide(chunk);
+	if (ret) {
+		chunk_fail(chunk, ret);
+		return ret;
+	}
+	/*
+	 * Inside a stacked driver a bio would only be queued, behind the back
+	 * of the one who is about to wait for it.
+	 */
+	if (current->bio_list)
+		diff_area_queue_load(area, chunk->buffer);
+	else
+		chunk_load(chunk);
+	return 0;
+}
+
+/* Return: 1 if the chunk is ours to copy, 0 if not; -ENOMEM. */
+static int chunk_claim(struct diff_area *area, unsigned long number,
+		       struct chunk **claimed)
+{
+	struct chunk *chunk;
+	int ret;
+
+	do {
+		xa_lock_irq(&area->chunks);
+		chunk = xa_load(&area->chunks, number);
+		ret = chunk && chunk->state == chunk_untouched;
+		if (ret)
+			chunk_set_state(chunk, chunk_loading);
+		xa_unlock_irq(&area->chunks);
+		if (!chunk)
+			ret = chunk_make(area, number);
+	} while (!chunk && !ret);
+	*claimed = chunk;
+	return ret;
+}
+
+int chunk_copy_start(struct diff_area *area, unsigned long number)
+{
+	struct chunk *chunk;
+	unsigned int noio;
+	int ret;
+
+	if (chunk_find(area, number))
+		return diff_area_error(area);
+
+	noio = memalloc_noio_save();
+	ret = chunk_claim(area, number, &chunk);
+	if (ret < 0)
+		diff_area_spoil(area, ret);
+	else if (ret)
+		ret = chunk_copy(chunk);
+	memalloc_noio_restore(noio);
+	return ret ?: diff_area_error(area);
+}
+
+void chunk_wait_safe(struct diff_area *area, unsigned long number)
+{
+	struct chunk *chunk = chunk_find(area, number);
+
+	if (WARN_ON_ONCE(!chunk))
+		return;
+	wait_var_event(chunk, chunk_may_overwrite(chunk) ||
+			      chunk_state(chunk) == chunk_failed);
+}
+
+int chunk_wait_stored(struct diff_area *area, unsigned long number)
+{
+	struct chunk *chunk = chunk_find(area, number);
+
+	if (WARN_ON_ONCE(!chunk))
+		return -EIO;
+	wait_var_event(chunk, chunk_is_settled(chunk));
+	return diff_area_error(area);
+}
+
+/* ---- Reading ---- */
+
+static int chunk_view_of(struct chunk *chunk, struct chunk_view *view)
+{
+	lockdep_assert_held(&chunk->area->chunks.xa_lock);
+	view->chunk = chunk;
+	view->buffer = chunk->buffer;
+	switch ((enum chunk_state)chunk->state) {
+	case chunk_untouched:
+	case chunk_loading:
+		view->source = chunk_from_original;
+		chunk->readers++;
+		return 0;
+	case chunk_in_memory:
+		view->source = chunk_from_buffer;
+		refcount_inc(&chunk->buffer->refs);
+		return 0;
+	case chunk_stored:
+		view->source = chunk_from_storage;
+		return 0;
+	case chunk_failed:
+		break;
+	}
+	return -EIO;
+}
+
+int chunk_view_get(struct diff_area *area, unsigned long number,
+		   struct chunk_view *view)
+{
+	struct chunk *chunk;
+	int ret = -EIO;
+
+	do {
+		xa_lock_irq(&area->chunks);
+		chunk = xa_load(&area->chunks, number);
+		if (chunk)
+			ret = chunk_view_of(chunk, view);
+		xa_unlock_irq(&area->chunks);
+		if (!chunk)
+			ret = chunk_make(area, number);
+	} while (!chunk && !ret);
+	return ret;
+}
+
+void chunk_reader_done(struct chunk *chunk)
+{
+	struct diff_area *area = chunk->area;
+	unsigned long flags;
+	bool last, drop;
+
+	xa_lock_irqsave(&area->chunks, flags);
+	last = !--chunk->readers;
+	drop = last && chunk->state == chunk_untouched;
+	if (drop)
+		__xa_erase(&area->chunks, chunk->number);
+	xa_unlock_irqrestore(&area->chunks, flags);
+
+	if (drop) {
+		account_sub(account_chunk, sizeof(*chunk));
+		kfree_rcu(chunk, rcu);
+	} else if (last) {
+		chunk_wake(chunk);
+	}
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Differences between kernel releases in opening and freezing block devices.
+ *
+ * A part of compat.h, apart because only few files need it.
+ */
+#ifndef BLKSNAP_COMPAT_BDEV_H
+#define BLKSNAP_COMPAT_BDEV_H
+
+#include <linux/blkdev.h>
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/version.h>
+
+/**
+ * struct compat_bdev - An open block device.
+ * @bdev: The device.
+ * @handle: What closes it, where that is not @bdev.
+ * @writable: Opened for writing too.
+ */
+struct compat_bdev {
+	struct block_device *bdev;
+	void *handle;
+	bool writable;
+};
+
+/*
+ * Open by number, not exclusively. 6.5 replaced fmode_t by blk_mode_t, 6.7 made
+ * the result of an open a handle, 6.9 made that a file.
+ */
+static inline int compat_bdev_open(struct compat_bdev *opened, dev_t dev,
+				   bool writable)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+	blk_mode_t mode = BLK_OPEN_READ | (writable ? BLK_OPEN_WRITE : 0);
+	struct file *file = bdev_file_open_by_dev(dev, mode, NULL, NULL);
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	opened->bdev = file_bdev(file);
+	opened->handle = file;
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+	blk_mode_t mode = BLK_OPEN_READ | (writable ? BLK_OPEN_WRITE : 0);
+	struct bdev_handle *handle = bdev_open_by_dev(dev, mode, NULL, NULL);
+
+	if (IS_ERR(handle))
+		return PTR_ERR(handle);
+	opened->bdev = handle->bdev;
+	opened->handle = handle;
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+	blk_mode_t mode = BLK_OPEN_READ | (writable ? BLK_OPEN_WRITE : 0);
+	struct block_device *bdev = blkdev_get_by_dev(dev, mode, NULL, NULL);
+
+	if (IS_ERR(bdev))
+		return PTR_ERR(bdev);
+	opened->bdev = bdev;
+	opened->handle = NULL;
+#else
+	fmode_t mode = FMODE_READ | (writable ? FMODE_WRITE : 0);
+	struct block_device *bdev = blkdev_get_by_dev(dev, mode, NULL);
+
+	if (IS_ERR(bdev))
+		return PTR_ERR(bdev);
+	opened->bdev = bdev;
+	opened->handle = NULL;
+#endif
+	opened->writable = writable;
+	return 0;
+}
+
+static inline void compat_bdev_close(struct compat_bdev *opened)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+	fput(opened->handle);
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+	bdev_release(opened->handle);
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+	blkdev_put(opened->bdev, NULL);
+#else
+	blkdev_put(opened->bdev, FMODE_READ |
+				 (opened->writable ? FMODE_WRITE : 0));
+#endif
+	opened->bdev = NULL;
+}
+
+/*
+ * Freeze the file system on a device, if there is one. 6.8 renamed the pair;
+ * 5.11 let it return an error number instead of the super block.
+ */
+static inline int compat_bdev_freeze(struct block_device *bdev)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
+	return bdev_freeze(bdev);
+#else
+	return freeze_bdev(bdev);
+#endif
+}
+
+static inline int compat_bdev_thaw(struct block_device *bdev)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
+	return bdev_thaw(bdev);
+#else
+	return thaw_bdev(bdev);
+#endif
+}
+
+/*
+ * 5.18 renamed what says that a queue encrypts inline.
+ */
+static inline bool compat_has_inline_encryption(struct request_queue *queue)
+{
+#ifndef CONFIG_BLK_INLINE_ENCRYPTION
+	return false;
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(5, 18, 0)
+	return queue->crypto_profile;
+#else
+	return queue->ksm;
+#endif
+}
+
+#endif /* BLKSNAP_COMPAT_BDEV_H */

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The module's own bios: between buffers and the original or the storage.
+ *
+ * A transfer may need several bios: a bio has at most BIO_MAX_VECS pages, and a
+ * chunk may lie in several pieces of the storage.
+ *
+ * Context: submission in process context, completion in any. Bios come from a
+ * mempool and are submitted before the next one is allocated, so an allocation
+ * waits, if at all, only for bios that are on their way.
+ *
+ * Locking: none for transfers; a spinlock for the table of scopes.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME "-diff-io: " fmt
+
+#include <linux/hash.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+#include <linux/wait_bit.h>
+
+#include "bdevfilter.h"
+#include "diff_buffer.h"
+#include "diff_io.h"
+
+#define DIFF_IO_SCOPE_BITS 6
+
+struct bio_set diff_io_bios;
+
+static DEFINE_SPINLOCK(diff_io_scope_lock);
+static struct hlist_head diff_io_scopes[1 << DIFF_IO_SCOPE_BITS];
+
+int diff_io_init(void)
+{
+	return bioset_init(&diff_io_bios, BIO_POOL_SIZE * 16,
+			   offsetof(struct diff_io, bio), BIOSET_NEED_BVECS);
+}
+
+void diff_io_done(void)
+{
+	bioset_exit(&diff_io_bios);
+}
+
+/* ---- Transfers ---- */
+
+static void diff_io_drop(struct diff_buffer *buffer)
+{
+	if (atomic_dec_and_test(&buffer->pending))
+		buffer->done(buffer);
+}
+
+static void diff_io_end(struct bio *bio)
+{
+	struct diff_buffer *buffer = diff_io_of(bio)->buffer;
+	int error = blk_status_to_errno(bio->bi_status);
+
+	if (error)
+		cmpxchg(&buffer->error, 0, error);
+	bio_put(bio);
+	diff_io_drop(buffer);
+}
+
+void diff_io_begin(struct diff_buffer *buffer,
+		   void (*done)(struct diff_buffer *buffer))
+{
+	buffer->done = done;
+	buffer->error = 0;
+	atomic_set(&buffer->pending, 1);
+}
+
+/* One bio with as many pages as it takes. Return: bytes in it. */
+static size_t diff_io_one(struct diff_buffer *buffer, size_t offset,
+			  size_t length, struct block_device *bdev,
+			  sector_t sector, blk_opf_t opf)
+{
+	unsigned int pages = DIV_ROUND_UP(offset_in_page(offset) + length,
+					  PAGE_SIZE);
+	size_t done = 0;
+	struct bio *bio;
+
+	bio = bio_alloc_bioset(bdev, bio_max_segs(pages), opf, GFP_NOIO,
+			       &diff_io_bios);
+	bio->bi_iter.bi_sector = sector;
+	bio->bi_end_io = diff_io_end;
+	diff_io_of(bio)->buffer = buffer;
+
+	while (done < length) {
+		size_t at = offset + done;
+		unsigned int piece = min_t(size_t, length - done,
+					   PAGE_SIZE - offset_in_page(at));
+
+		if (bio_add_page(bio, buffer->pages[at >> PAGE_SHIFT], piece,
+				 offset_in_page(at)) != piece)
+			break;
+		done += piece;
+	}
+	atomic_inc(&buffer->pending);
+	bdev_filter_submit_own(bio);
+	return done;
+}
+
+void diff_io_piece(struct diff_buffer *buffer, size_t offset,
+		   const struct diff_extent *extent, blk_opf_t opf)
+{
+	size_t left = (size_t)extent->count << SECTOR_SHIFT;
+	sector_t sector = extent->sector;
+
+	while (left) {
+		size_t done = diff_io_one(buffer, offset, left, extent->bdev,
+					  sector, opf);
+
+		offset += done;
+		left -= done;
+		sector += done >> SECTOR_SHIFT;
+	}
+}
+
+void diff_io_finish(struct diff_buffer *buffer)
+{
+	diff_io_drop(buffer);
+}
+
+static void diff_io_wake(struct diff_buffer *buffer)
+{
+	/* The count is visible before the look for the waiter. */
+	smp_mb();
+	wake_up_var(&buffer->pending);
+}
+
+int diff_io_region(struct diff_buffer *buffer, const struct diff_extent *extents,
+		   u32 count, blk_opf_t opf)
+{
+	size_t offset = 0;
+	u32 i;
+
+	diff_io_begin(buffer, diff_io_wake);
+	for (i = 0; i < count; i++) {
+		diff_io_piece(buffer, offset, &extents[i], opf);
+		offset += (size_t)extents[i].count << SECTOR_SHIFT;
+	}
+	diff_io_finish(buffer);
+	wait_var_event(&buffer->pending, !atomic_read(&buffer->pending));
+	return buffer->error;
+}
+
+/* ---- Scopes ---- */
+
+static struct hlist_head *diff_io_scope_head(const struct task_struct *task)
+{
+	return &diff_io_scopes[hash_ptr(task, DIFF_IO_SCOPE_BITS)];
+}
+
+void diff_io_scope_enter(struct diff_io_scope *scope)
+{
+	scope->task = current;
+	spin_lock(&diff_io_scope_lock);
+	hlist_add_head(&scope->link, diff_io_scope_head(current));
+	spin_unlock(&diff_io_scope_lock);
+}
+
+void diff_io_scope_leave(struct diff_io_scope *scope)
+{
+	spin_lock(&diff_io_scope_lock);
+	hlist_del(&scope->link);
+	spin_unlock(&diff_io_scope_lock);
+}
+
+bool diff_io_in_scope(void)
+{
+	struct hlist_head *head = diff_io_scope_head(current);
+	struct diff_io_scope *scope;
+	bool found = false;
+
+	/* A task sees its own entry without the lock; others do not matter. */
+	if (likely(!READ_ONCE(head->first)))
+		return false;
+
+	spin_lock(&diff_io_scope_lock);
+	hlist_for_each_entry(scope, head, link)
+		found |= scope->task == current;
+	spin_unlock(&diff_io_scope_lock);
+	return found;
+}
