@@ -12,6 +12,9 @@ from lab.model.sizes import DEFAULTS
 from lab.model.snapshot import ImageModel, SnapshotModel
 from lab.scenario import devices as declared
 
+TABLE_SECTORS = 2048
+"""Where a partition table may lie at the start of a disk."""
+
 
 @dataclass(frozen=True, slots=True)
 class WriteLabel:
@@ -53,7 +56,9 @@ class State:
         tag = self._gone[name].tag if name in self._gone else self._new_tag(name)
         stack = device.stack
         if isinstance(stack, declared.Partition):
-            node = partition_node(name, tag, self._nodes[stack.on], stack.at // 512, sectors)
+            disk = self._nodes[stack.on]
+            disk.change(0, min(stack.at // 512, TABLE_SECTORS), None)
+            node = partition_node(name, tag, disk, stack.at // 512, sectors)
         elif isinstance(stack, declared.Linear):
             node = window_node(name, tag, self._nodes[stack.on], stack.at // 512, sectors)
         elif isinstance(stack, (declared.Delay, declared.Flakey, declared.ErrorZone)):

@@ -170,7 +170,7 @@ def test_a_step_that_cannot_be_is_told_with_its_path(step: str, path: str, words
     found = mistakes(text)
     assert any(path in one.path and words in one.what for one in found), "\n".join(map(str, found))
     assert all(one.path.startswith(".steps[4]") for one in found)
-    assert all(one.line == 10 or one.line == 11 for one in found)
+    assert all(one.line in {10, 11} for one in found)
 
 
 def test_a_step_within_expect_error_may_be_wrong_in_what_it_does() -> None:

@@ -1,0 +1,385 @@
+"""The model as the runner uses it: writes, takes, images, windows, storage, backups."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lab.model.loads import check_ring
+from lab.model.seen import LoadWrite, MapRun, Seen, SeenKind, TrackerSeen
+from lab.model.world import World
+from lab.scenario.devices import Device
+from lab.scenario.steps_io import ImageExpect
+from lab.scenario.steps_snapshot import BackupMode
+
+SIZE = 1024
+
+
+def world(**parameters: int) -> World:
+    made = World(parameters)
+    for name in ("a", "b", "store"):
+        made.add_disk(name, SIZE)
+    return made
+
+
+def write(model: World, device: str, sector: int, count: int) -> int:
+    plan = model.plan_write(device, [(sector, count)], "test")
+    model.wrote(device, plan, "direct")
+    return plan[0][2]
+
+
+def held(model: World, *devices: str, name: str = "s") -> None:
+    model.created(name, devices)
+    model.appended(name, "store", [(0, 512)])
+    model.taken(name, 100, 200)
+
+
+def zeros(sector: int, count: int) -> Seen:
+    return Seen(sector, count, SeenKind.ZERO)
+
+
+def stamps(tag: int, seq: int, sector: int, count: int, origin: int | None = None) -> Seen:
+    start = sector if origin is None else origin
+    return Seen(sector, count, SeenKind.STAMP, tag, seq, start)
+
+
+def refused(sector: int, count: int, number: int = errno.EIO) -> Seen:
+    return Seen(sector, count, SeenKind.ERROR, errno=number)
+
+
+def test_an_image_keeps_what_was_there_at_the_take() -> None:
+    model = world()
+    first = write(model, "a", 8, 8)
+    held(model, "a")
+    second = write(model, "a", 12, 8)
+    tag = model.tag("a")
+    now = [
+        zeros(0, 8), stamps(tag, first, 8, 4), stamps(tag, second, 12, 8), zeros(20, SIZE - 20),
+    ]  # fmt: skip
+    then = [zeros(0, 8), stamps(tag, first, 8, 8), zeros(16, SIZE - 16)]
+    assert model.compare_original("a", now) == ()
+    assert model.compare_image("s", "a", then) == ()
+    wrong = model.compare_image("s", "a", now)
+    assert [(one.first, one.count) for one in wrong] == [(12, 4), (16, 4)]
+    assert f"write {second} to a (test)" in wrong[0].found
+    assert "zeros" in wrong[1].allowed
+
+
+def test_what_was_not_read_is_a_disagreement() -> None:
+    model = world()
+    found = model.compare_original("a", [zeros(0, 10), zeros(20, SIZE - 20)])
+    assert [(one.first, one.count) for one in found] == [(10, 10)]
+
+
+def test_a_stamp_at_the_wrong_place_is_a_disagreement_that_names_the_place() -> None:
+    model = world()
+    seq = write(model, "a", 0, SIZE)
+    tag = model.tag("a")
+    found = model.compare_original(
+        "a", [stamps(tag, seq, 0, 16), stamps(tag, seq, 16, 8, 24), stamps(tag, seq, 24, SIZE - 24)]
+    )
+    assert [(one.first, one.count) for one in found] == [(16, 8)]
+    assert "for sector 24" in found[0].found
+
+
+def test_garbage_and_errors_are_never_right_where_content_is_known() -> None:
+    model = world()
+    garbage = Seen(0, 4, SeenKind.GARBAGE, detail="crc 1234")
+    found = model.compare_original("a", [garbage, refused(4, 4), zeros(8, SIZE - 8)])
+    assert len(found) == 2
+    assert "crc 1234" in found[0].found
+    assert "EIO" in found[1].found
+
+
+def test_a_spoiled_image_must_refuse_every_sector_with_eio() -> None:
+    model = world()
+    held(model, "a", "b")
+    model.corrupted("s", "a", errno.ENOSPC, 300)
+    assert model.compare_image("s", "a", [refused(0, SIZE)]) == ()
+    assert model.compare_image("s", "a", [refused(0, 8), zeros(8, SIZE - 8)]) != ()
+    assert model.compare_image("s", "a", [refused(0, SIZE, errno.EINVAL)]) != ()
+    assert model.compare_image("s", "b", [refused(0, SIZE)]) != ()
+    half = [refused(0, 512), zeros(512, 512)]
+    assert model.compare_image("s", "b", half, expect=ImageExpect.MODEL_OR_EIO) == ()
+
+
+def test_writes_into_an_image_are_its_own_and_show_in_both_maps() -> None:
+    model = world()
+    held(model, "a")
+    plan = model.plan_image_write("s", "a", [(0, 4)], "test")
+    model.wrote_image("s", "a", plan)
+    own = stamps(model.tag("a"), plan[0][2], 0, 4)
+    assert model.compare_image("s", "a", [own, zeros(4, SIZE - 4)]) == ()
+    assert model.compare_original("a", [zeros(0, SIZE)]) == ()
+    assert model.compare_map("a", [MapRun(0, 1, 1), MapRun(1, 7, 0)]) == ()
+    model.destroyed("s")
+    held(model, "a")
+    assert model.compare_map("a", [MapRun(0, 1, 2), MapRun(1, 7, 0)]) == ()
+
+
+def test_a_discarded_sector_holds_the_old_data_or_zeros_and_nothing_else() -> None:
+    model = world()
+    seq = write(model, "a", 0, SIZE)
+    model.discarded("a", [(0, 8)])
+    tag = model.tag("a")
+    rest = stamps(tag, seq, 8, SIZE - 8)
+    assert model.compare_original("a", [zeros(0, 8), rest]) == ()
+    assert model.compare_original("a", [stamps(tag, seq, 0, 8), rest]) == ()
+    assert model.compare_original("a", [stamps(tag, seq + 1, 0, 8), rest]) != ()
+
+
+def test_a_write_that_failed_may_have_happened_or_not() -> None:
+    model = world()
+    held(model, "a")
+    plan = model.plan_write("a", [(0, 8)], "test")
+    model.wrote("a", plan, "nowait", failed=True)
+    tag, seq = model.tag("a"), plan[0][2]
+    assert model.compare_original("a", [zeros(0, SIZE)]) == ()
+    assert model.compare_original("a", [stamps(tag, seq, 0, 8), zeros(8, SIZE - 8)]) == ()
+    model.destroyed("s")
+    held(model, "a")
+    for value in (0, 2):
+        assert model.compare_map("a", [MapRun(0, 1, value), MapRun(1, 7, 0)]) == ()
+
+
+def test_storage_on_the_original_hides_only_its_own_sectors() -> None:
+    model = world()
+    model.created("s", ("a",))
+    model.appended("s", "a", [(512, 256)])
+    model.taken("s", 0, 0)
+    garbage = Seen(512, 256, SeenKind.GARBAGE)
+    assert model.compare_image("s", "a", [zeros(0, 512), garbage, zeros(768, 256)]) == ()
+    longer = Seen(512, 257, SeenKind.GARBAGE)
+    assert model.compare_image("s", "a", [zeros(0, 512), longer, zeros(769, 255)]) != ()
+    model.appended("s", "a", [(0, 8)])
+    start = Seen(0, 8, SeenKind.GARBAGE)
+    assert model.compare_image("s", "a", [start, zeros(8, 504), garbage, zeros(768, 256)]) == ()
+    assert model.storage_ranges("a") == ((0, 8), (512, 256))
+    assert model.compare_map("a", [MapRun(0, 8, 0)]) == ()
+
+
+def partition(model: World) -> None:
+    spec = Device.model_validate({"partition": {"on": "a", "at": "256s", "size": "512s"}})
+    model.add_stack("p", spec, 512)
+
+
+def test_a_write_through_a_partition_is_seen_on_the_disk_and_the_reverse() -> None:
+    model = world()
+    partition(model)
+    held(model, "a", "p")
+    through = write(model, "p", 0, 8)
+    below = write(model, "a", 256 + 128, 8)
+    disk = [
+        Seen(0, 256, SeenKind.GARBAGE),  # the partition table: nobody knows
+        stamps(model.tag("p"), through, 256, 8, 0),
+        zeros(264, 120),
+        stamps(model.tag("a"), below, 384, 8),
+        zeros(392, SIZE - 392),
+    ]
+    part = [
+        stamps(model.tag("p"), through, 0, 8),
+        zeros(8, 120),
+        stamps(model.tag("a"), below, 128, 8, 384),
+        zeros(136, 512 - 136),
+    ]
+    assert model.compare_original("a", disk) == ()
+    assert model.compare_original("p", part) == ()
+    assert model.compare_image("s", "p", [zeros(0, 512)]) == ()
+    model.destroyed("s")
+    held(model, "a", "p")
+    assert model.compare_map("a", [MapRun(0, 2, 0), MapRun(2, 2, 2), MapRun(4, 4, 0)]) == ()
+    assert model.compare_map("p", [MapRun(0, 2, 2), MapRun(2, 2, 0)]) == ()
+
+
+def test_a_write_to_a_mapped_device_is_seen_below_but_not_the_reverse() -> None:
+    model = world()
+    spec = Device.model_validate({"linear": {"on": "a", "at": "128s", "size": "512s"}})
+    model.add_stack("l", spec, 512)
+    held(model, "a", "l")
+    write(model, "l", 0, 1)
+    write(model, "a", 384, 1)
+    model.destroyed("s")
+    held(model, "a", "l")
+    lower = [MapRun(0, 1, 0), MapRun(1, 1, 2), MapRun(2, 1, 0), MapRun(3, 1, 2), MapRun(4, 4, 0)]
+    assert model.compare_map("a", lower) == ()
+    assert model.compare_map("l", [MapRun(0, 1, 2), MapRun(1, 3, 0)]) == ()
+
+
+def test_while_a_file_system_is_mounted_nothing_is_known_of_its_device() -> None:
+    model = world()
+    model.created("s", ("a",))
+    model.mounted("a")
+    model.appended("s", "store", [(0, 512)])
+    model.taken("s", 0, 0)
+    for value in (0, 1):
+        assert model.compare_map("a", [MapRun(0, 8, value)]) == ()
+    assert model.compare_map("a", [MapRun(0, 8, 2)]) != ()
+    assert model.opaque_ranges("a", "s") == ((0, SIZE),)
+    model.unmounted("a")
+    model.destroyed("s")
+    model.created("s", ("a",))
+    model.appended("s", "store", [(0, 512)])
+    model.taken("s", 0, 0)
+    model.destroyed("s")
+    held(model, "a")
+    assert model.compare_map("a", [MapRun(0, 8, 3)]) != ()
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_a_load_permits_every_image_that_some_instant_of_the_take_could_give(
+    data: st.DataObject,
+) -> None:
+    begin, end = 100, 200
+    instant = data.draw(st.integers(begin, end - 1))
+    clock = data.draw(st.integers(0, 150))
+    model = world()
+    load_tag = model.writers_started("w", "a")
+    model.created("s", ("a",))
+    model.appended("s", "store", [(0, 512)])
+    model.taken("s", begin, end)
+    writes, image, last = [], 0, 0
+    for seq in range(1, data.draw(st.integers(1, 6)) + 1):
+        issued = clock + data.draw(st.integers(1, 30))
+        clock = issued + data.draw(st.integers(1, 60))
+        writes.append(LoadWrite(seq, 0, 1, issued, clock))
+        if data.draw(st.integers(issued, clock)) <= instant and issued < end:
+            image = seq if issued <= instant else image
+        last = seq
+    model.load_progress("w", writes)
+    rest = zeros(1, SIZE - 1)
+    first = zeros(0, 1) if image == 0 else stamps(load_tag, image, 0, 1)
+    assert model.compare_image("s", "a", [first, rest]) == ()
+    assert model.compare_original("a", [stamps(load_tag, last, 0, 1), rest]) == ()
+    surely_in = max((w.seq for w in writes if w.done is not None and w.done < begin), default=0)
+    surely_out = min((w.seq for w in writes if w.issued >= end), default=None)
+    if surely_in > 1:
+        assert model.compare_image("s", "a", [stamps(load_tag, 1, 0, 1), rest]) != ()
+    if surely_out is not None:
+        assert model.compare_image("s", "a", [stamps(load_tag, surely_out, 0, 1), rest]) != ()
+
+
+def test_a_write_seen_in_flight_is_settled_by_the_later_report() -> None:
+    model = world()
+    tag = model.writers_started("w", "a")
+    model.load_progress("w", [LoadWrite(1, 0, 1, 10, None)])
+    rest = zeros(1, SIZE - 1)
+    assert model.compare_original("a", [zeros(0, 1), rest]) == ()
+    assert model.compare_original("a", [stamps(tag, 1, 0, 1), rest]) == ()
+    model.load_progress("w", [LoadWrite(1, 0, 1, 10, 20)])
+    assert model.compare_original("a", [zeros(0, 1), rest]) != ()
+
+
+@pytest.mark.parametrize(
+    ("counters", "right"),
+    [
+        ([7, 7, 7], True),
+        ([8, 7, 7], True),
+        ([8, 8, 7], True),
+        ([7, 8, 7], False),
+        ([7, 7, 8], False),
+        ([9, 8, 7], False),
+        ([4, 4, 4], False),
+        ([11, 11, 11], False),
+    ],
+)
+def test_counters_of_a_ring_are_in_order_or_told(counters: list[int], right: bool) -> None:
+    assert (check_ring(["a", "b", "c"], counters, 5, 10) == ()) is right
+
+
+def test_a_ring_that_ended_left_none_of_the_rounds_after_its_end() -> None:
+    model = world()
+    tags = model.ring_started("r", ["a", "b"], (0, 8))
+    rest = zeros(8, SIZE - 8)
+    assert model.compare_original("a", [stamps(tags[0], 900, 0, 8), rest]) == ()
+    model.ring_stopped("r", 50)
+    assert model.compare_original("a", [stamps(tags[0], 900, 0, 8), rest]) != ()
+    assert model.compare_original("b", [stamps(tags[1], 50, 0, 8), rest]) == ()
+
+
+def test_an_overflow_is_justified_only_when_the_copies_did_not_fit() -> None:
+    model = world(chunk_minimum_shift=15)
+    held(model, "a")
+    write(model, "a", 0, 256)
+    assert model.check_overflow("s", justified=False) == ()
+    model.corrupted("s", "a", errno.ENOSPC, 900)
+    assert "although 256 of 512" in str(model.check_overflow("s", justified=True)[0])
+    write(model, "a", 256, 300)
+    assert model.check_overflow("s", justified=True) == ()
+    assert model.check_overflow("s", justified=False) != ()
+
+
+def test_space_appended_after_an_overflow_does_not_speak_against_it() -> None:
+    model = world(chunk_minimum_shift=15)
+    held(model, "a")
+    write(model, "a", 0, 576)
+    model.appended("s", "b", [(0, 512)], at_ns=1000)
+    model.corrupted("s", "a", errno.ENOSPC, 900)
+    assert model.check_overflow("s", justified=True) == ()
+
+
+def test_low_space_events_come_at_every_half_portion_of_what_was_asked_for() -> None:
+    model = world(chunk_minimum_shift=12, diff_storage_minimum=64)
+    held(model, "a")
+    for filled, events in ((0, 1), (24, 1), (32, 2), (88, 2), (96, 3), (160, 4)):
+        if filled:
+            write(model, "a", 0, filled)
+        assert model.low_space_events("s") == (events, events)
+
+
+def test_a_backup_device_holds_what_was_copied_from_the_image() -> None:
+    model = world()
+    first = write(model, "a", 0, SIZE)
+    held(model, "a")
+    info = TrackerSeen(65536, SIZE * 512, 8, "one", 1)
+    assert model.backup_since("b", "a", info, BackupMode.INCREMENT, None) is None
+    write(model, "a", 0, 8)
+    model.backup_done("s", "a", "b", info, [(0, SIZE)])
+    copied = [stamps(model.tag("a"), first, 0, SIZE)]
+    assert model.compare_original("b", copied) == ()
+    assert model.compare_backup("s", "a", copied, 0, None) == ()
+    later = TrackerSeen(65536, SIZE * 512, 8, "one", 2)
+    assert model.backup_since("b", "a", later, BackupMode.INCREMENT, None) == 1
+    assert model.backup_since("b", "a", later, BackupMode.DIFFERENTIAL, 0) == 0
+    wrapped = TrackerSeen(65536, SIZE * 512, 8, "two", 1)
+    assert model.backup_since("b", "a", wrapped, BackupMode.INCREMENT, None) is None
+
+
+def test_a_copy_assembled_from_images_holds_what_the_device_held_at_the_take() -> None:
+    model = world()
+    spec = Device.model_validate({"raid": {"over": ["a", "b"], "level": "raid1"}})
+    model.add_stack("r", spec, 900)
+    first = write(model, "r", 0, 900)
+    held(model, "a", "b")
+    write(model, "r", 0, 100)
+    model.assembled("s", "r", "copy")
+    assert model.compare_original("copy", [stamps(model.tag("r"), first, 0, 900)]) == ()
+    assert model.opaque_ranges("a") == ((0, SIZE),)
+
+
+def test_a_huge_device_is_scanned_where_it_was_written_and_at_its_ends() -> None:
+    model = World()
+    model.add_disk("t", 64 << 31)
+    write(model, "t", 1 << 33, 5)
+    plan = model.scan_plan("t", 1 << 20)
+    covered = [(start, start + count) for start, count in plan]
+    for wanted in (0, (1 << 33), (1 << 33) + 4, (64 << 31) - 1):
+        assert any(start <= wanted < end for start, end in covered)
+    assert sum(count for _, count in plan) < 1 << 16
+    assert model.scan_plan("t", 64 << 31) == [(0, 64 << 31)]
+
+
+def test_a_device_that_goes_takes_its_tracker_with_it() -> None:
+    model = world()
+    held(model, "a")
+    model.destroyed("s")
+    assert model.compare_tracker("a", TrackerSeen(65536, SIZE * 512, 8, "one", 1)) == ()
+    model.remove_device("a")
+    model.disk_back("a")
+    assert model.compare_tracker("a", None) == ()
+    model.created("s", ("a",))
+    again = model.compare_tracker("a", TrackerSeen(65536, SIZE * 512, 8, "one", 0))
+    assert "a new one" in str(again[0])
