@@ -60,7 +60,7 @@ class Place:
 
 
 class DiskBay:
-    """The disks of a guest by name, and where each is; `slots`: how many the machine starts with."""
+    """The disks of a guest by name, and where each is; `slots`: those the machine starts with."""
 
     def __init__(self, folder: Path, slots: int) -> None:
         self.disks: dict[str, GuestDisk] = {}

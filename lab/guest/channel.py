@@ -141,7 +141,7 @@ class Channel:
         return pending
 
     def lose(self, reason: str) -> None:
-        """The guest is gone: everybody who waits gets GuestLost, now and later. First one counts."""
+        """The guest is gone: who waits gets GuestLost, now and later. The first reason counts."""
         with self._lock:
             if self._lost is None:
                 self._lost = reason

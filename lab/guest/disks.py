@@ -139,6 +139,7 @@ def disk_device(device: str, node: str, address: int, spec: DiskSpec | None) -> 
         "drive": node,
         "bus": "pci.0",
         "addr": f"{address:#x}",
+        "disable-legacy": "on",
     }
     if spec is None:
         return common | {"serial": device, "discard": True, "discard_granularity": SECTOR}

@@ -54,7 +54,7 @@ class Identity:
         (folder / FILE).write_text(text, encoding="utf-8")
 
     def check(self, folder: Path) -> None:
-        """StaleTemplate, naming what differs, unless the template in a folder is of this identity."""
+        """StaleTemplate, naming what differs, unless a folder holds a template of this identity."""
         try:
             found = json.loads((folder / FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:

@@ -157,7 +157,7 @@ class Machine:
         inherited = [monitor_far.fileno(), agent_far.fileno()]
         try:
             with monitor_far, agent_far:
-                self._process = call(functools.partial(self._spawn, inherited))
+                call(functools.partial(self._spawn, inherited))
             self._qmp.connect(monitor, LAUNCH_LIMIT)
         except QmpError as error:
             self._explain_launch(error)
@@ -168,10 +168,10 @@ class Machine:
         if self._state is MachineState.NEW:
             self._state = MachineState.RUNNING
 
-    def _spawn(self, inherited: list[int]) -> "subprocess.Popen[bytes]":
-        """Runs in the loop's thread (see lab.guest.loop)."""
+    def _spawn(self, inherited: list[int]) -> None:
+        """Runs in the loop's thread (see lab.guest.loop), to its end even if we are interrupted."""
         with self.log_path.open("wb") as log:
-            process = subprocess.Popen(
+            self._process = subprocess.Popen(
                 self.command_line,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -180,9 +180,8 @@ class Machine:
                 # A Ctrl-C at the terminal is for the lab, which then ends its guests in order.
                 start_new_session=True,
             )
-        watch = os.pidfd_open(process.pid)
-        loop().add_reader(watch, self._on_exit, process, watch)
-        return process
+        watch = os.pidfd_open(self._process.pid)
+        loop().add_reader(watch, self._on_exit, self._process, watch)
 
     def _explain_launch(self, error: QmpError) -> None:
         """Raise LaunchFailed with everything that QEMU said."""
@@ -271,6 +270,7 @@ class Machine:
 
     def close(self) -> None:
         """End QEMU if it lives and give back everything; the one place of cleanup."""
+        call(lambda: None)  # a start that was interrupted has happened by now, or never will
         self._kill()
         self._qmp.close()
         if self.agent_socket is not None:

@@ -7,10 +7,12 @@ The guest's host key is known, because we made it. Errors of paramiko become Ssh
 """
 
 import contextlib
+import io
 import posixpath
-import socket
+import shlex
+import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -24,6 +26,7 @@ USER = "root"
 HOST = "127.0.0.1"
 CONNECT_LIMIT = 15.0
 RETRY_PAUSE = 0.5
+COPY_LIMIT = 120.0
 CHUNK = 1 << 16
 
 
@@ -84,7 +87,12 @@ class Ssh:
         self._client.close()
 
     def run(
-        self, command: str, *, timeout: float, on_line: Callable[[str], None] | None = None
+        self,
+        command: str,
+        *,
+        timeout: float,
+        stdin: bytes = b"",
+        on_line: Callable[[str], None] | None = None,
     ) -> Finished:
         """Run a shell command; `on_line` sees the lines of its output as they come.
 
@@ -97,7 +105,10 @@ class Ssh:
                 raise SshError("the SSH connection is closed")
             with contextlib.closing(transport.open_session(timeout=CONNECT_LIMIT)) as channel:
                 channel.set_combine_stderr(True)
+                channel.settimeout(timeout)
                 channel.exec_command(command)
+                channel.sendall(stdin)
+                channel.shutdown_write()
                 output = _read_all(channel, command, limit, on_line)
                 return Finished(channel.recv_exit_status(), output)
 
@@ -107,11 +118,19 @@ class Ssh:
             self._make_folders(posixpath.dirname(target))
             self._files().put(str(source), target)
 
-    def put_tree(self, source: Path, target: str, patterns: tuple[str, ...] = ("**/*",)) -> None:
-        """Copy the files below a folder that fit one of the patterns."""
-        files = sorted({p for pattern in patterns for p in source.glob(pattern) if p.is_file()})
-        for path in files:
-            self.put(path, posixpath.join(target, path.relative_to(source).as_posix()))
+    def put_tree(self, source: Path, target: str, files: Iterable[Path] | None = None) -> None:
+        """Copy a folder into the guest, or only the given files of it; in one go, as an archive."""
+        chosen = sorted(files) if files is not None else sorted(source.rglob("*"))
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            for path in chosen:
+                if path.is_file():
+                    archive.add(path, path.relative_to(source).as_posix(), recursive=False)
+        folder = shlex.quote(target)
+        command = f"mkdir -p {folder} && tar -x --no-same-owner -C {folder}"
+        done = self.run(command, timeout=COPY_LIMIT, stdin=packed.getvalue())
+        if done.status != 0:
+            raise SshError(f"copying {source} to {target} failed: {done.output.strip()}")
 
     def get(self, source: str, target: Path) -> None:
         """Copy a file out of the guest."""
@@ -153,7 +172,7 @@ def _read_all(
         channel.settimeout(max(0.1, limit - time.monotonic()))
         try:
             piece = channel.recv(CHUNK)
-        except (socket.timeout, TimeoutError) as error:  # noqa: UP041 - paramiko raises the former
+        except TimeoutError as error:
             raise SshError(f"{command!r} did not end in time") from error
         if not piece:
             break

@@ -8,18 +8,21 @@ import contextlib
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import IO
 
+from lab.cache import digest_of
 from lab.guest.bay import DiskBay
 from lab.guest.channel import Channel
-from lab.guest.command import Accel, MachineSpec
+from lab.guest.command import Accel, MachineSpec, Wiring, qemu_command
 from lab.guest.disks import DiskSpec, make_overlay, overlay_node
 from lab.guest.guest import Guest
 from lab.guest.identity import Identity, StaleTemplate, qemu_identity
 from lab.guest.machine import Machine
 from lab.guest.saved import restore_devices, save_devices
 from lab.image import Image, Keys
+from lab.modbuild import BuiltModule
 from lab.progress import Progress, ProgressSink
 
 STAGE = "template"
@@ -39,7 +42,10 @@ class Template:
     identity: Identity
     image: Image
     keys: Keys
-    module_dir: str | None
+    module_dir: str | None = None
+    module: BuiltModule | None = None
+    # Keeps the folder from being pruned while this object lives.
+    hold: IO[bytes] | None = field(default=None, repr=False, compare=False)
 
     @contextlib.contextmanager
     def clone(self, disks: Sequence[DiskSpec], folder: Path) -> Iterator[Guest]:
@@ -118,6 +124,14 @@ def save_template(
         save_devices(machine, folder / STATE)
     make_overlay(folder / EMPTY, folder / ROOT)
     identity.save(folder)
+
+
+def command_line_digest(image: Image, memory: int, cpus: int, slots: int) -> str:
+    """Digest of the command line of a template, its paths left out: devices and kernel options."""
+    spec = MachineSpec(image.kernel, Path(INITRD), Accel.TCG, None, memory, cpus)
+    spec = replace(spec, ram_file=Path(RAM), ram_shared=True, slots=(None,) * slots)
+    command = qemu_command(spec, Wiring(0, 0, Path("console.log")))
+    return digest_of(*(word for word in command if word != str(image.kernel)))
 
 
 def _watch(channel: Channel, event: str) -> None:

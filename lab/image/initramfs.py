@@ -72,6 +72,16 @@ def build_initramfs(image: Path, payload: Payload) -> bytes:
     return bytes(archive)
 
 
+def build_probe_initramfs(image: Path, line: str) -> bytes:
+    """The archive of a guest that says one line on its console and powers off."""
+    archive = CpioArchive()
+    archive.add_file("bin/busybox", (image / BUSYBOX_FILE).read_bytes(), 0o755)
+    archive.add_folder("proc")
+    init = f"#!/bin/busybox sh\nbusybox echo '{line}'\nbusybox poweroff -f\n"
+    archive.add_file("init", init.encode(), 0o755)
+    return bytes(archive)
+
+
 def _tree(folder: Traversable, prefix: str) -> list[GuestFile]:
     """Our files below a folder; scripts are known by their first line (a wheel keeps no modes)."""
     files: list[GuestFile] = []

@@ -1,0 +1,158 @@
+"""The cache: things that take long to make, each under a key that says all it was made from.
+
+    <root>/<kind>/<key>/             an entry: files, and seal.json with the digest of each
+    <root>/locks/<kind>-<key>.lock   held by the one process that builds the entry
+    <root>/locks/<kind>-<key>.use    held by every process that uses it; it is not pruned then
+    <root>/aside/                    entries under construction; renamed into place when finished
+
+A half-built entry is never seen. A damaged one is found by its seal and built anew. The root is
+$BLKSNAP_LAB_CACHE, or the user's cache folder of the platform.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+from filelock import FileLock, Timeout
+from platformdirs import user_cache_path
+
+from lab.cache.seal import damage, seal
+from lab.errors import LabError
+from lab.progress import Progress, ProgressSink, silent
+
+ENVIRONMENT = "BLKSNAP_LAB_CACHE"
+# The longest that another process may take to build what we wait for, seconds.
+BUILD_LIMIT = 3600.0
+
+
+class CacheError(LabError):
+    """An entry could not be built or kept: no space, no right to write, or a build without end."""
+
+
+def cache_root() -> Path:
+    """The folder of the cache; it need not exist."""
+    override = os.environ.get(ENVIRONMENT)
+    return Path(override).absolute() if override else user_cache_path("blksnap-lab")
+
+
+class Cache:
+    """Entries by kind and key, built by one process at a time."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or cache_root()
+
+    def entry(
+        self, kind: str, key: str, build: Callable[[Path], None], progress: ProgressSink = silent
+    ) -> Path:
+        """The folder of an entry; `build` fills an empty folder if there is none or it is damaged.
+
+        Errors of `build` pass, and nothing is kept. CacheError if the cache cannot be written.
+        """
+        folder = self.root / kind / key
+        if folder.is_dir() and damage(folder) is None:
+            return folder
+        with self.lock(f"{kind}-{key}", progress):
+            wrong = damage(folder) if folder.is_dir() else None
+            if folder.is_dir() and wrong is None:
+                return folder
+            if wrong is not None:
+                progress(Progress(kind, f"rebuilt: in the cached one, {wrong}"))
+                self._remove(folder)
+            self._build(folder, build)
+        return folder
+
+    def _build(self, folder: Path, build: Callable[[Path], None]) -> None:
+        with self._errors(f"the cache entry {folder}"), self.scratch(folder.name) as aside:
+            build(aside)
+            seal(aside)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            aside.rename(folder)
+
+    @contextlib.contextmanager
+    def scratch(self, label: str) -> Iterator[Path]:
+        """A folder on the cache's file system that is gone afterwards, unless renamed away."""
+        aside = self.root / "aside"
+        aside.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{label}.", dir=aside))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def lock(self, name: str, progress: ProgressSink = silent) -> Iterator[None]:
+        """Hold the lock of a name; says so when another process makes us wait."""
+        with self._errors(f"the lock {name}"):
+            (self.root / "locks").mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.root / "locks" / f"{name}.lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                progress(Progress("cache", f"waiting for another process that makes {name}"))
+                lock.acquire(timeout=BUILD_LIMIT)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def discard(self, kind: str, key: str) -> None:
+        """Remove an entry, if there is one."""
+        folder = self.root / kind / key
+        with self.lock(f"{kind}-{key}"):
+            if folder.is_dir():
+                self._remove(folder)
+
+    def use(self, kind: str, key: str) -> IO[bytes]:
+        """Keep an entry from being pruned for as long as the file returned is open."""
+        with self._errors(f"the cache entry {key}"):
+            path = self._use_file(kind, key)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("ab")
+            os.utime(path)
+            fcntl.flock(file, fcntl.LOCK_SH)
+            return file
+
+    def prune(self, kind: str, keep: int) -> None:
+        """Remove the entries that were used longest ago, but not those in use; `keep` stay."""
+
+        def last_use(folder: Path) -> float:
+            path = self._use_file(kind, folder.name)
+            return path.stat().st_mtime if path.exists() else folder.stat().st_mtime
+
+        folders = sorted((self.root / kind).glob("*"), key=last_use, reverse=True)
+        for folder in folders[keep:]:
+            with self._use_file(kind, folder.name).open("ab") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                self._remove(folder)
+
+    def _use_file(self, kind: str, key: str) -> Path:
+        return self.root / "locks" / f"{kind}-{key}.use"
+
+    def _remove(self, folder: Path) -> None:
+        """Remove an entry; renamed first, so that nobody finds a half-removed one."""
+        with self._errors(f"the cache entry {folder}"), self.scratch(folder.name) as aside:
+            folder.rename(aside / "removed")
+
+    @contextlib.contextmanager
+    def _errors(self, subject: str) -> Iterator[None]:
+        """Errors of the operating system as CacheError, with what can be done about them."""
+        try:
+            yield
+        except Timeout as error:
+            raise CacheError(
+                f"{subject} is held by another process since {BUILD_LIMIT:.0f} s",
+                "end that process",
+            ) from error
+        except OSError as error:
+            raise CacheError(
+                f"{subject} under {self.root} cannot be written: {error}",
+                f"free space or rights there, or set {ENVIRONMENT} to another folder",
+            ) from error

@@ -1,0 +1,104 @@
+"""From nothing to a template: image, keys, acceleration, module, agent, saved guest; all cached."""
+
+from importlib import resources
+from pathlib import Path
+
+from lab.accel import decide
+from lab.cache import Cache, digest_of
+from lab.guest.identity import Identity, StaleTemplate, qemu_identity
+from lab.guest.settings import GuestSettings
+from lab.guest.template import STAGE, Template, command_line_digest, save_template
+from lab.image import Image, Payload, base_payload, build_initramfs, machine_keys, prepare_image
+from lab.modbuild import BuiltModule, build_module
+from lab.progress import Progress, ProgressSink, silent
+
+KIND = "templates"
+# Each is some 150 MB; one for each kernel and module that was used of late.
+KEPT_TEMPLATES = 6
+AGENT_FOLDER = "opt/blksnap-lab"
+MODULE_FOLDER = "opt/blksnap-lab/modules"
+# What of the lab runs in a guest. It is copied as files; nothing of it is imported here.
+_AGENT_FILES = ("__init__.py", "errors.py", "units.py", "stamp.py")
+_AGENT_PACKAGES = ("blksnap", "agent")
+
+
+def prepare(
+    settings: GuestSettings, progress: ProgressSink = silent, cache: Cache | None = None
+) -> Template:
+    """The template of these settings; what is not in the cache is made now (first time: minutes).
+
+    Errors: EnvironmentLack, ModuleBuildFailed, CacheError, CommandFailed, GuestLost ...; nothing
+    half-made is kept.
+    """
+    cache = cache or Cache()
+    image = prepare_image(settings.recipe, cache, progress)
+    keys = machine_keys(cache)
+    decision = decide(settings.accel, image, cache, progress)
+    module = None
+    if settings.module is not None:
+        module = build_module(
+            settings.module, image, keys, decision.accel, cache=cache, progress=progress
+        )
+    agent = agent_payload()
+    payload = module_payload(module, Payload(base_payload(keys).files + agent.files))
+    initramfs = build_initramfs(image.folder, payload)
+    identity = Identity(
+        qemu=qemu_identity(),
+        accel=decision.accel,
+        image=image.key,
+        kernel_release=image.facts.kernel_release,
+        initramfs=digest_of(initramfs),
+        module=module.facts.key if module else "none",
+        agent=digest_of(*(part for file in agent.files for part in (file.name, file.content))),
+        command_line=command_line_digest(image, settings.memory, settings.cpus, settings.slots),
+        memory=settings.memory,
+        cpus=settings.cpus,
+        slots=settings.slots,
+    )
+    folder = _template_folder(image, identity, initramfs, cache, progress)
+    return Template(
+        folder,
+        identity,
+        image,
+        keys,
+        f"/{MODULE_FOLDER}" if module else None,
+        module,
+        cache.use(KIND, identity.key),
+    )
+
+
+def _template_folder(
+    image: Image, identity: Identity, initramfs: bytes, cache: Cache, progress: ProgressSink
+) -> Path:
+    """The saved guest in the cache. One that is not what its key says is refused and made anew."""
+
+    def build(folder: Path) -> None:
+        progress(Progress(STAGE, "making the guest that scenarios start from", 0.0))
+        save_template(image, identity, initramfs, folder, progress)
+
+    with cache.use(KIND, identity.key):
+        folder = cache.entry(KIND, identity.key, build, progress)
+        try:
+            identity.check(folder)
+        except StaleTemplate as error:
+            progress(Progress(STAGE, f"refused: {error.what}"))
+            cache.discard(KIND, identity.key)
+            folder = cache.entry(KIND, identity.key, build, progress)
+        cache.prune(KIND, KEPT_TEMPLATES)
+    return folder
+
+
+def agent_payload() -> Payload:
+    """The sources of the agent and of what it needs."""
+    with resources.as_file(resources.files("lab")) as source:
+        payload = Payload()
+        for pattern in (*_AGENT_FILES, *(f"{name}/**/*.py" for name in _AGENT_PACKAGES)):
+            payload = payload.with_tree(source, f"{AGENT_FOLDER}/lab", pattern)
+    return payload
+
+
+def module_payload(module: BuiltModule | None, payload: Payload) -> Payload:
+    """A payload and the modules to load."""
+    if module is None:
+        return payload
+    return payload.with_tree(module.load_folder, MODULE_FOLDER, "*.ko")
