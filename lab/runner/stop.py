@@ -11,7 +11,7 @@ from types import FrameType
 from lab.errors import LabError
 
 
-class Interrupted(LabError):
+class Interrupted(LabError):  # noqa: N818
     """The user ended the run; what was not finished has no verdict."""
 
     def __init__(self) -> None:

@@ -29,16 +29,18 @@ class KernelLog:
         answer = guest.channel.request("klog_mark", {"text": text}, POLL_TIMEOUT)
         self._next = int(answer["seq"]) + 1
 
+    def restarted(self) -> None:
+        """Another kernel runs now; its records are numbered from the start."""
+        self._next = 0
+
     def poll(self, guest: Guest) -> None:
         """Fetch what is new. Raises what the channel raises."""
         while True:
             answer = guest.channel.request("kmsg", {"since_seq": self._next}, POLL_TIMEOUT)
-            records = answer["records"]
-            for record in records:
+            for record in answer["records"]:
                 self.lines += _record_lines(record)
-            moved = int(answer["next_seq"]) != self._next
             self._next = int(answer["next_seq"])
-            if not records or not moved:
+            if not answer["more"]:
                 break
         self._polled = time.monotonic()
 

@@ -1,0 +1,31 @@
+"""What is kept of a scenario besides its events and its verdict."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from lab.runner.context import Context
+from lab.runner.failures import answers, blocked_tasks, running
+from lab.runner.klog import LogLine, find_splats
+from lab.runner.verdict import Finding, Verdict
+from lab.runner.watch import console_lines
+
+
+def keep(context: Context, findings: Sequence[Finding]) -> None:
+    """Write kernel log, traces, command line and, after a hang, the tasks that wait."""
+    folder, machine = context.folder, context.guest.machine
+    folder.write_text("qemu-command.txt", shlex.join(machine.command_line) + "\n")
+    lines = _kernel_log(context)
+    folder.write_text("kernel.log", "".join(f"{line}\n" for line in lines))
+    traces = ["\n".join(splat.trace) + "\n" for splat in find_splats(lines)]
+    if traces:
+        folder.write_text("splats.txt", "\n".join(traces))
+    if any(finding.verdict is Verdict.HANG for finding in findings) and answers(context.guest):
+        folder.write_text("blocked-tasks.txt", blocked_tasks(context.guest))
+
+
+def _kernel_log(context: Context) -> list[LogLine]:
+    """What the agent could read; the console's lines if that ended before the kernel did."""
+    console = console_lines(context.guest.machine.console_path)
+    return context.log.lines if running(context.guest) and context.log.lines else console

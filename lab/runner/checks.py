@@ -1,0 +1,195 @@
+"""What is checked after every scenario, without its asking.
+
+Each check is made as long as the guest answers, in this order: everything that still runs is
+stopped, all data is compared with the model, everything is taken down, nothing may be left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from lab.guest.channel import AgentFailure
+from lab.runner import compare
+from lab.runner.context import Context
+from lab.runner.failures import StepFailed, describe
+from lab.runner.klog import module_complaints
+from lab.runner.verbs import filesystem, loads, module, snapshot, stacked
+from lab.runner.wire import trackers
+
+DESTROY_LIMIT = 30.0
+SETTLE_LIMIT = 5.0
+"""Seconds in which memory that is freed later (RCU, work queues) must be given back."""
+LEFTOVERS = (
+    "ls -d /sys/block/blksnap-image* /dev/blksnap* /sys/class/blksnap 2>/dev/null;"
+    " ps -eo comm 2>/dev/null | grep '^blksnap'; true"
+)
+"""Shell: image disks, nodes and threads of the module that are still there."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """An automatic check: its name in reports, and what makes it (raising StepFailed)."""
+
+    name: str
+    make: Callable[[Context], Mapping[str, object]]
+
+
+def stop_loads(context: Context) -> Mapping[str, object]:
+    """Loads that were not stopped end now, and are judged as if they had been."""
+    names = list(context.loads)
+    for name in names:
+        loads.stop(context, name)
+    return {"stopped": names}
+
+
+def unmount_all(context: Context) -> Mapping[str, object]:
+    """Nothing stays mounted or frozen."""
+    for at in list(context.frozen):
+        context.request("fsfreeze", {"path": at, "thaw": True})
+        context.frozen.discard(at)
+    places = list(reversed(context.mounts))
+    for at in places:
+        filesystem.unmount(context, at)
+    return {"unmounted": places}
+
+
+def compare_originals(context: Context) -> Mapping[str, object]:
+    """Every original equals the model, every byte."""
+    return {"sectors": compare.originals(context)}
+
+
+def compare_images(context: Context) -> Mapping[str, object]:
+    """Every image and every CBT map of the snapshots that live equals the model."""
+    sectors = 0
+    for living in context.snapshots.values():
+        if living.taken:
+            sectors += compare.snapshot(context, living)
+        else:
+            compare.refuse_unexpected_events(context, living)
+    return {"sectors": sectors, "snapshots": list(context.snapshots)}
+
+
+def destroy_snapshots(context: Context) -> Mapping[str, object]:
+    """All snapshots can be destroyed, and the module knew of no others."""
+    if not context.module_loaded:
+        return {}
+    listed = {str(one) for one in context.request("snapshot_collect")["ids"]}
+    known = {living.id: name for name, living in context.snapshots.items()}
+    wrong = [f"snapshot {known[one]!r} is not listed" for one in known if one not in listed]
+    wrong += [f"snapshot {one} is nobody's" for one in listed if one not in known]
+    for identity in sorted(listed):
+        context.request("snapshot_destroy", {"id": identity}, DESTROY_LIMIT)
+        if identity in known:
+            snapshot.forget(context, known[identity])
+    left = context.request("snapshot_collect")["ids"]
+    wrong += [f"snapshot {one} is still there after its destruction" for one in left]
+    _refuse(wrong)
+    return {"destroyed": len(listed)}
+
+
+def remove_trackers(context: Context) -> Mapping[str, object]:
+    """Exactly the trackers that the model knows, as it knows them; all can be removed."""
+    if not context.module_loaded:
+        return {}
+    records = trackers(context)
+    living = [record for record in records if not record.gone]
+    numbers = {device.number: name for name, device in context.devices.items()}
+    wrong: list[str] = []
+    for name in context.model.tracked():
+        seen = [r.seen for r in living if r.device_id == context.device(name).number]
+        wrong += map(str, context.model.compare_tracker(name, seen[0] if seen else None))
+    for record in living:
+        name = numbers.get(record.device_id, "")
+        if not context.model.is_tracked(name):
+            wrong.append(f"{name or record.path or record.device_id} is tracked; it must not be")
+        number = f"{record.device_id[0]}:{record.device_id[1]}"
+        context.request("tracker_remove", {"device": record.path or number})
+        if context.model.is_tracked(name):
+            context.model.tracker_removed(name)
+    left = [record for record in trackers(context) if not record.gone]
+    wrong += [f"{record.path} is still tracked after its removal" for record in left]
+    _refuse(wrong)
+    return {"removed": len(living), "gone": len(records) - len(living)}
+
+
+def remove_devices(context: Context) -> Mapping[str, object]:
+    """Stacked devices can be taken down: nobody holds them."""
+    names = [name for name, device in context.devices.items() if device.kind != "disk"]
+    for name in reversed(names):
+        stacked.take_down(context, name)
+    return {"removed": names}
+
+
+def memory_is_free(context: Context) -> Mapping[str, object]:
+    """With no snapshot and no tracker the module holds nothing.
+
+    What is left of trackers whose device is gone may stay until the unload (K37), which reports it
+    as a leak if it is still there then.
+    """
+    if not context.module_loaded or trackers(context):
+        return {"checked": False}
+    held = module.wait_counters_zero(context, SETTLE_LIMIT)
+    if held:
+        lines = [f"{kind}: {n} objects, {size} bytes" for kind, (n, size) in held.items()]
+        raise StepFailed(f"the module still holds memory: {'; '.join(lines)}", lines)
+    return {"checked": True}
+
+
+def unload_module(context: Context) -> Mapping[str, object]:
+    """The module unloads, promptly."""
+    try:
+        return {"seconds": round(module.unload(context), 3)}
+    except AgentFailure as error:
+        users = context.run(["sh", "-c", "lsmod; cat /proc/mounts"], check=False)
+        raise StepFailed(
+            f"the module does not unload: {describe(error)}", users.stdout.split("\n")
+        ) from error
+
+
+def nothing_left(context: Context) -> Mapping[str, object]:
+    """No image disk, no node, no thread of the module."""
+    left = context.run(["sh", "-c", LEFTOVERS], check=False).stdout.split()
+    if left:
+        raise StepFailed(f"left behind: {', '.join(left)}")
+    return {}
+
+
+def log_is_quiet(context: Context) -> Mapping[str, object]:
+    """No line of the module above info level in a normal run; one error line per spoiled image.
+
+    A run is not normal if a step was meant to fail: refusals may say why.
+    """
+    context.log.poll(context.guest)
+    complaints = module_complaints(context.log.lines)
+    spoiled = context.spoiled
+    if not context.errors_expected and not spoiled and complaints:
+        raise StepFailed(
+            f"the module's log is not quiet (K36): {complaints[0].text}",
+            [str(line) for line in complaints[:40]],
+        )
+    errors = [line for line in complaints if line.level is not None and line.level <= 3]
+    if spoiled and len(errors) < spoiled:
+        raise StepFailed(f"{spoiled} images were spoiled and {len(errors)} error lines tell of it")
+    return {"lines": len(context.log.lines), "complaints": len(complaints)}
+
+
+def _refuse(wrong: list[str]) -> None:
+    if wrong:
+        raise StepFailed(wrong[0], wrong)
+
+
+ALL: tuple[Check, ...] = (
+    Check("loads stopped", stop_loads),
+    Check("nothing mounted", unmount_all),
+    Check("originals", compare_originals),
+    Check("images and maps", compare_images),
+    Check("snapshots destroyed", destroy_snapshots),
+    Check("trackers removed", remove_trackers),
+    Check("devices removed", remove_devices),
+    Check("memory given back", memory_is_free),
+    Check("module unloaded", unload_module),
+    Check("nothing left behind", nothing_left),
+    Check("originals at the end", compare_originals),
+    Check("kernel log", log_is_quiet),
+)

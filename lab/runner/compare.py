@@ -1,0 +1,74 @@
+"""Full comparisons with the model: originals, images, CBT maps."""
+
+from __future__ import annotations
+
+from lab.model.disagreement import Disagreement
+from lab.runner import hostscan
+from lab.runner.context import Context, Snapshot, agree
+from lab.runner.failures import StepFailed
+from lab.runner.verbs.events import drain
+from lab.runner.verbs.io import eio_grain
+from lab.runner.wire import GRAIN, read_map, scan_ranges
+from lab.units import GIB, SECTOR
+
+BUDGET = 2 * GIB // SECTOR
+"""Sectors of a device that are all read in the guest; of a larger one only what was ever written,
+both ends and samples, as the rest was never given any data."""
+WINDOWS = frozenset({"partition", "linear", "delay", "flakey", "error"})
+"""Kinds of devices whose bytes are those of the device below."""
+
+
+def originals(context: Context) -> int:
+    """Compare every original; returns how many sectors were looked at."""
+    context.run(["sync"])
+    found: list[Disagreement] = []
+    sectors = 0
+    for name, device in context.devices.items():
+        if device.kind in WINDOWS:
+            continue  # compared as part of the disk below
+        disk = context.guest.disks.get(name)
+        if disk is not None and hostscan.readable(disk.host_file):
+            seen = hostscan.scan_file(disk.host_file, device.size)
+            found += context.model.compare_original(name, seen)
+            sectors += device.size // SECTOR
+        else:
+            for sector, count, read in scan_ranges(
+                context, device.path, context.model.scan_plan(name, BUDGET)
+            ):
+                found += context.model.compare_original(name, read, sector, count)
+                sectors += count
+    agree("", found)
+    return sectors
+
+
+def snapshot(context: Context, living: Snapshot) -> int:
+    """Compare all images and maps of a snapshot; returns how many sectors were looked at."""
+    refuse_unexpected_events(context, living)
+    found: list[Disagreement] = []
+    sectors = 0
+    for name, path in living.images.items():
+        size = int(context.request("device_info", {"path": path})["size"])
+        right = living.sectors[name] * SECTOR
+        if size != right:
+            raise StepFailed(f"the image of {name} in {living.name} has {size} bytes, not {right}")
+        plan = [
+            (sector, min(count, size // SECTOR - sector))
+            for sector, count in context.model.scan_plan(name, BUDGET)
+            if sector < size // SECTOR
+        ]
+        spoiled = context.model.is_spoiled(living.name, name)
+        grain = eio_grain(context) if spoiled else GRAIN
+        for sector, count, seen in scan_ranges(context, path, plan, grain=grain):
+            found += context.model.compare_image(living.name, name, seen, sector, count)
+            sectors += count
+        found += context.model.compare_map(name, read_map(context, context.device(name).path))
+    agree("", found)
+    return sectors
+
+
+def refuse_unexpected_events(context: Context, living: Snapshot) -> None:
+    """A corrupted event that no step has asked for is a failure, and not an excuse for EIO."""
+    drain(context, living)
+    unclaimed = [text for name, _, text in context.unclaimed if name == living.name]
+    if unclaimed:
+        raise StepFailed(f"nobody expected: {'; '.join(unclaimed)}")

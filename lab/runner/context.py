@@ -1,0 +1,218 @@
+"""What the steps of one scenario share: the guest, the model, the names of things, the time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab.model.disagreement import Disagreement
+from lab.model.seen import LoadWrite
+from lab.model.world import World
+from lab.runner.deadline import Deadline
+from lab.runner.failures import StepFailed
+from lab.runner.folder import Folder
+from lab.runner.ports import Guest
+from lab.runner.stop import Stop
+from lab.runner.watch import KernelLog
+from lab.scenario.scenario import Scenario
+from lab.scenario.steps_load import StartLoad
+from lab.units import SECTOR
+
+SHOWN_DISAGREEMENTS = 40
+
+
+@dataclass
+class Device:
+    """A device as the guest knows it.
+
+    size: bytes. number: major and minor. kind: "disk" or that of a stacked device.
+    """
+
+    name: str
+    path: str
+    size: int
+    number: tuple[int, int]
+    kind: str = "disk"
+
+    @property
+    def sectors(self) -> int:
+        """Size in sectors of 512 bytes."""
+        return self.size // SECTOR
+
+
+@dataclass
+class Snapshot:
+    """A snapshot that lives in the guest.
+
+    images: path by name of the original, after the take; sectors: of the originals at the take.
+    """
+
+    name: str
+    id: str
+    devices: tuple[str, ...]
+    images: dict[str, str] = field(default_factory=dict)
+    sectors: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def taken(self) -> bool:
+        """Whether it has images."""
+        return bool(self.images)
+
+
+@dataclass
+class Mounted:
+    """Something mounted; `snapshot` if it is the image of `device`."""
+
+    at: str
+    device: str
+    snapshot: str | None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that the module says it holds, and that the guest has in use."""
+
+    module: int
+    guest: int
+
+
+@dataclass
+class Load:
+    """A background load that runs.
+
+    told, events: entries of its report that the model knows of. refused: writes that failed.
+    tags: of a ring's devices, in order.
+    marks: of a ring, per snapshot: rounds complete before the take, and begun when it returned.
+    """
+
+    name: str
+    kind: str
+    action: StartLoad
+    told: int = 0
+    events: int = 0
+    refused: list[LoadWrite] = field(default_factory=list)
+    tags: tuple[int, ...] = ()
+    marks: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that ended in the guest."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: str
+    stderr: str
+
+    def failed(self, why: str) -> StepFailed:
+        """The error that says that it did not do what it should."""
+        lines = [*_tail(self.stdout), *_tail(self.stderr)]
+        return StepFailed(f"{self.argv[0]} {why}", [" ".join(self.argv), *lines])
+
+
+class Context:
+    """The state of one scenario in its guest. Used by one thread."""
+
+    def __init__(self, scenario: Scenario, guest: Guest, folder: Folder, stop: Stop) -> None:
+        self.scenario = scenario
+        self.guest = guest
+        self.folder = folder
+        self.stop = stop
+        self.deadline = Deadline(scenario.timeout)
+        self.log = KernelLog()
+        self.parameters = dict(scenario.module)
+        self.model = World(self.parameters)
+        self.devices: dict[str, Device] = {}
+        self.snapshots: dict[str, Snapshot] = {}
+        self.mounts: dict[str, Mounted] = {}
+        self.frozen: set[str] = set()
+        self.loads: dict[str, Load] = {}
+        self.memory_marks: dict[str, Memory] = {}
+        self.digests: dict[str, dict[int, str]] = {}
+        self.generations: dict[str, list[str]] = {}
+        self.copies: dict[str, str] = {}
+        self.reports: dict[str, object] = {}
+        self.turn = 0
+        self.module_loaded = False
+        self.errors_expected = False
+        self.spoiled = 0
+        self.unclaimed: list[tuple[str, str, str]] = []
+
+    def request(
+        self, op: str, args: Mapping[str, object] | None = None, limit: float | None = None
+    ) -> dict[str, Any]:
+        """Ask the agent, within the time that is left and at most `limit` seconds.
+
+        Raises AgentFailure, ChannelTimeout, GuestLost, TooLong, Interrupted.
+        """
+        self.stop.check()
+        left = self.deadline.left()
+        timeout = left if limit is None else min(left, limit)
+        return self.guest.channel.request(op, args or {}, timeout)
+
+    def run(self, argv: Sequence[str], *, input: str = "", check: bool = True) -> Program:
+        """Run a program in the guest. StepFailed if it fails and `check` is set."""
+        left = self.deadline.left()
+        answer = self.request(
+            "exec", {"argv": list(argv), "timeout": max(1.0, left - 2.0), "input": input}
+        )
+        program = Program(
+            tuple(argv), int(answer["status"]), str(answer["stdout"]), str(answer["stderr"])
+        )
+        if check and program.status != 0:
+            raise program.failed(f"ended with status {program.status}")
+        return program
+
+    def device(self, name: str) -> Device:
+        """A device by its name. StepFailed if it is not there (any more)."""
+        try:
+            return self.devices[name]
+        except KeyError:
+            raise StepFailed(f"there is no device {name!r} now") from None
+
+    def snapshot(self, name: str) -> Snapshot:
+        """A living snapshot by its name. StepFailed if there is none."""
+        try:
+            return self.snapshots[name]
+        except KeyError:
+            raise StepFailed(f"there is no snapshot {name!r} now") from None
+
+    def image(self, snapshot: str, device: str) -> str:
+        """The guest's path of an image. StepFailed if there is none."""
+        try:
+            return self.snapshot(snapshot).images[device]
+        except KeyError:
+            raise StepFailed(f"snapshot {snapshot!r} has no image of {device!r} now") from None
+
+    def name_of(self, number: tuple[int, int]) -> str:
+        """The scenario's name of a device by its number; the number as text if it has none."""
+        names = [device.name for device in self.devices.values() if device.number == number]
+        return names[0] if names else f"{number[0]}:{number[1]}"
+
+    def path(self, device: str, snapshot: str | None = None) -> str:
+        """The guest's path of a device, or of its image in a snapshot."""
+        return self.device(device).path if snapshot is None else self.image(snapshot, device)
+
+    def filled_in(self, text: str) -> str:
+        """`text` with {a} replaced by the path of device a, {s/a} by that of its image in s."""
+
+        def path_of(match: re.Match[str]) -> str:
+            snapshot, _, device = match[1].rpartition("/")
+            return self.path(device, snapshot or None)
+
+        return re.sub(r"\{([a-z][a-z0-9_-]*(?:/[a-z][a-z0-9_-]*)?)\}", path_of, text)
+
+
+def agree(what: str, disagreements: Sequence[Disagreement]) -> None:
+    """StepFailed if there are disagreements: the first in its message, the rest as evidence."""
+    if disagreements:
+        shown = [str(one) for one in disagreements[:SHOWN_DISAGREEMENTS]]
+        rest = len(disagreements) - len(shown)
+        more = [f"... and {rest} more"] if rest else []
+        raise StepFailed(f"{what}: {shown[0]}" if what else shown[0], [*shown, *more])
+
+
+def _tail(text: str, lines: int = 40) -> list[str]:
+    return text.rstrip("\n").split("\n")[-lines:] if text else []

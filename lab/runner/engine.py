@@ -1,0 +1,248 @@
+"""The engine: prepares the template once, runs the selected scenarios, several at once if asked to.
+
+Every scenario gets a clone of its own. The order is that of the selection; with several jobs
+scenarios begin in that order. Results are in that order too.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import UsageError
+from lab.guest.errors import ModuleBuildFailed
+from lab.progress import Progress
+from lab.runner.bus import Bus, listening
+from lab.runner.events import (
+    GuestReady,
+    Listener,
+    RunFinished,
+    RunStarted,
+    ScenarioFinished,
+    ScenarioStarted,
+    StageProgress,
+)
+from lab.runner.folder import RunFolder, new_run_folder
+from lab.runner.ports import Prepare, Template
+from lab.runner.scenario_run import Place, run_scenario
+from lab.runner.stop import Interrupted, Stop, signals_interrupt, signals_stop
+from lab.runner.verdict import (
+    MODULE_BUILD,
+    Finding,
+    RunResult,
+    ScenarioResult,
+    Verdict,
+    count_verdicts,
+)
+from lab.scenario.scenario import Scenario
+
+POLL = 0.5
+"""Seconds the main thread sleeps at most, so that signals are handled soon."""
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How to run.
+
+    results: folder that gets a sub folder for this run. command: words that, followed by the name
+    of a scenario, run it again. jobs: guests at a time. repeat: how often each scenario is run.
+    features: what the guest offers of `requires.features`. kernel: "any" or "debug".
+    """
+
+    results: Path
+    command: tuple[str, ...] = ("blksnap-lab", "run")
+    jobs: int = 1
+    repeat: int = 1
+    features: frozenset[str] = frozenset({"hotplug"})
+    kernel: str = "any"
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One run of one scenario."""
+
+    number: int
+    scenario: Scenario
+    repeat: int
+
+
+def run(
+    scenarios: Sequence[Scenario],
+    settings: RunSettings,
+    listeners: Sequence[Listener],
+    prepare: Prepare,
+) -> RunResult:
+    """Run the scenarios (already selected) and tell the listeners; the result is never an opinion.
+
+    Raises UsageError if nothing is selected, EnvironmentLack (also HostDiskFull) and other
+    LabErrors if no template could be made. A module that does not compile is a verdict: error.
+    """
+    if not scenarios:
+        raise UsageError("no scenario is selected", "see `blksnap-lab list` for what there is")
+    if settings.jobs < 1 or settings.repeat < 1:
+        raise UsageError("jobs and repeat are at least 1")
+    folder = new_run_folder(settings.results)
+    stop = Stop()
+    with listening(listeners) as bus:
+        return _Run(scenarios, settings, bus, folder, stop).go(prepare)
+
+
+class _Run:
+    """One run on its way."""
+
+    def __init__(
+        self,
+        scenarios: Sequence[Scenario],
+        settings: RunSettings,
+        bus: Bus,
+        folder: RunFolder,
+        stop: Stop,
+    ) -> None:
+        self._settings = settings
+        self._bus = bus
+        self._folder = folder
+        self._stop = stop
+        self._begin = time.monotonic()
+        self._tasks = [
+            _Task(number, scenario, repeat)
+            for number, (repeat, scenario) in enumerate(
+                (repeat, scenario)
+                for repeat in range(1, settings.repeat + 1)
+                for scenario in scenarios
+            )
+        ]
+        self._command = shlex.join([*settings.command, *(s.name for s in scenarios)])
+        self._results: dict[int, ScenarioResult] = {}
+
+    def go(self, prepare: Prepare) -> RunResult:
+        """Everything from the first event to the last."""
+        self._folder.write_text("command.txt", self._command + "\n")
+        names = tuple(dict.fromkeys(task.scenario.name for task in self._tasks))
+        self._bus.emit(
+            RunStarted(
+                folder=str(self._folder.path),
+                command=self._command,
+                scenarios=names,
+                jobs=self._settings.jobs,
+            )
+        )
+        try:
+            with signals_interrupt():
+                template = prepare(self._progress)
+        except ModuleBuildFailed as error:
+            self._all_failed(error)
+        except KeyboardInterrupt:
+            self._stop.request()
+        else:
+            self._bus.emit(GuestReady(facts=template.facts))
+            with signals_stop(self._stop):
+                self._run_all(template)
+        return self._finish()
+
+    def _progress(self, progress: Progress) -> None:
+        self._bus.emit(
+            StageProgress(stage=progress.stage, detail=progress.detail, fraction=progress.fraction)
+        )
+
+    def _all_failed(self, error: ModuleBuildFailed) -> None:
+        """The module does not compile: nothing can be run, each scenario says why."""
+        finding = Finding(
+            Verdict.ERROR, MODULE_BUILD, error.what, tuple(error.output.rstrip().split("\n"))
+        )
+        for task in self._tasks:
+            self._bus.emit(ScenarioStarted(scenario=task.scenario.name, repeat=task.repeat))
+            folder = self._folder.scenario(task.scenario.name, task.repeat)
+            result = ScenarioResult(
+                name=task.scenario.name,
+                verdict=Verdict.ERROR,
+                reason=finding.what,
+                findings=(finding,),
+                folder=folder.path,
+                proves=task.scenario.proves,
+                repeat=task.repeat,
+            )
+            folder.write_json("verdict.json", result)
+            self._done(task, result)
+
+    def _run_all(self, template: Template) -> None:
+        """Run the tasks in order, `jobs` at a time, until they are done or the stop is requested.
+
+        The main thread only waits, so that it can handle signals.
+        """
+        todo = list(reversed(self._tasks))
+        with ThreadPoolExecutor(self._settings.jobs, thread_name_prefix="scenario") as pool:
+            going: dict[Future[ScenarioResult], _Task] = {}
+            while going or (todo and not self._stop.requested):
+                while todo and len(going) < self._settings.jobs and not self._stop.requested:
+                    task = todo.pop()
+                    going[pool.submit(self._one, task, template)] = task
+                done, _ = wait(going, timeout=POLL, return_when=FIRST_COMPLETED)
+                for future in done:
+                    self._collect(going.pop(future), future)
+
+    def _collect(self, task: _Task, future: Future[ScenarioResult]) -> None:
+        """Take a result. An error here is not the scenario's: it ends the run."""
+        try:
+            self._done(task, future.result())
+        except Interrupted:
+            return
+        except BaseException:
+            self._stop.request()
+            raise
+
+    def _one(self, task: _Task, template: Template) -> ScenarioResult:
+        """Run one scenario in this thread. Raises Interrupted if the run was stopped meanwhile."""
+        scenario = task.scenario
+        self._bus.emit(
+            ScenarioStarted(
+                scenario=scenario.name,
+                repeat=task.repeat,
+                title=scenario.summary,
+                steps=len(scenario.steps),
+            )
+        )
+        place = Place(
+            folder=self._folder.scenario(scenario.name, task.repeat),
+            command=shlex.join([*self._settings.command, scenario.name]),
+            repeat=task.repeat,
+            features=self._settings.features,
+            kernel=self._settings.kernel,
+        )
+        result = run_scenario(scenario, template, place, self._bus, self._stop)
+        self._stop.check()
+        return result
+
+    def _done(self, task: _Task, result: ScenarioResult) -> None:
+        self._results[task.number] = result
+        self._bus.emit(ScenarioFinished(scenario=result.name, repeat=result.repeat, result=result))
+
+    def _finish(self) -> RunResult:
+        """Count, tell, and write down the result."""
+        results = tuple(self._results[number] for number in sorted(self._results))
+        not_run = tuple(t.scenario.name for t in self._tasks if t.number not in self._results)
+        result = RunResult(
+            results=results,
+            duration=time.monotonic() - self._begin,
+            folder=self._folder.path,
+            selected=len(self._tasks),
+            not_run=not_run,
+            interrupted=self._stop.requested,
+            counts=count_verdicts(results),
+        )
+        self._bus.emit(
+            RunFinished(
+                duration=result.duration,
+                counts=result.counts,
+                green=result.green,
+                interrupted=result.interrupted,
+                not_run=not_run,
+                exit_status=int(result.exit_status),
+                folder=str(self._folder.path),
+            )
+        )
+        self._folder.write_json("run.json", result)
+        return result

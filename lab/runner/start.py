@@ -1,0 +1,70 @@
+"""What comes before the first step: requirements, the mark in the kernel log, module, devices."""
+
+from __future__ import annotations
+
+import shlex
+
+from lab.errors import LabError
+from lab.runner.context import Context, Device
+from lab.runner.verbs import module, stacked
+from lab.runner.wire import device_number
+from lab.scenario.scenario import Scenario
+from lab.units import SECTOR
+
+FEATURES = {
+    "secure_erase": "a disk with secure erase, which QEMU's virtio disks have not",
+    "fault_injection": "a kernel with fault injection (the debug kernel)",
+}
+"""Why a guest does not have a feature, in words."""
+
+
+class SkipScenario(LabError):  # noqa: N818 - it is no error
+    """The scenario cannot be run here, for the reason that it declares itself."""
+
+
+def check_features(scenario: Scenario, features: frozenset[str], kernel: str) -> None:
+    """Raises SkipScenario for what can be told without a guest."""
+    requires = scenario.requires
+    if requires.kernel == "debug" and kernel != "debug":
+        raise SkipScenario("needs the debug kernel (KASAN, lockdep, fault injection)")
+    for feature in requires.features:
+        if feature not in features:
+            raise SkipScenario(f"needs {FEATURES.get(feature, feature)}")
+
+
+def start(context: Context) -> None:
+    """Make the guest ready for the first step. Raises SkipScenario if it lacks something."""
+    with context.deadline.step(context.scenario.step_timeout):
+        context.log.mark(context.guest, f"blksnap-lab: {context.scenario.name}")
+        _check_guest(context)
+        module.load(context, context.scenario.module)
+        for name in context.scenario.disks:
+            disk = context.guest.disks[name]
+            number = device_number(context, disk.path)
+            context.devices[name] = Device(name, disk.path, disk.size, number)
+            context.model.add_disk(name, disk.size // SECTOR)
+    for name, device in context.scenario.devices.items():
+        with context.deadline.step(context.scenario.step_timeout):
+            stacked.build(context, name, device)
+
+
+def _check_guest(context: Context) -> None:
+    """Raises SkipScenario if a kernel module or a program of `requires` is not there."""
+    requires = context.scenario.requires
+    lacking = [
+        *_lacking(context, "kernel module", "modprobe -n -q {}", requires.modules),
+        *_lacking(context, "program", "command -v {} >/dev/null", requires.tools),
+    ]
+    if lacking:
+        raise SkipScenario(f"the guest has no {', no '.join(lacking)}")
+
+
+def _lacking(context: Context, what: str, test: str, names: tuple[str, ...]) -> list[str]:
+    """Those of the names for which a test in the guest's shell fails."""
+    if not names:
+        return []
+    script = "\n".join(
+        f"{test.format(shlex.quote(name))} || echo {shlex.quote(name)}" for name in names
+    )
+    missing = context.run(["sh", "-c", script], check=False).stdout.split()
+    return [f"{what} {name}" for name in names if name in missing]

@@ -1,0 +1,118 @@
+"""Does the steps of a scenario one after the other; each is an event with start, end and result."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lab.guest.channel import AgentFailure
+from lab.runner.context import Context
+from lab.runner.events import StepFinished, StepOutcome, StepStarted
+from lab.runner.failures import StepFailed, describe
+from lab.runner.journal import Journal
+from lab.runner.verbs import EXECUTORS, loads
+from lab.scenario.step import ExpectError, Repeat, Step
+from lab.scenario.values import errno_numbers
+
+Detail = Mapping[str, object]
+NESTED = 1_000_003
+"""Rounds of an outer repeat are this far apart, so that those of an inner one all differ."""
+COMPARING = frozenset(
+    {"read", "read_image", "digest", "read_cbt", "backup", "check_backup", "check_overflow"}
+    | {"destroy", "wait_event", "assemble"}
+)
+"""Verbs that compare with the model, which has to know what the loads have done by then."""
+AfterStep = Callable[[str], None]
+"""Called after every step with the place of that step; may raise."""
+
+
+class Stepper:
+    """Executes steps within their limits. Whatever goes wrong is raised; the step is recorded."""
+
+    def __init__(self, context: Context, journal: Journal, after: AfterStep) -> None:
+        self._context = context
+        self._journal = journal
+        self._after = after
+        self._count = 0
+        self.where = ""
+
+    def run_all(self) -> None:
+        """All steps of the scenario."""
+        for index, step in enumerate(self._context.scenario.steps):
+            self.run(step, f"steps[{index}]")
+
+    def run(self, step: Step, path: str) -> None:
+        """One step, and those within it."""
+        index, self._count = self._count, self._count + 1
+        self.where = f"{path} ({step.title})"
+        place: dict[str, Any] = {
+            "scenario": self._journal.scenario,
+            "repeat": self._journal.repeat,
+            "index": index,
+            "path": path,
+            "verb": step.verb,
+            "summary": step.title,
+        }
+        self._journal.emit(StepStarted(**place))
+        began = time.monotonic()
+        try:
+            with self._context.deadline.step(self._limit(step)):
+                detail = self._do(step, path)
+        except Exception as error:
+            took = time.monotonic() - began
+            wrong = _evidence(error)
+            failed = StepOutcome.FAILED
+            self._journal.emit(StepFinished(**place, outcome=failed, duration=took, detail=wrong))
+            raise
+        outcome = StepOutcome.EXPECTED_ERROR if step.expect_error else StepOutcome.DONE
+        took = time.monotonic() - began
+        self._journal.emit(StepFinished(**place, outcome=outcome, duration=took, detail=detail))
+        self._after(self.where)
+
+    def _limit(self, step: Step) -> float:
+        if step.timeout is not None:
+            return step.timeout
+        scenario = self._context.scenario
+        return scenario.timeout if step.repeat is not None else scenario.step_timeout
+
+    def _do(self, step: Step, path: str) -> Detail:
+        if step.expect_error is not None:
+            return self._expect_error(step.expect_error, path)
+        if step.repeat is not None:
+            return self._repeat(step.repeat, path)
+        if self._context.loads and step.verb in COMPARING:
+            loads.tell_all(self._context)
+        return EXECUTORS[step.verb](self._context, step.action)
+
+    def _repeat(self, repeat: Repeat, path: str) -> Detail:
+        context, outer = self._context, self._context.turn
+        try:
+            for number in range(repeat.times):
+                context.turn = outer * NESTED + number
+                for index, step in enumerate(repeat.steps):
+                    self.run(step, f"{path}.repeat[{number}].steps[{index}]")
+        finally:
+            context.turn = outer
+        return {"times": repeat.times}
+
+    def _expect_error(self, expect: ExpectError, path: str) -> Detail:
+        wanted = " or ".join(expect.errno)
+        self._context.errors_expected = True
+        try:
+            self._do(expect.step, f"{path}.expect_error")
+        except AgentFailure as error:
+            if error.errno in errno_numbers(expect.errno):
+                return {"errno": errno.errorcode[error.errno], "message": error.message}
+            raise StepFailed(
+                f"{expect.step.verb} must fail with {wanted}, but: {describe(error)}"
+            ) from error
+        raise StepFailed(f"{expect.step.verb} succeeded; it must fail with {wanted}")
+
+
+def _evidence(error: Exception) -> Detail:
+    if isinstance(error, AgentFailure):
+        return {"error": describe(error), "errno": error.errno}
+    lines = list(error.detail) if isinstance(error, StepFailed) else []
+    return {"error": str(error), "lines": lines}

@@ -1,0 +1,48 @@
+"""What each verb of the scenario language does: one function per verb, grouped by subject.
+
+An executor asks the agent, tells the model what succeeded, compares what is to be compared, and
+returns what the report shall show. It raises StepFailed, AgentFailure, ChannelTimeout, GuestLost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lab.runner.context import Context
+from lab.runner.verbs import (
+    cbt,
+    events,
+    filesystem,
+    io,
+    loads,
+    machine,
+    module,
+    order,
+    snapshot,
+    stacked,
+    storage,
+)
+from lab.scenario.step import VERBS
+
+Executor = Callable[[Context, Any], Mapping[str, object]]
+
+EXECUTORS: dict[str, Executor] = {
+    **io.EXECUTORS,
+    **filesystem.EXECUTORS,
+    **snapshot.EXECUTORS,
+    **storage.EXECUTORS,
+    **events.EXECUTORS,
+    **cbt.EXECUTORS,
+    **loads.EXECUTORS,
+    **order.EXECUTORS,
+    **module.EXECUTORS,
+    **stacked.EXECUTORS,
+    **machine.EXECUTORS,
+}
+
+CONTROL = frozenset({"expect_error", "repeat"})
+"""Verbs that hold other steps; the stepper does them itself."""
+
+_missing = set(VERBS) - set(EXECUTORS) - CONTROL
+assert not _missing, f"verbs without an executor: {sorted(_missing)}"

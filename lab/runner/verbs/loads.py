@@ -1,0 +1,262 @@
+"""Verbs for background loads: started, followed, stopped, judged."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from lab.model.seen import load_writes_from_wire
+from lab.runner.context import Context, Load
+from lab.runner.failures import StepFailed
+from lab.runner.verbs import events, storage
+from lab.scenario import steps_load as verbs
+from lab.scenario.steps_io import WriteHow
+from lab.units import SECTOR
+
+Detail = Mapping[str, object]
+Report = Mapping[str, Any]
+STOP_LIMIT = 45.0
+"""Seconds in which the threads of a load end."""
+POLL_PAUSE = 0.05
+OPERATIONS = {
+    "writers": "finished",
+    "ring": "last_n",
+    "file_ring": "last_n",
+    "readers": "reads",
+    "answer": "appended",
+}
+"""Which figure of a report counts a load's operations."""
+
+
+def start_load(context: Context, action: verbs.StartLoad) -> Detail:
+    """Start a load."""
+    load = Load(action.name, action.kind, action)
+    what = action.load
+    if isinstance(what, verbs.Writers):
+        args = _writers(context, load, what)
+    elif isinstance(what, verbs.Ring):
+        args = _ring(context, load, what)
+    elif isinstance(what, verbs.FileRing):
+        args = {"files": list(what.files)}
+    elif isinstance(what, verbs.Readers):
+        args = _readers(context, what)
+    else:
+        args = _answer(context, what)
+    context.request("load_start", {"name": action.name, "kind": action.kind, **args})
+    context.loads[action.name] = load
+    return {"kind": action.kind}
+
+
+def _writers(context: Context, load: Load, what: verbs.Writers) -> dict[str, object]:
+    device = context.device(what.device)
+    within = what.within
+    region = (0, device.sectors) if within is None else (within.sector, within.count)
+    return {
+        "path": device.path,
+        "tag": context.model.writers_started(load.name, what.device),
+        "workers": what.workers,
+        "sizes": list(what.sizes),
+        "region": list(region),
+        "how": what.how.value,
+        "seed": what.seed,
+        "rate": what.rate,
+    }
+
+
+def _ring(context: Context, load: Load, what: verbs.Ring) -> dict[str, object]:
+    region = (what.within.sector, what.within.count)
+    paths = [context.device(name).path for name in what.devices]
+    load.tags = tuple(context.model.ring_started(load.name, what.devices, region))
+    return {
+        "devices": [{"path": path, "tag": tag} for path, tag in zip(paths, load.tags, strict=True)],
+        "region": list(region),
+        "how": what.how.value,
+    }
+
+
+def _readers(context: Context, what: verbs.Readers) -> dict[str, object]:
+    then_eio = what.expect is verbs.ReadersExpect.VALID_THEN_EIO
+    return {
+        "path": context.path(what.device, what.snapshot),
+        "workers": what.workers,
+        "size": what.size,
+        "direct": what.direct,
+        "expect": "eio-after" if then_eio else "any",
+        "seed": what.seed,
+    }
+
+
+def _answer(context: Context, what: verbs.Answer) -> dict[str, object]:
+    args: dict[str, object] = {
+        "id": context.snapshot(what.snapshot).id,
+        "delay_ms": what.delay_ms,
+    }
+    if what.device is None:
+        return args | {"folder": what.folder}
+    device = context.device(what.device)
+    return args | {
+        "device": device.path,
+        "start_sector": what.start // SECTOR,
+        "limit_sector": device.sectors,
+    }
+
+
+def wait_load(context: Context, action: verbs.WaitLoad) -> Detail:
+    """Wait for so many more operations. StepFailed if the load has ended by itself before."""
+    load = _find(context, action.load)
+    key = OPERATIONS[load.kind]
+    first = int(_poll(context, load)[key])
+    while True:
+        report = _poll(context, load)
+        done = int(report[key]) - first
+        if done >= action.operations:
+            return {"operations": done}
+        if not report["running"]:
+            raise StepFailed(f"load {load.name!r} has ended after {done} operations", _why(report))
+        context.deadline.left()
+        time.sleep(POLL_PAUSE)
+
+
+def stop_load(context: Context, action: verbs.StopLoad) -> Detail:
+    """Stop and judge."""
+    load = _find(context, action.load)
+    detail = stop(context, action.load)
+    if action.events_as_model and isinstance(load.action.load, verbs.Answer):
+        _compare_events(context, load.action.load.snapshot, int(str(detail["low space events"])))
+    return detail
+
+
+def stop(context: Context, name: str) -> Detail:
+    """Stop a load, tell the model the rest, and judge its report."""
+    load = context.loads.pop(name)
+    answer = context.request("load_stop", {"name": name, "timeout": STOP_LIMIT, "start": load.told})
+    report = answer["report"]
+    _tell(context, load, report)
+    if load.kind == "writers":
+        context.model.writers_stopped(name)
+    elif load.kind == "ring":
+        context.model.ring_stopped(name, int(report["started_n"]))
+    if report["failed"]:
+        raise StepFailed(f"load {name!r} failed: {report['failed'][0]['message']}", _why(report))
+    return _judge(load, report)
+
+
+def tell_all(context: Context) -> None:
+    """Tell the model what all loads have done so far."""
+    for load in list(context.loads.values()):
+        if load.kind in ("writers", "answer"):
+            _tell(context, load, _poll(context, load, load.told))
+
+
+def _tell(context: Context, load: Load, report: Report) -> None:
+    if load.kind == "writers":
+        _tell_writes(context, load, report)
+    elif load.kind == "answer" and isinstance(load.action.load, verbs.Answer):
+        _tell_answers(context, load, load.action.load.snapshot, report)
+
+
+def _tell_writes(context: Context, load: Load, report: Report) -> None:
+    """Finished writes page by page, each once; then those in flight."""
+    allowed = {0}
+    what = load.action.load
+    if isinstance(what, verbs.Writers) and what.how is WriteHow.NOWAIT:
+        allowed.add(errno.EAGAIN)
+    while True:
+        writes = load_writes_from_wire(report["writes"])
+        context.model.load_progress(load.name, writes)
+        load.refused += [write for write in writes if write.errno not in allowed]
+        load.told = int(report["next"])
+        if not report["more"]:
+            break
+        report = _poll(context, load, load.told)
+    context.model.load_progress(load.name, load_writes_from_wire(report["in_flight"]))
+
+
+def _tell_answers(context: Context, load: Load, snapshot: str, report: Report) -> None:
+    """Appends and events that were not told yet."""
+    if snapshot not in context.snapshots:
+        return
+    for given in report["appends"][load.told :]:
+        storage.note_given(context, snapshot, given)
+    load.told = len(report["appends"])
+    for wire in report["events"][load.events :]:
+        events.note(context, snapshot, events.read_event(context, wire))
+    load.events = len(report["events"])
+
+
+def _judge(load: Load, report: Report) -> Detail:
+    if load.kind == "writers":
+        return _judge_writers(load, report)
+    if load.kind == "readers" and isinstance(load.action.load, verbs.Readers):
+        return _judge_readers(load.action.load, report)
+    if load.kind == "answer":
+        if report["refused"]:
+            why = [f"{one['why']} (errno {one['errno']})" for one in report["refused"]]
+            raise StepFailed(f"an answer was refused: {why[0]}", why)
+        kinds = [one["kind"] for one in report["events"]]
+        return {"appends": report["appended"], "low space events": kinds.count("low_space")}
+    return {"rounds": report["last_n"]}
+
+
+def _judge_writers(load: Load, report: Report) -> Detail:
+    """The original never fails."""
+    if load.refused:
+        lines = [
+            f"write {write.seq}, sectors {write.sector}+{write.count}: "
+            f"{errno.errorcode.get(write.errno, write.errno)}"
+            for write in load.refused[:40]
+        ]
+        raise StepFailed(f"{len(load.refused)} writes failed, first {lines[0]}", lines)
+    return {"writes": report["finished"]}
+
+
+def _judge_readers(what: verbs.Readers, report: Report) -> Detail:
+    latency = int(report["max_latency_ns"]) / 1e6
+    errors = {int(number): int(count) for number, count in report["errors"].items()}
+    if report["bad"]:
+        lines = [f"sector {sector}: {why}" for sector, why in report["bad"]]
+        raise StepFailed(f"{report['bad_count']} wrong sectors were read: {lines[0]}", lines)
+    allowed = {errno.EIO} if what.expect is verbs.ReadersExpect.VALID_THEN_EIO else set()
+    wrong = {errno.errorcode.get(n, n): count for n, count in errors.items() if n not in allowed}
+    if wrong:
+        raise StepFailed(f"reads failed: {wrong}")
+    if what.max_latency_ms is not None and latency > what.max_latency_ms:
+        raise StepFailed(f"a read took {latency:.0f} ms; at most {what.max_latency_ms} ms allowed")
+    return {"reads": report["reads"], "errors": errors, "longest ms": round(latency, 1)}
+
+
+def _compare_events(context: Context, snapshot: str, found: int) -> None:
+    fewest, most = context.model.low_space_events(snapshot)
+    if not fewest <= found <= most:
+        right = str(fewest) if fewest == most else f"{fewest} to {most}"
+        raise StepFailed(f"{found} low-space events; must be {right} (K19)")
+
+
+@contextmanager
+def ring_marks(context: Context, snapshot: str) -> Iterator[None]:
+    """Around a take: what each ring had completed before it, and begun when it had returned."""
+    rings = [load for load in context.loads.values() if load.kind in ("ring", "file_ring")]
+    before = {load.name: int(_poll(context, load)["last_n"]) for load in rings}
+    yield
+    for load in rings:
+        load.marks[snapshot] = (before[load.name], int(_poll(context, load)["started_n"]))
+
+
+def _poll(context: Context, load: Load, start: int = 0) -> Report:
+    return context.request("load_poll", {"name": load.name, "start": start})
+
+
+def _find(context: Context, name: str) -> Load:
+    if name not in context.loads:
+        raise StepFailed(f"no load {name!r} is running")
+    return context.loads[name]
+
+
+def _why(report: Report) -> list[str]:
+    return [f"errno {one['errno']}: {one['message']}" for one in report["failed"]]
+
+
+EXECUTORS = {"start_load": start_load, "wait_load": wait_load, "stop_load": stop_load}

@@ -1,0 +1,95 @@
+"""Verbs for the machine: disks that come, go and change, power, boot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lab.runner.context import Context, Device
+from lab.runner.failures import StepFailed
+from lab.runner.verbs import module
+from lab.runner.wire import device_number
+from lab.scenario import steps_machine as verbs
+from lab.units import SECTOR
+
+Detail = Mapping[str, object]
+
+
+def resize(context: Context, action: verbs.Resize) -> Detail:
+    """Another size of a disk; windows on all of it grow when they are made anew."""
+    disk = context.guest.resize_disk(action.disk, action.size)
+    context.device(action.disk).size = disk.size
+    context.model.resized(action.disk, disk.size // SECTOR)
+    return {"bytes": disk.size}
+
+
+def unplug(context: Context, action: verbs.Unplug) -> Detail:
+    """Pull a disk; its tracker goes with it (K37)."""
+    context.device(action.disk)
+    context.guest.unplug(action.disk)
+    del context.devices[action.disk]
+    context.model.remove_device(action.disk)
+    return {}
+
+
+def plug(context: Context, action: verbs.Plug) -> Detail:
+    """The disk is back, with what it held; perhaps under another name of the kernel."""
+    if action.disk in context.devices:
+        raise StepFailed(f"disk {action.disk!r} is there already")
+    disk = context.guest.plug(action.disk)
+    context.devices[action.disk] = Device(
+        action.disk, disk.path, disk.size, device_number(context, disk.path)
+    )
+    context.model.disk_back(action.disk)
+    return {"path": disk.path}
+
+
+def power_cut(context: Context, _: verbs.PowerCut) -> Detail:
+    """The machine stops at once."""
+    context.guest.power_cut()
+    return {}
+
+
+def boot(context: Context, _: verbs.Boot) -> Detail:
+    """Boot after a power cut."""
+    context.guest.boot()
+    return _booted(context)
+
+
+def reboot(context: Context, action: verbs.Reboot) -> Detail:
+    """Shut down in order and boot. StepFailed if it had to be killed."""
+    ending = str(context.guest.reboot(action.within))
+    detail = _booted(context)
+    if ending != "soft":
+        raise StepFailed(f"the guest did not shut down within {action.within:g} s")
+    return detail
+
+
+def _booted(context: Context) -> Detail:
+    """A kernel has started anew: nothing of before lives but the disks; the module is loaded."""
+    context.log.restarted()
+    context.log.mark(context.guest, f"blksnap-lab: {context.scenario.name} after boot")
+    context.snapshots.clear()
+    context.mounts.clear()
+    context.frozen.clear()
+    context.loads.clear()
+    context.module_loaded = False
+    context.model.trackers_lost()
+    for name in [n for n, device in context.devices.items() if device.kind != "disk"]:
+        del context.devices[name]
+        context.model.remove_device(name)
+    for name, device in context.devices.items():
+        disk = context.guest.disks[name]
+        device.path, device.size = disk.path, disk.size
+        device.number = device_number(context, disk.path)
+    module.load(context, context.scenario.module)
+    return {"disks": len(context.devices)}
+
+
+EXECUTORS = {
+    "resize": resize,
+    "unplug": unplug,
+    "plug": plug,
+    "power_cut": power_cut,
+    "boot": boot,
+    "reboot": reboot,
+}

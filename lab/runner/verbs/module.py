@@ -1,0 +1,133 @@
+"""Verbs for the kernel module and its memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from lab.guest.channel import AgentFailure
+from lab.runner.context import Context, Memory
+from lab.runner.failures import StepFailed
+from lab.scenario import steps_machine as verbs
+
+Detail = Mapping[str, object]
+MODULE = "blksnap"
+FILTER = "bdevfilter"
+LOAD_LIMIT = 60.0
+PAUSE = 0.05
+UNLOAD_LIMIT = 10.0
+"""Seconds in which an unload counts as prompt (K28)."""
+
+
+def load(context: Context, parameters: Mapping[str, int]) -> None:
+    """Load the filter, if the source tree has one, and the module with its parameters."""
+    folder = context.guest.module_dir
+    if folder is None:
+        raise StepFailed("the guest has no kernel module")
+    names = context.run(["ls", folder]).stdout.split()
+    if f"{FILTER}.ko" in names:
+        context.request("module_load", {"path": f"{folder}/{FILTER}.ko"}, LOAD_LIMIT)
+    context.request(
+        "module_load", {"path": f"{folder}/{MODULE}.ko", "params": dict(parameters)}, LOAD_LIMIT
+    )
+    context.module_loaded = True
+    context.model.set_parameters(parameters)
+
+
+def unload(context: Context, limit: float = UNLOAD_LIMIT) -> float:
+    """Unload both; seconds it took. AgentFailure EBUSY, ETIMEDOUT if it is not prompt."""
+    began = time.monotonic()
+    for name in (MODULE, FILTER):
+        if context.request("module_info", {"name": name})["loaded"]:
+            left = max(0.1, limit - (time.monotonic() - began))
+            context.request("module_unload", {"name": name, "timeout": left}, left + LOAD_LIMIT)
+            if name == MODULE:
+                context.module_loaded = False
+                context.model.trackers_lost()
+                context.snapshots.clear()
+    return time.monotonic() - began
+
+
+def module_load(context: Context, action: verbs.ModuleLoad) -> Detail:
+    """Load the module."""
+    parameters = context.scenario.module if action.parameters is None else action.parameters
+    load(context, parameters)
+    return {"parameters": dict(parameters)}
+
+
+def module_unload(context: Context, action: verbs.ModuleUnload) -> Detail:
+    """Unload the module."""
+    return {"seconds": round(unload(context, action.within), 3)}
+
+
+def set_parameters(context: Context, action: verbs.SetParameters) -> Detail:
+    """Change parameters of the loaded module."""
+    for name, value in action.parameters.items():
+        args = {"name": MODULE, "param": name, "value": value}
+        context.request("module_param", args)
+        context.model.set_parameters({name: value})
+    return {"parameters": dict(action.parameters)}
+
+
+def memory(context: Context) -> Memory:
+    """What the module accounts for, and what the guest has in use; bytes."""
+    held = sum(size for _, size in counters(context).values())
+    info = context.request("sysinfo")["mem"]
+    used = int(info["MemTotal"]) - int(info["MemAvailable"])
+    return Memory(held, used)
+
+
+def counters(context: Context) -> dict[str, tuple[int, int]]:
+    """The module's own counters: (objects, bytes) by kind. StepFailed if it has none (K35)."""
+    try:
+        answer = context.request("memory_counters")
+    except AgentFailure as error:
+        raise StepFailed(f"the module's memory counters cannot be read: {error.message}") from error
+    found = {kind: (int(pair[0]), int(pair[1])) for kind, pair in answer["counters"].items()}
+    if not found:
+        raise StepFailed("the module has no memory counters")
+    return found
+
+
+def wait_counters_zero(context: Context, limit: float) -> dict[str, tuple[int, int]]:
+    """Counters that are not zero yet after `limit` seconds; empty as soon as all are."""
+    end = time.monotonic() + limit
+    while True:
+        held = {kind: pair for kind, pair in counters(context).items() if any(pair)}
+        if not held or time.monotonic() >= end:
+            return held
+        time.sleep(PAUSE)
+
+
+def mark_memory(context: Context, action: verbs.MarkMemory) -> Detail:
+    """Remember."""
+    mark = memory(context)
+    context.memory_marks[action.name] = mark
+    return {"module": mark.module, "guest": mark.guest}
+
+
+def check_memory(context: Context, action: verbs.CheckMemory) -> Detail:
+    """Compare with the mark."""
+    before, now = context.memory_marks[action.since], memory(context)
+    growth = now.module - before.module
+    if action.report is not None:
+        context.reports[action.report] = growth
+    if growth > action.growth:
+        kinds = [
+            f"{kind}: {n} objects, {size} bytes" for kind, (n, size) in counters(context).items()
+        ]
+        raise StepFailed(
+            f"the module holds {growth} bytes more than at {action.since!r}; "
+            f"at most {action.growth} allowed",
+            kinds,
+        )
+    return {"growth": growth, "guest growth": now.guest - before.guest}
+
+
+EXECUTORS = {
+    "module_load": module_load,
+    "module_unload": module_unload,
+    "set_parameters": set_parameters,
+    "mark_memory": mark_memory,
+    "check_memory": check_memory,
+}

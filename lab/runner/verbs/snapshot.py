@@ -1,0 +1,116 @@
+"""Verbs for snapshots: create, take, destroy, and what the module lists."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from lab.runner import compare
+from lab.runner.context import Context, Snapshot
+from lab.runner.failures import StepFailed
+from lab.runner.verbs import loads
+from lab.runner.verbs.cbt import observe
+from lab.runner.wire import images, tracker_of
+from lab.scenario import steps_snapshot as verbs
+
+Detail = Mapping[str, object]
+IMAGE_NODE_LIMIT = 10.0
+"""Seconds in which devtmpfs has made the node of an image."""
+
+
+def create(context: Context, action: verbs.Create) -> Detail:
+    """Create a snapshot; tracking begins."""
+    if action.snapshot in context.snapshots:
+        raise StepFailed(f"there is a snapshot {action.snapshot!r} already")
+    paths = [context.device(name).path for name in action.devices]
+    answer = context.request("snapshot_create", {"devices": paths})
+    context.model.created(action.snapshot, action.devices)
+    context.snapshots[action.snapshot] = Snapshot(
+        action.snapshot, str(answer["id"]), action.devices
+    )
+    return {"id": answer["id"], "devices": list(action.devices)}
+
+
+def take(context: Context, action: verbs.Take) -> Detail:
+    """Take; the images appear, the trackers are compared."""
+    snapshot = context.snapshot(action.snapshot)
+    with loads.ring_marks(context, action.snapshot):
+        answer = context.request("snapshot_take", {"id": snapshot.id})
+    context.model.taken(action.snapshot, int(answer["begin_ns"]), int(answer["end_ns"]))
+    snapshot.sectors = {name: context.device(name).sectors for name in snapshot.devices}
+    find_images(context, snapshot)
+    loads.tell_all(context)
+    for name in snapshot.devices:
+        observe(context, name, tracker_of(context, name))
+    took = (int(answer["end_ns"]) - int(answer["begin_ns"])) / 1e6
+    return {"milliseconds": round(took, 3), "images": dict(snapshot.images)}
+
+
+def find_images(context: Context, snapshot: Snapshot) -> None:
+    """Ask for the images of a snapshot that was taken and wait for their nodes.
+
+    StepFailed unless there is one for each device, in the order given to create.
+    """
+    records = images(context, snapshot.id)
+    numbers = [context.device(name).number for name in snapshot.devices]
+    if [record.original for record in records] != numbers:
+        found = [record.original_path or str(record.original) for record in records]
+        raise StepFailed(
+            f"the images of snapshot {snapshot.name!r} are of {found}; "
+            f"they must be of {list(snapshot.devices)}, in this order"
+        )
+    for name, record in zip(snapshot.devices, records, strict=True):
+        context.request(
+            "wait_path", {"path": record.path, "timeout": IMAGE_NODE_LIMIT, "gone": False}
+        )
+        snapshot.images[name] = record.path
+
+
+def destroy(context: Context, action: verbs.Destroy) -> Detail:
+    """Compare what is about to vanish, then destroy."""
+    snapshot = context.snapshot(action.snapshot)
+    compared = compare.snapshot(context, snapshot) if action.compare and snapshot.taken else 0
+    began = time.monotonic()
+    context.request("snapshot_destroy", {"id": snapshot.id}, action.within)
+    took = time.monotonic() - began
+    forget(context, action.snapshot)
+    return {"sectors compared": compared, "seconds": round(took, 3)}
+
+
+def forget(context: Context, name: str) -> None:
+    """A snapshot is gone."""
+    del context.snapshots[name]
+    context.model.destroyed(name)
+
+
+def check_snapshots(context: Context, action: verbs.CheckSnapshots) -> Detail:
+    """The module lists exactly these."""
+    ids = {str(one) for one in context.request("snapshot_collect")["ids"]}
+    wanted = {context.snapshot(name).id: name for name in action.snapshots}
+    missing = [name for identity, name in wanted.items() if identity not in ids]
+    strange = [identity for identity in ids if identity not in wanted]
+    if missing or strange:
+        raise StepFailed(
+            f"the module lists {len(ids)} snapshots: missing {missing or 'none'}, "
+            f"not expected {strange or 'none'}"
+        )
+    return {"snapshots": len(ids)}
+
+
+def check_images(context: Context, action: verbs.CheckImages) -> Detail:
+    """The module lists one image for each device, in order."""
+    snapshot = context.snapshot(action.snapshot)
+    before = dict(snapshot.images)
+    find_images(context, snapshot)
+    if before and before != snapshot.images:
+        raise StepFailed(f"the images are {snapshot.images} now; they were {before}")
+    return {"images": dict(snapshot.images)}
+
+
+EXECUTORS = {
+    "create": create,
+    "take": take,
+    "destroy": destroy,
+    "check_snapshots": check_snapshots,
+    "check_images": check_images,
+}
