@@ -52,7 +52,7 @@ class Lvm(Stack):
 
 @stack_kind("raid")
 class Raid(Stack):
-    """An md array over the devices `over`, assumed in sync (they must hold the same, e.g. zeros)."""
+    """An md array over the devices `over`, assumed in sync: they must be alike, e.g. zeros."""
 
     def __init__(
         self,
