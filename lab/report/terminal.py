@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.report.summary import Summary
-from lab.report.wording import STYLES, duration_text, result_line
+from lab.report.wording import STYLES, duration_text, guest_line, result_line
 from lab.runner.events import (
     Event,
     GuestReady,
@@ -52,7 +52,7 @@ class Terminal:
         elif isinstance(event, StageProgress):
             self._show_stage(event)
         elif isinstance(event, GuestReady):
-            self._print("guest: " + ", ".join(f"{k} {v}" for k, v in event.facts.items()))
+            self._print(guest_line(event.facts))
         elif isinstance(event, ScenarioFinished):
             self._print(result_line(event.result))
         elif isinstance(event, RunFinished):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.text import Text
 
 from lab.runner.verdict import ScenarioResult, Verdict
@@ -27,6 +29,12 @@ def duration_text(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s"
+
+
+def guest_line(facts: Mapping[str, str]) -> str:
+    """What the scenarios run on, in one line."""
+    wanted = (("kernel_release", "kernel"), ("accel", "accel"), ("module", "module"))
+    return "guest: " + ", ".join(f"{word} {facts.get(key, '?')}" for key, word in wanted)
 
 
 def short(text: str, length: int = REASON_LENGTH) -> str:

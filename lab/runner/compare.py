@@ -59,7 +59,7 @@ def snapshot(context: Context, living: Snapshot) -> int:
         spoiled = context.model.is_spoiled(living.name, name)
         grain = eio_grain(context) if spoiled else GRAIN
         for sector, count, seen in scan_ranges(context, path, plan, grain=grain):
-            found += context.model.compare_image(living.name, name, seen, sector, count)
+            found += context.model.compare_image(living.name, name, seen, start=sector, count=count)
             sectors += count
         found += context.model.compare_map(name, read_map(context, context.device(name).path))
     agree("", found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -203,6 +203,10 @@ class Context:
             return self.path(device, snapshot or None)
 
         return re.sub(r"\{([a-z][a-z0-9_-]*(?:/[a-z][a-z0-9_-]*)?)\}", path_of, text)
+
+
+Executor = Callable[[Context, Any], Mapping[str, object]]
+"""Does a verb: takes its arguments, returns what the report shows."""
 
 
 def agree(what: str, disagreements: Sequence[Disagreement]) -> None:

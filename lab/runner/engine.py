@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import UsageError
-from lab.guest.errors import ModuleBuildFailed
+from lab.modbuild import ModuleBuildFailed
 from lab.progress import Progress
 from lab.runner.bus import Bus, listening
 from lab.runner.events import (
@@ -27,7 +27,7 @@ from lab.runner.events import (
     StageProgress,
 )
 from lab.runner.folder import RunFolder, new_run_folder
-from lab.runner.ports import Prepare, Template
+from lab.runner.ports import Prepare, Template, facts
 from lab.runner.scenario_run import Place, run_scenario
 from lab.runner.stop import Interrupted, Stop, signals_interrupt, signals_stop
 from lab.runner.verdict import (
@@ -40,6 +40,8 @@ from lab.runner.verdict import (
 )
 from lab.scenario.scenario import Scenario
 
+Templates = dict[int | None, Template]
+"""Templates by the guest's memory in bytes; None: the usual."""
 POLL = 0.5
 """Seconds the main thread sleeps at most, so that signals are handled soon."""
 
@@ -132,16 +134,21 @@ class _Run:
         )
         try:
             with signals_interrupt():
-                template = prepare(self._progress)
+                templates = self._templates(prepare)
         except ModuleBuildFailed as error:
             self._all_failed(error)
         except KeyboardInterrupt:
             self._stop.request()
         else:
-            self._bus.emit(GuestReady(facts=template.facts))
+            self._bus.emit(GuestReady(facts=facts(next(iter(templates.values())))))
             with signals_stop(self._stop):
-                self._run_all(template)
+                self._run_all(templates)
         return self._finish()
+
+    def _templates(self, prepare: Prepare) -> Templates:
+        """A template for each amount of memory that is asked for."""
+        sizes = dict.fromkeys(task.scenario.memory for task in self._tasks)
+        return {memory: prepare(self._progress, memory) for memory in sizes}
 
     def _progress(self, progress: Progress) -> None:
         self._bus.emit(
@@ -150,9 +157,9 @@ class _Run:
 
     def _all_failed(self, error: ModuleBuildFailed) -> None:
         """The module does not compile: nothing can be run, each scenario says why."""
-        finding = Finding(
-            Verdict.ERROR, MODULE_BUILD, error.what, tuple(error.output.rstrip().split("\n"))
-        )
+        what, _, said = error.what.partition("\n")
+        finding = Finding(Verdict.ERROR, MODULE_BUILD, what, tuple(said.split("\n")))
+        self._folder.write_text("module-build.log", error.log)
         for task in self._tasks:
             self._bus.emit(ScenarioStarted(scenario=task.scenario.name, repeat=task.repeat))
             folder = self._folder.scenario(task.scenario.name, task.repeat)
@@ -168,7 +175,7 @@ class _Run:
             folder.write_json("verdict.json", result)
             self._done(task, result)
 
-    def _run_all(self, template: Template) -> None:
+    def _run_all(self, templates: Templates) -> None:
         """Run the tasks in order, `jobs` at a time, until they are done or the stop is requested.
 
         The main thread only waits, so that it can handle signals.
@@ -179,7 +186,7 @@ class _Run:
             while going or (todo and not self._stop.requested):
                 while todo and len(going) < self._settings.jobs and not self._stop.requested:
                     task = todo.pop()
-                    going[pool.submit(self._one, task, template)] = task
+                    going[pool.submit(self._one, task, templates[task.scenario.memory])] = task
                 done, _ = wait(going, timeout=POLL, return_when=FIRST_COMPLETED)
                 for future in done:
                     self._collect(going.pop(future), future)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -66,10 +67,18 @@ class Guest(Protocol):
 
 
 class Template(Protocol):
-    """What clones are made from."""
+    """What clones are made from; its identity is a dataclass that says of what it was made."""
+
+    @property
+    def identity(self) -> Any: ...
 
     def clone(self, disks: Sequence[DiskSpec], folder: Path) -> AbstractContextManager[Guest]: ...
 
 
-Prepare = Callable[[ProgressSink], Template]
-"""Makes the template, telling how far it is."""
+Prepare = Callable[[ProgressSink, int | None], Template]
+"""Makes the template, telling how far it is; memory of the guest in bytes, None: the usual."""
+
+
+def facts(template: Template) -> dict[str, str]:
+    """What a template was made of: kernel, module, QEMU ..., by name."""
+    return {key: str(value) for key, value in asdict(template.identity).items()}

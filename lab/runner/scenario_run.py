@@ -18,7 +18,7 @@ from lab.runner.events import CheckFinished
 from lab.runner.failures import StepsEnded, finding_of
 from lab.runner.folder import Folder, HostDiskFull
 from lab.runner.journal import Journal
-from lab.runner.ports import Guest, Template
+from lab.runner.ports import Guest, Template, facts
 from lab.runner.start import SkipScenario
 from lab.runner.stepper import Stepper
 from lab.runner.stop import Interrupted, Stop
@@ -74,6 +74,7 @@ class _ScenarioRun:
         folder = self._place.folder
         folder.write_text("scenario.yaml", self._scenario.source)
         folder.write_text("command.txt", self._place.command + "\n")
+        folder.write_json("builds.json", facts(self._template))
         skipped = ""
         try:
             start.check_features(self._scenario, self._place.features, self._place.kernel)
@@ -102,7 +103,7 @@ class _ScenarioRun:
         folder = self._place.folder
         with (
             self._template.clone(disks, folder.path) as guest,
-            self._stop.cuts(guest.machine.power_cut),
+            self._stop.cuts(guest.power_cut),
         ):
             self._guest = guest
             self._context = context = Context(self._scenario, guest, folder, self._stop)

@@ -6,10 +6,7 @@ returns what the report shall show. It raises StepFailed, AgentFailure, ChannelT
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
-from lab.runner.context import Context
+from lab.runner.context import Executor
 from lab.runner.verbs import (
     cbt,
     events,
@@ -24,8 +21,6 @@ from lab.runner.verbs import (
     storage,
 )
 from lab.scenario.step import VERBS
-
-Executor = Callable[[Context, Any], Mapping[str, object]]
 
 EXECUTORS: dict[str, Executor] = {
     **io.EXECUTORS,

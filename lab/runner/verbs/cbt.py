@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from lab.model.cbt import blocks_to_ranges
 from lab.model.seen import TrackerSeen
-from lab.runner.context import Context, agree
+from lab.runner.context import Context, Executor, agree
 from lab.runner.failures import StepFailed
 from lab.runner.verbs.io import fingerprints
 from lab.runner.wire import BATCH, as_lists, read_map, scan_ranges, tracker_of
@@ -151,7 +151,7 @@ def compare_backup(context: Context, snapshot: str, device: str, target: str) ->
     return sectors
 
 
-EXECUTORS = {
+EXECUTORS: dict[str, Executor] = {
     "read_cbt": read_cbt,
     "mark_dirty": mark_dirty,
     "check_tracker": check_tracker,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lab.runner.context import Context, Snapshot, agree
+from lab.runner.context import Context, Executor, Snapshot, agree
 from lab.runner.failures import StepFailed
 from lab.scenario import steps_snapshot as verbs
 from lab.scenario.values import errno_numbers
@@ -137,4 +137,4 @@ def check_overflow(context: Context, action: verbs.CheckOverflow) -> Detail:
     return {"spoiled": spoiled, "events": events}
 
 
-EXECUTORS = {"wait_event": wait_event, "check_overflow": check_overflow}
+EXECUTORS: dict[str, Executor] = {"wait_event": wait_event, "check_overflow": check_overflow}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lab.runner.context import Context, Mounted
+from lab.runner.context import Context, Executor, Mounted
 from lab.runner.failures import StepFailed
 from lab.scenario import steps_fs as verbs
 from lab.scenario.values import Filesystem
@@ -139,7 +139,7 @@ def execute(context: Context, action: verbs.Exec) -> Detail:
     return {"status": program.status, "stdout": program.stdout[-2000:]}
 
 
-EXECUTORS = {
+EXECUTORS: dict[str, Executor] = {
     "mkfs": mkfs,
     "mount": mount,
     "umount": umount,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from lab.guest.channel import AgentFailure
 from lab.model.writes import Plan
-from lab.runner.context import Context, agree
+from lab.runner.context import Context, Executor, agree
 from lab.runner.failures import StepFailed
 from lab.runner.verbs import events
 from lab.runner.wire import GRAIN, batches, scan_ranges
@@ -128,7 +128,12 @@ def read_image(context: Context, action: verbs.ReadImage) -> Detail:
         context, path, ranges, direct=action.direct, grain=grain
     ):
         wrong = context.model.compare_image(
-            action.snapshot, action.device, seen, sector, count, action.expect
+            action.snapshot,
+            action.device,
+            seen,
+            start=sector,
+            count=count,
+            expect=action.expect,
         )
         agree("", wrong)
     return {"sectors": _total(ranges), "expect": action.expect.value}
@@ -199,7 +204,7 @@ def _total(ranges: Ranges) -> int:
     return sum(count for _, count in ranges)
 
 
-EXECUTORS = {
+EXECUTORS: dict[str, Executor] = {
     "write": write,
     "write_image": write_image,
     "zero": zero,

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from lab.model.seen import load_writes_from_wire
-from lab.runner.context import Context, Load
+from lab.runner.context import Context, Executor, Load
 from lab.runner.failures import StepFailed
 from lab.runner.verbs import events, storage
 from lab.scenario import steps_load as verbs
@@ -259,4 +259,8 @@ def _why(report: Report) -> list[str]:
     return [f"errno {one['errno']}: {one['message']}" for one in report["failed"]]
 
 
-EXECUTORS = {"start_load": start_load, "wait_load": wait_load, "stop_load": stop_load}
+EXECUTORS: dict[str, Executor] = {
+    "start_load": start_load,
+    "wait_load": wait_load,
+    "stop_load": stop_load,
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lab.runner.context import Context, Device
+from lab.runner.context import Context, Device, Executor
 from lab.runner.failures import StepFailed
 from lab.runner.verbs import module
 from lab.runner.wire import device_number
@@ -85,7 +85,7 @@ def _booted(context: Context) -> Detail:
     return {"disks": len(context.devices)}
 
 
-EXECUTORS = {
+EXECUTORS: dict[str, Executor] = {
     "resize": resize,
     "unplug": unplug,
     "plug": plug,

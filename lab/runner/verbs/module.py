@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 
 from lab.guest.channel import AgentFailure
-from lab.runner.context import Context, Memory
+from lab.runner.context import Context, Executor, Memory
 from lab.runner.failures import StepFailed
 from lab.scenario import steps_machine as verbs
 
@@ -124,7 +124,7 @@ def check_memory(context: Context, action: verbs.CheckMemory) -> Detail:
     return {"growth": growth, "guest growth": now.guest - before.guest}
 
 
-EXECUTORS = {
+EXECUTORS: dict[str, Executor] = {
     "module_load": module_load,
     "module_unload": module_unload,
     "set_parameters": set_parameters,

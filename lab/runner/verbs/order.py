@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from lab.model.loads import check_ring
 from lab.model.seen import SeenKind
-from lab.runner.context import Context, Load, agree
+from lab.runner.context import Context, Executor, Load, agree
 from lab.runner.failures import StepFailed
 from lab.runner.wire import scan
 from lab.scenario import steps_fs as verbs
@@ -60,4 +60,4 @@ def _from_images(context: Context, load: Load, snapshot: str) -> tuple[tuple[str
     return ring.devices, counters
 
 
-EXECUTORS = {"check_order": check_order}
+EXECUTORS: dict[str, Executor] = {"check_order": check_order}

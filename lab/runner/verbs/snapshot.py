@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 
 from lab.runner import compare
-from lab.runner.context import Context, Snapshot
+from lab.runner.context import Context, Executor, Snapshot
 from lab.runner.failures import StepFailed
 from lab.runner.verbs import loads
 from lab.runner.verbs.cbt import observe
@@ -107,7 +107,7 @@ def check_images(context: Context, action: verbs.CheckImages) -> Detail:
     return {"images": dict(snapshot.images)}
 
 
-EXECUTORS = {
+EXECUTORS: dict[str, Executor] = {
     "create": create,
     "take": take,
     "destroy": destroy,

@@ -1,10 +1,10 @@
-"""Verbs for stacked devices: built, taken down, and built again from the images of their members."""
+"""Verbs for stacked devices: built, taken down, built again from images of their members."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lab.runner.context import Context, Device
+from lab.runner.context import Context, Device, Executor
 from lab.runner.failures import StepFailed
 from lab.scenario import devices as declared
 from lab.scenario import steps_machine as verbs
@@ -136,7 +136,7 @@ LVM_CONFIG = (
 """LVM without udev: look at devices and make nodes directly."""
 MD_NUMBERS = range(50, 90)
 
-EXECUTORS = {
+EXECUTORS: dict[str, Executor] = {
     "add_device": add_device,
     "remove_device": remove_device,
     "assemble": assemble,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lab.runner.context import Context, Snapshot
+from lab.runner.context import Context, Executor, Snapshot
 from lab.runner.wire import as_lists, device_number
 from lab.scenario import steps_snapshot as verbs
 from lab.scenario.expand import Ranges, pieces_of
@@ -69,4 +69,4 @@ def note_given(context: Context, snapshot: str, given: Mapping[str, Any]) -> Ran
     return ranges
 
 
-EXECUTORS = {"append_storage": append_storage}
+EXECUTORS: dict[str, Executor] = {"append_storage": append_storage}
