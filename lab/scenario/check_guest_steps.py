@@ -61,8 +61,9 @@ class GuestSteps(Walk):
                 self.device(device, where)
                 if snapshot and snapshot not in self.ever | self.excused:
                     self.report(where, f"there is no snapshot `{snapshot}`", "")
-        for i, name in enumerate(action.changes):
-            self.device(name, (*place, "changes", i))
+        for key, names in (("changes", action.changes), ("loses_map", action.loses_map)):
+            for i, name in enumerate(names):
+                self.device(name, (*place, key, i))
 
     def _check_order(self, action: fs.CheckOrder, place: Place) -> None:
         self.load(action.load, place, ("ring",) if action.files is None else ("file_ring",))
