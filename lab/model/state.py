@@ -12,9 +12,6 @@ from lab.model.sizes import DEFAULTS
 from lab.model.snapshot import ImageModel, SnapshotModel
 from lab.scenario import devices as declared
 
-TABLE_SECTORS = 2048
-"""Where a partition table may lie at the start of a disk."""
-
 
 @dataclass(frozen=True, slots=True)
 class WriteLabel:
@@ -57,7 +54,6 @@ class State:
         stack = device.stack
         if isinstance(stack, declared.Partition):
             disk = self._nodes[stack.on]
-            disk.change(0, min(stack.at // 512, TABLE_SECTORS), None)
             node = partition_node(name, tag, disk, stack.at // 512, sectors)
         elif isinstance(stack, declared.Linear):
             node = window_node(name, tag, self._nodes[stack.on], stack.at // 512, sectors)

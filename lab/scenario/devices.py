@@ -62,7 +62,7 @@ class OnOne(Model):
 
 
 class Partition(OnOne):
-    """A partition: a window on a disk, made with a partition table."""
+    """A partition: a window on a disk, told to the kernel only; no table is written."""
 
     at: Size = Field("1MiB", validate_default=True, description="Where it begins on the disk.")
     size: Size = Field(description="How long it is.")
