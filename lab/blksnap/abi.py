@@ -14,7 +14,7 @@ import ctypes
 
 BLK_SNAP_MODULE_NAME = "blksnap"
 BLK_SNAP_CTL = "/dev/blksnap"
-BLK_SNAP_IMAGE_NAME = "/dev/blksnap-image"
+BLK_SNAP_IMAGE_NAME = "blksnap-image"
 BLK_SNAP = ord("V")
 
 # enum blk_snap_event_codes

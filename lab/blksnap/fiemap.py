@@ -14,7 +14,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional, Union
 
 from .device import Device
@@ -24,6 +24,7 @@ from .results import SectorRange
 _SECTOR = 512
 _ALIGNMENT = 4096  # the module wants storage in multiples of 8 sectors
 _EXTENTS_PER_CALL = 512
+_GROWTHS = 16
 _FIEMAP_FLAG_SYNC = 0x1
 _FIEMAP_EXTENT_LAST = 0x1
 _FS_XFLAG_REALTIME = 0x1
@@ -90,8 +91,9 @@ FS_IOC_FSGETXATTR = _ioc(2, "X", 31, fsxattr)
 class FileRanges:
     """Where a file lies: `ranges` in sectors of `device`, in file order, joined where they touch.
 
-    size: bytes of the file. lost: bytes at the ends of extents that are not 4 KiB aligned on disk
-    (file systems with smaller blocks) and so are not part of the ranges.
+    size: bytes of the file, which may be more than was asked for. lost: bytes at the ends of
+    extents that are not 4 KiB aligned on disk (file systems with smaller blocks) and so are not
+    part of the ranges.
     """
 
     device: Device
@@ -101,23 +103,32 @@ class FileRanges:
 
 
 def allocate(path: Union[str, os.PathLike[str]], size: Optional[int] = None) -> FileRanges:
-    """Where a file lies after it was made and preallocated to `size` bytes (None: as it is).
+    """Where a file lies, after it was made and preallocated; the ranges are `size` bytes exactly.
 
-    OSError from the file system (ENOSPC, EOPNOTSUPP for no fallocate ...); UnfitFileError as
-    from locate().
+    Without size: the file as it is. With it the file gets a little longer where its blocks are
+    not all 4 KiB aligned on disk. OSError from the file system (ENOSPC, EOPNOTSUPP for no
+    fallocate ...); UnfitFileError as from locate().
     """
+    name = os.fspath(path)
+    if size is not None and (size <= 0 or size % _ALIGNMENT):
+        raise UnfitFileError(f"{name}: size {size} is no multiple of {_ALIGNMENT}")
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        if size is not None:
-            if size <= 0 or size % _ALIGNMENT:
-                raise UnfitFileError(
-                    f"{os.fspath(path)}: size {size} is no multiple of {_ALIGNMENT}"
-                )
-            _fallocate(fd, size)
-        os.fsync(fd)
-        return locate(fd, os.fspath(path))
+        length = size
+        for _ in range(_GROWTHS):
+            if length is not None:
+                _fallocate(fd, length)
+            os.fsync(fd)
+            found = locate(fd, name)
+            if size is None or length is None:
+                return found
+            usable = sum(one.count for one in found.ranges) * _SECTOR
+            if usable >= size:
+                return replace(found, ranges=_first(found.ranges, size // _SECTOR))
+            length = max(length, found.size) + size - usable
     finally:
         os.close(fd)
+    raise UnfitFileError(f"{name}: its blocks are too scattered for {size} aligned bytes")
 
 
 def locate(fd: int, name: str) -> FileRanges:
@@ -196,6 +207,17 @@ def _refuse_unfit(extent: fiemap_extent, name: str) -> None:
     for flag, reason in _UNFIT_FLAGS.items():
         if extent.fe_flags & flag:
             raise UnfitFileError(f"{name}: its extent at byte {extent.fe_logical} {reason}")
+
+
+def _first(ranges: tuple[SectorRange, ...], count: int) -> tuple[SectorRange, ...]:
+    """The first `count` sectors of the ranges."""
+    kept = []
+    for one in ranges:
+        part = min(one.count, count)
+        if part:
+            kept.append(SectorRange(one.sector, part))
+        count -= part
+    return tuple(kept)
 
 
 def _aligned(extent: fiemap_extent) -> SectorRange:

@@ -85,7 +85,7 @@ class ImageInfo:
     @property
     def path(self) -> str:
         """The image's node: its number is the image's minor, as clients of v0 rely on."""
-        return f"{abi.BLK_SNAP_IMAGE_NAME}{self.image.minor}"
+        return f"/dev/{abi.BLK_SNAP_IMAGE_NAME}{self.image.minor}"
 
     @classmethod
     def from_abi(cls, info: abi.blk_snap_image_info) -> ImageInfo:

@@ -43,6 +43,9 @@ class Loop(Stack):
         self._options += ["--direct-io=on"] if direct else []
 
     def create(self) -> None:
+        if not Path("/dev/loop-control").exists():
+            need(["modprobe", "loop"])
+            wait_node("/dev/loop-control")
         if self._size is not None:
             Path(self._below).parent.mkdir(parents=True, exist_ok=True)
             with open(self._below, "wb") as file:  # noqa: PTH123
