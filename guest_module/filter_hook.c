@@ -100,27 +100,36 @@ static struct ftrace_ops hook_write_page_ops = {
 
 /**
  * struct hook - A function that is hooked.
- * @name: Its name. Not its address: not all of them are exported.
+ * @name: Its name.
+ * @address: Its address; 0 if it is not exported, and looked for by its name.
  * @ops: The hook.
  */
 struct hook {
 	char name[32];
+	unsigned long address;
 	struct ftrace_ops *ops;
 };
 
 /* Not const: ftrace parses names in place. */
 static struct hook hooks[] = {
-	{ "submit_bio_noacct", &hook_submit_ops },
+	{ "submit_bio_noacct", (unsigned long)submit_bio_noacct,
+	  &hook_submit_ops },
 #ifdef COMPAT_HAVE_RW_PAGE
-	{ "bdev_write_page", &hook_write_page_ops },
+	{ "bdev_write_page", 0, &hook_write_page_ops },
 #endif
 };
 
+static int hook_find(struct hook *hook)
+{
+	if (hook->address)
+		return ftrace_set_filter_ip(hook->ops, hook->address, 0, 1);
+	return ftrace_set_filter(hook->ops, hook->name, strlen(hook->name), 1);
+}
+
 static int hook_install(struct hook *hook)
 {
-	int ret;
+	int ret = hook_find(hook);
 
-	ret = ftrace_set_filter(hook->ops, hook->name, strlen(hook->name), 1);
 	if (!ret)
 		ret = register_ftrace_function(hook->ops);
 	if (ret) {
