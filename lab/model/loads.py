@@ -151,3 +151,18 @@ def check_ring(
                 general(f"image of {name}", f"round {counter}", f"at most {at_most}, begun by then")
             )
     return tuple(found)
+
+
+def check_ring_slots(name: str, slots: Sequence[int]) -> tuple[Disagreement, ...]:
+    """The rule within one image: round n lies in slot (n - 1) modulo the number of slots, and an
+    image that has a round has all those before it. `slots` has the round found in each (0: none).
+    """
+    top, size = max(slots, default=0), len(slots)
+    found: list[Disagreement] = []
+    for slot, number in enumerate(slots):
+        newest = top - (top - 1 - slot) % size if top else 0
+        right = max(newest, 0)
+        if number != right:
+            text = f"round {right}" if right else "none yet"
+            found.append(Disagreement(f"image of {name}", slot, 1, "slot", f"round {number}", text))
+    return tuple(found)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.model.loads import check_ring
+from lab.model.loads import check_ring, check_ring_slots
 from lab.model.seen import LoadWrite, MapRun, Seen, SeenKind, TrackerSeen
 from lab.model.world import World
 from lab.scenario.devices import Device
@@ -288,6 +288,20 @@ def test_a_write_seen_in_flight_is_settled_by_the_later_report() -> None:
 )
 def test_counters_of_a_ring_are_in_order_or_told(counters: list[int], right: bool) -> None:
     assert (check_ring(["a", "b", "c"], counters, 5, 10) == ()) is right
+
+
+@given(st.integers(0, 40), st.integers(1, 9), st.integers(0, 8), st.integers(-3, 3))
+def test_an_image_has_every_round_before_the_newest_it_has(
+    top: int, size: int, slot: int, change: int
+) -> None:
+    slots = [
+        max((n for n in range(1, top + 1) if (n - 1) % size == k), default=0) for k in range(size)
+    ]
+    assert check_ring_slots("a", slots) == ()
+    slot %= size
+    if size > 1 and change < 0 and slots[slot] not in (0, top):
+        slots[slot] += change
+        assert [one.first for one in check_ring_slots("a", slots)] == [slot]
 
 
 def test_a_ring_that_ended_left_none_of_the_rounds_after_its_end() -> None:
