@@ -104,6 +104,7 @@ def compiler_of(image: Image) -> str:
 def build_module(
     source: Path,
     image: Image,
+    *,
     keys: Keys,
     accel: Accel,
     cache: Cache,
@@ -155,9 +156,8 @@ def _teller(files: int, progress: ProgressSink) -> Callable[[str], None]:
         if match is not None:
             seen += 1
             name = Path(match[1]).with_suffix(".c").name
-            progress(
-                Progress(STAGE, f"compiling {name}", min(0.95, 0.1 + 0.8 * seen / (files + 2)))
-            )
+            fraction = min(0.95, 0.1 + 0.8 * seen / (files + 2))
+            progress(Progress(STAGE, f"compiling {name}", fraction))
 
     return tell
 

@@ -13,8 +13,10 @@ from lab.errors import LabError, UsageError
 from lab.guest.channel import Channel, Pending
 from lab.guest.command import ADDRESS_END, ADDRESS_SLOTS, slot_name
 from lab.guest.disks import (
+    BlockSizes,
     DiskSpec,
     HostFile,
+    Slot,
     block_node,
     create_host_file,
     device_path,
@@ -62,7 +64,7 @@ class Place:
 class DiskBay:
     """The disks of a guest by name, and where each is; `slots`: those the machine starts with."""
 
-    def __init__(self, folder: Path, slots: int) -> None:
+    def __init__(self, folder: Path, slots: tuple[BlockSizes, ...]) -> None:
         self.disks: dict[str, GuestDisk] = {}
         self._folder = folder
         self._slots = slots
@@ -75,35 +77,30 @@ class DiskBay:
         """Make the files of disks and put each that fits into a slot."""
         for spec in specs:
             self._create(spec)
-            free = [n for n in range(self._slots) if n not in self._used_slots()]
-            if spec.plain and free:
+            free = self._free_slots(spec)
+            if free:
                 name = slot_name(free[0])
                 self._places[spec.name] = Place(name, name, ADDRESS_SLOTS + free[0])
                 self._show(spec.name, device_path(free[0] + 1))
 
     def in_slots(self) -> list[str]:
         """Names of the disks that are in slots, by slot."""
-        names = [name for name, place in self._places.items() if place.slot < self._slots]
+        names = [name for name, place in self._places.items() if place.slot < len(self._slots)]
         return sorted(names, key=lambda name: self._places[name].address)
 
     def not_in_slots(self) -> list[str]:
         """Names of the disks that have to be plugged into a machine that has just started."""
         return [name for name in self._specs if name not in self.in_slots()]
 
-    def slot_nodes(self) -> tuple[dict[str, object] | None, ...]:
-        """The nodes of all slots for a machine about to start."""
-        nodes: list[dict[str, object] | None] = [None] * self._slots
+    def slots(self) -> tuple[Slot, ...]:
+        """All slots for a machine about to start, with the disks that are in them."""
+        slots = [Slot(sizes) for sizes in self._slots]
         for name in self.in_slots():
             place = self._places[name]
-            nodes[place.slot] = self._node(name, place.node)
-        return tuple(nodes)
-
-    def slot_serials(self) -> tuple[str, ...]:
-        """The serial numbers of all slots; empty where there is no disk."""
-        serials = [""] * self._slots
-        for name in self.in_slots():
-            serials[self._places[name].slot] = self._specs[name].serial_number
-        return tuple(serials)
+            node = self._node(name, place.node)
+            serial = self._specs[name].serial_number
+            slots[place.slot] = replace(slots[place.slot], node=node, serial=serial)
+        return tuple(slots)
 
     def announce(self, machine: Machine) -> None:
         """Tell a guest that was saved with empty slots the sizes of the disks that are in them."""
@@ -161,7 +158,15 @@ class DiskBay:
             raise UsageError(f"disk {name!r} is plugged in already")
         place = self._free_place()
         machine.qmp("blockdev-add", self._node(name, place.node))
-        device = disk_device(place.device, place.node, place.address, self._specs[name])
+        spec = self._specs[name]
+        device = disk_device(
+            place.device,
+            place.node,
+            place.address,
+            sizes=spec.block_sizes,
+            serial=spec.serial_number,
+            discard=spec.discard,
+        )
         machine.qmp("device_add", device)
         self._places[name] = place
         self._show(name, self._find(channel, name))
@@ -190,12 +195,17 @@ class DiskBay:
     def _node(self, name: str, node: str) -> dict[str, object]:
         return block_node(node, self._files[name], discard=self._specs[name].discard)
 
-    def _used_slots(self) -> set[int]:
-        return {place.slot for place in self._places.values()}
+    def _free_slots(self, spec: DiskSpec) -> list[int]:
+        used = {place.slot for place in self._places.values()}
+        return [
+            number
+            for number, sizes in enumerate(self._slots)
+            if number not in used and sizes == spec.block_sizes and spec.discard
+        ]
 
     def _free_place(self) -> Place:
         used = {place.address for place in self._places.values()}
-        for address in range(ADDRESS_SLOTS + self._slots, ADDRESS_END):
+        for address in range(ADDRESS_SLOTS + len(self._slots), ADDRESS_END):
             if address not in used:
                 self._plugs += 1
                 return Place(f"plug{self._plugs}", f"plug{self._plugs}-node", address)

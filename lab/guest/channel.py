@@ -59,14 +59,16 @@ class Pending:
     number: int
     _done: threading.Event = field(default_factory=threading.Event)
     _answer: dict[str, Any] | None = None
-    _lost: str | None = None
+    _lost: GuestLost | None = None
 
     def result(self, timeout: float) -> dict[str, Any]:
         """What the agent returned. Errors as of Channel.request()."""
         if not self._done.wait(timeout):
             raise ChannelTimeout(self.op, timeout)
+        if self._lost is not None:
+            raise self._lost.again()
         if self._answer is None:
-            raise GuestLost(self._lost or "no answer")
+            raise ChannelTimeout(self.op, timeout)
         if not self._answer.get("ok"):
             raise AgentFailure(self._answer.get("error", {}))
         result = self._answer.get("result")
@@ -77,9 +79,9 @@ class Pending:
         self._answer = answer
         self._done.set()
 
-    def lost(self, reason: str) -> None:
+    def lost(self, why: GuestLost) -> None:
         """No answer will come."""
-        self._lost = reason
+        self._lost = why
         self._done.set()
 
 
@@ -93,7 +95,7 @@ class Channel:
         self._pending: dict[int, Pending] = {}
         self._next_id = 1
         self._nonce: str | None = None
-        self._lost: str | None = None
+        self._lost: GuestLost | None = None
         self._reader = threading.Thread(target=self._read, name="lab-channel", daemon=True)
         self._reader.start()
 
@@ -133,25 +135,25 @@ class Channel:
         """Send a request and do not wait for its answer; `timeout` is for the sending."""
         with self._lock:
             if self._lost is not None:
-                raise GuestLost(self._lost)
+                raise self._lost.again()
             pending = Pending(op, self._next_id)
             self._next_id += 1
             self._pending[pending.number] = pending
         self._send({"id": pending.number, "op": op, "args": dict(args)}, op, timeout)
         return pending
 
-    def lose(self, reason: str) -> None:
-        """The guest is gone: who waits gets GuestLost, now and later. The first reason counts."""
+    def lose(self, why: GuestLost) -> None:
+        """The guest is gone: who waits gets this error, now and later. The first one counts."""
         with self._lock:
             if self._lost is None:
-                self._lost = reason
+                self._lost = why
             waiting = list(self._pending.values())
         for one in waiting:
             one.lost(self._lost)
 
     def close(self) -> None:
         """Close the port; who still waits gets GuestLost."""
-        self.lose("the lab closed the channel")
+        self.lose(GuestLost("the lab closed the channel"))
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
         self._reader.join()
@@ -171,7 +173,8 @@ class Channel:
                         # Half a line may be on its way: the agent takes it as nonsense, and lives.
                         raise ChannelTimeout(op, timeout) from None
                 except OSError as error:
-                    raise GuestLost(self._lost or f"its port is closed ({error})") from error
+                    lost = self._lost or GuestLost(f"its port is closed ({error})")
+                    raise lost.again() from error
 
     def _read(self) -> None:
         rest = b""
@@ -180,7 +183,7 @@ class Channel:
                 *lines, rest = (rest + piece).split(b"\n")
                 for line in lines:
                     self._accept(line)
-        self.lose("the agent's port was closed by QEMU")
+        self.lose(GuestLost("QEMU closed the agent's port"))
 
     def _accept(self, line: bytes) -> None:
         try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from lab.guest.disks import disk_device, empty_node
+from lab.guest.disks import Slot, disk_device, empty_node
 from lab.process import find_program
 from lab.units import GIB, MIB
 
@@ -58,8 +58,7 @@ class MachineSpec:
     """What a guest is made of; sizes in bytes.
 
     `ram_file` holds the guest's memory: shared when a template is made, mapped privately in its
-    clones, none for a guest of its own. `root` and `slots` are nodes (see lab.guest.disks); every
-    slot that is None is there and empty.
+    clones, none for a guest of its own. `root` is the node of the root disk, if there is one.
     """
 
     kernel: Path
@@ -70,8 +69,7 @@ class MachineSpec:
     cpus: int = 2
     ram_file: Path | None = None
     ram_shared: bool = False
-    slots: tuple[dict[str, object] | None, ...] = ()
-    slot_serials: tuple[str, ...] = ()
+    slots: tuple[Slot, ...] = ()
     forward_ssh: bool = False
     append: tuple[str, ...] = field(default=())
 
@@ -166,12 +164,12 @@ def _devices(spec: MachineSpec) -> list[str]:
     if spec.root is not None:
         root = f"virtio-blk-pci,drive={spec.root['node-name']},serial=root,addr={ADDRESS_ROOT:#x}"
         devices += ["-blockdev", _json(spec.root), "-device", root]
-    for index, node in enumerate(spec.slots):
+    for index, slot in enumerate(spec.slots):
         name = slot_name(index)
-        device = disk_device(name, name, ADDRESS_SLOTS + index, None)
-        if spec.slot_serials and spec.slot_serials[index]:
-            device["serial"] = spec.slot_serials[index]
-        devices += ["-blockdev", _json(node or empty_node(name)), "-device", _json(device)]
+        node = slot.node or empty_node(name)
+        address = ADDRESS_SLOTS + index
+        device = disk_device(name, name, address, sizes=slot.sizes, serial=slot.serial or name)
+        devices += ["-blockdev", _json(node), "-device", _json(device)]
     return devices
 
 

@@ -13,7 +13,7 @@ from lab.guest.bay import DiskBay, GuestDisk
 from lab.guest.channel import Channel
 from lab.guest.command import MachineSpec
 from lab.guest.disks import DiskSpec
-from lab.guest.lost import GuestLost
+from lab.guest.lost import GuestLost, HostFault
 from lab.guest.machine import Ending, Machine, MachineState, MachineStateError
 from lab.guest.qmp import QmpEvent
 from lab.guest.ssh import Ssh
@@ -41,6 +41,9 @@ class Guest:
         self._bay = disks
         self._keys = keys
         self._boots = 0
+        # Seconds from the wish for a clone to its agent's first answer, and to its being ready.
+        self.first_answer_s: float | None = None
+        self.ready_s: float | None = None
         self._machine = Machine(spec, folder)
         self._channel: Channel | None = None
 
@@ -105,8 +108,7 @@ class Guest:
         self._spec = replace(
             self._spec,
             ram_file=None,
-            slots=self._bay.slot_nodes(),
-            slot_serials=self._bay.slot_serials(),
+            slots=self._bay.slots(),
         )
         self._machine = Machine(self._spec, self.folder, f"-{self._boots}")
         self.start()
@@ -145,8 +147,17 @@ class Guest:
         if channel is None:
             return
         if event.name == "GUEST_PANICKED":
-            channel.lose("its kernel panicked")
+            channel.lose(GuestLost("its kernel panicked"))
         elif event.name == "LAB_EXITED":
-            channel.lose(f"QEMU ended with status {event.data['status']}")
+            channel.lose(GuestLost(f"QEMU ended with status {event.data['status']}"))
         elif event.name == "VSERPORT_CHANGE" and event.data.get("open") is False:
-            channel.lose("its agent ended")
+            channel.lose(GuestLost("its agent ended"))
+        elif event.name == "BLOCK_IO_ERROR":
+            channel.lose(HostFault(_disk_fault(event)))
+
+
+def _disk_fault(event: QmpEvent) -> str:
+    """What QEMU says of a disk that the host cannot read or write."""
+    device = event.data.get("device") or event.data.get("node-name")
+    why = "the host's disk is full" if event.data.get("nospace") else event.data.get("reason")
+    return f"{event.data.get('operation')} of its disk {device} failed on the host: {why}"

@@ -27,7 +27,10 @@ class StaleTemplate(LabError):  # noqa: N818 - it says what the template is
 
 @dataclass(frozen=True)
 class Identity:
-    """Everything that decides what is in a template. Digests are hexadecimal, sizes bytes."""
+    """Everything that decides what is in a template; digests are hexadecimal.
+
+    `command_line` is the digest of QEMU's: memory, processors, devices and kernel options.
+    """
 
     qemu: str
     accel: str
@@ -37,9 +40,6 @@ class Identity:
     module: str
     agent: str
     command_line: str
-    memory: int
-    cpus: int
-    slots: int
     format: int = FORMAT
 
     @property

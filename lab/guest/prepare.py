@@ -1,13 +1,16 @@
 """From nothing to a template: image, keys, acceleration, module, agent, saved guest; all cached."""
 
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
 from lab.accel import decide
 from lab.cache import Cache, digest_of
+from lab.guest.command import MachineSpec, Wiring, qemu_command
+from lab.guest.disks import Slot
 from lab.guest.identity import Identity, StaleTemplate, qemu_identity
 from lab.guest.settings import GuestSettings
-from lab.guest.template import STAGE, Template, command_line_digest, save_template
+from lab.guest.template import STAGE, Template, save_template, template_spec
 from lab.image import Image, Payload, base_payload, build_initramfs, machine_keys, prepare_image
 from lab.modbuild import BuiltModule, build_module
 from lab.progress import Progress, ProgressSink, silent
@@ -37,11 +40,25 @@ def prepare(
     module = None
     if settings.module is not None:
         module = build_module(
-            settings.module, image, keys, decision.accel, cache=cache, progress=progress
+            settings.module,
+            image,
+            keys=keys,
+            accel=decision.accel,
+            cache=cache,
+            progress=progress,
         )
     agent = agent_payload()
     payload = module_payload(module, Payload(base_payload(keys).files + agent.files))
     initramfs = build_initramfs(image.folder, payload)
+    slots = tuple(Slot(sizes) for sizes in settings.slots)
+    wanted = MachineSpec(
+        kernel=image.kernel,
+        initrd=Path(),
+        accel=decision.accel,
+        memory=settings.memory,
+        cpus=settings.cpus,
+        slots=slots,
+    )
     identity = Identity(
         qemu=qemu_identity(),
         accel=decision.accel,
@@ -50,41 +67,46 @@ def prepare(
         initramfs=digest_of(initramfs),
         module=module.facts.key if module else "none",
         agent=digest_of(*(part for file in agent.files for part in (file.name, file.content))),
-        command_line=command_line_digest(image, settings.memory, settings.cpus, settings.slots),
-        memory=settings.memory,
-        cpus=settings.cpus,
-        slots=settings.slots,
+        command_line=_command_line_digest(wanted, image),
     )
-    folder = _template_folder(image, identity, initramfs, cache, progress)
-    return Template(
-        folder,
-        identity,
-        image,
-        keys,
-        f"/{MODULE_FOLDER}" if module else None,
-        module,
-        cache.use(KIND, identity.key),
-    )
+    hold = cache.use(KIND, identity.key)
+    folder = _template_folder(wanted, image, identity, initramfs, cache=cache, progress=progress)
+    spec = template_spec(wanted, image, folder)
+    module_dir = f"/{MODULE_FOLDER}" if module else None
+    return Template(folder, identity, spec, image, keys, module, module_dir, hold)
+
+
+def _command_line_digest(wanted: MachineSpec, image: Image) -> str:
+    """Digest of the command line of a template, as if all its files were in no folder."""
+    bare = replace(image, folder=Path("image"))
+    spec = template_spec(wanted, bare, Path("template"))
+    return digest_of(*qemu_command(spec, Wiring(0, 0, Path("console.log"))))
 
 
 def _template_folder(
-    image: Image, identity: Identity, initramfs: bytes, cache: Cache, progress: ProgressSink
+    wanted: MachineSpec,
+    image: Image,
+    identity: Identity,
+    initramfs: bytes,
+    *,
+    cache: Cache,
+    progress: ProgressSink,
 ) -> Path:
     """The saved guest in the cache. One that is not what its key says is refused and made anew."""
 
     def build(folder: Path) -> None:
         progress(Progress(STAGE, "making the guest that scenarios start from", 0.0))
-        save_template(image, identity, initramfs, folder, progress)
+        save_template(wanted, image, initramfs, folder, progress)
+        identity.save(folder)
 
-    with cache.use(KIND, identity.key):
+    folder = cache.entry(KIND, identity.key, build, progress)
+    try:
+        identity.check(folder)
+    except StaleTemplate as error:
+        progress(Progress(STAGE, f"refused: {error.what}"))
+        cache.discard(KIND, identity.key)
         folder = cache.entry(KIND, identity.key, build, progress)
-        try:
-            identity.check(folder)
-        except StaleTemplate as error:
-            progress(Progress(STAGE, f"refused: {error.what}"))
-            cache.discard(KIND, identity.key)
-            folder = cache.entry(KIND, identity.key, build, progress)
-        cache.prune(KIND, KEPT_TEMPLATES)
+    cache.prune(KIND, KEPT_TEMPLATES)
     return folder
 
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.guest.command import Accel, MachineSpec
+from lab.guest.command import Accel, MachineSpec, slot_name
 from lab.guest.disks import (
     DiskSpec,
+    Slot,
     block_node,
     create_host_file,
     device_path,
@@ -49,7 +50,7 @@ def boot_scratch(
 ) -> Iterator[ScratchGuest]:
     """Boot the image and log in over SSH (10 s under emulation); the guest is gone afterwards.
 
-    Console and overlay go to `folder`, which stays. All disks have 512-byte blocks here.
+    Console and overlay go to `folder`, which stays.
     """
     folder.mkdir(parents=True, exist_ok=True)
     initrd = folder / "initramfs.cpio"
@@ -59,11 +60,12 @@ def boot_scratch(
     make_overlay(overlay, image.disk)
     with contextlib.ExitStack() as stack:
         stack.callback(overlay.unlink, missing_ok=True)
-        nodes = []
+        slots = []
         for index, disk in enumerate(disks):
             file = create_host_file(folder, disk.name, disk.size)
             stack.callback(file.path.unlink, missing_ok=True)
-            nodes.append(block_node(f"slot{index}", file))
+            node = block_node(slot_name(index), file, discard=disk.discard)
+            slots.append(Slot(disk.block_sizes, node, disk.serial_number))
         spec = MachineSpec(
             kernel=image.kernel,
             initrd=initrd,
@@ -71,8 +73,7 @@ def boot_scratch(
             root=overlay_node("root", overlay, image.disk),
             memory=memory,
             cpus=cpus,
-            slots=tuple(nodes),
-            slot_serials=tuple(disk.serial_number for disk in disks),
+            slots=tuple(slots),
             forward_ssh=True,
         )
         machine = stack.enter_context(Machine(spec, folder))

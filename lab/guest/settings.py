@@ -6,10 +6,10 @@ from pathlib import Path
 from lab.accel import AccelChoice
 from lab.errors import UsageError
 from lab.guest.command import ADDRESS_END, ADDRESS_SLOTS
+from lab.guest.disks import DEFAULT_SLOTS, BlockSizes
 from lab.image import Recipe
 from lab.units import GIB, MIB
 
-DEFAULT_SLOTS = 20
 # A guest with a compiler's leftovers, agent and module does not work in less.
 LEAST_MEMORY = 256 * MIB
 
@@ -18,15 +18,15 @@ LEAST_MEMORY = 256 * MIB
 class GuestSettings:
     """The guest of a run; memory in bytes.
 
-    `module`: folder of the kernel module's sources, None for a guest without it. `slots`: disks
-    that a clone can have without hot-plug.
+    `module`: folder of the kernel module's sources, None for a guest without it. `slots`: the
+    disks that a clone can have without hot-plug.
     """
 
     module: Path | None
     recipe: Recipe = field(default_factory=Recipe)
     memory: int = GIB
     cpus: int = 2
-    slots: int = DEFAULT_SLOTS
+    slots: tuple[BlockSizes, ...] = DEFAULT_SLOTS
     accel: AccelChoice = AccelChoice.AUTO
 
     def __post_init__(self) -> None:
@@ -37,8 +37,8 @@ class GuestSettings:
             )
         if self.cpus < 1:
             raise UsageError(f"a guest cannot have {self.cpus} processors")
-        if not 0 <= self.slots <= ADDRESS_END - ADDRESS_SLOTS:
+        if len(self.slots) > ADDRESS_END - ADDRESS_SLOTS:
             raise UsageError(
-                f"a guest cannot have {self.slots} disk slots",
+                f"a guest cannot have {len(self.slots)} disk slots",
                 f"0 to {ADDRESS_END - ADDRESS_SLOTS}",
             )

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
-from lab.cache import digest_of
+from lab.errors import LabError
 from lab.guest.bay import DiskBay
 from lab.guest.channel import Channel
-from lab.guest.command import Accel, MachineSpec, Wiring, qemu_command
-from lab.guest.disks import DiskSpec, make_overlay, overlay_node
+from lab.guest.command import MachineSpec
+from lab.guest.disks import DiskSpec, Slot, make_overlay, overlay_node
 from lab.guest.guest import Guest
 from lab.guest.identity import Identity, StaleTemplate, qemu_identity
+from lab.guest.lost import GuestLost
 from lab.guest.machine import Machine
 from lab.guest.saved import restore_devices, save_devices
 from lab.image import Image, Keys
@@ -36,15 +37,19 @@ SETTLE = 1.0
 
 @dataclass(frozen=True)
 class Template:
-    """A saved guest; every clone starts where it was saved."""
+    """A saved guest; every clone starts where it was saved.
+
+    `spec` is the machine it was saved on. `hold` keeps the folder from being pruned while this
+    object lives.
+    """
 
     folder: Path
     identity: Identity
+    spec: MachineSpec
     image: Image
     keys: Keys
-    module_dir: str | None = None
     module: BuiltModule | None = None
-    # Keeps the folder from being pruned while this object lives.
+    module_dir: str | None = None
     hold: IO[bytes] | None = field(default=None, repr=False, compare=False)
 
     @contextlib.contextmanager
@@ -54,86 +59,95 @@ class Template:
         `folder` gets its console; the disks are gone afterwards. StaleTemplate if QEMU has changed
         since the template was made.
         """
+        started = time.monotonic()
         if self.identity.qemu != qemu_identity():
             raise StaleTemplate("QEMU has changed since the template was made", "start again")
-        folder.mkdir(parents=True, exist_ok=True)
-        bay = DiskBay(folder, self.identity.slots)
-        overlay = folder / ROOT
         with contextlib.ExitStack() as stack:
-            stack.callback(overlay.unlink, missing_ok=True)
-            shutil.copyfile(self.folder / EMPTY, overlay)
-            stack.callback(bay.remove_files)
-            bay.declare(disks)
-            guest = Guest(self._spec(bay, overlay), folder, bay, self.keys, self.module_dir)
+            with _host_disk(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                overlay = folder / ROOT
+                stack.callback(overlay.unlink, missing_ok=True)
+                shutil.copyfile(self.folder / EMPTY, overlay)
+                bay = DiskBay(folder, tuple(slot.sizes for slot in self.spec.slots))
+                stack.callback(bay.remove_files)
+                bay.declare(disks)
+            root = overlay_node("root", overlay, self.folder / ROOT)
+            spec = replace(self.spec, root=root, ram_shared=False, slots=bay.slots())
+            guest = Guest(spec, folder, bay, self.keys, self.module_dir)
             stack.callback(guest.close)
-            self._restore(guest, bay)
+            self._restore(guest, bay, started)
             yield guest
 
-    def _spec(self, bay: DiskBay, overlay: Path) -> MachineSpec:
-        root = overlay_node("root", overlay, self.folder / ROOT)
-        return replace(
-            template_spec(self.image, self.identity, self.folder),
-            root=root,
-            ram_shared=False,
-            slots=bay.slot_nodes(),
-            slot_serials=bay.slot_serials(),
-        )
-
-    def _restore(self, guest: Guest, bay: DiskBay) -> None:
+    def _restore(self, guest: Guest, bay: DiskBay, started: float) -> None:
         guest.start(restored=True)
         restore_devices(guest.machine, self.folder / STATE)
         bay.announce(guest.machine)
         guest.machine.qmp("cont")
         guest.channel.hello(HELLO_LIMIT)
+        guest.first_answer_s = time.monotonic() - started
         guest.freshen()
         bay.await_sizes(guest.channel, bay.in_slots(), SIZES_LIMIT)
         guest.plug_the_rest()
+        guest.ready_s = time.monotonic() - started
 
 
-def template_spec(image: Image, identity: Identity, folder: Path) -> MachineSpec:
-    """The machine of a template in a folder; its clones differ in the files of the disks only."""
-    return MachineSpec(
+def template_spec(spec: MachineSpec, image: Image, folder: Path) -> MachineSpec:
+    """The machine of a template in a folder; `spec` says memory, processors and slots."""
+    return replace(
+        spec,
         kernel=image.kernel,
         initrd=folder / INITRD,
-        accel=Accel(identity.accel),
         root=overlay_node("root", folder / ROOT, image.disk),
-        memory=identity.memory,
-        cpus=identity.cpus,
         ram_file=folder / RAM,
         ram_shared=True,
-        slots=(None,) * identity.slots,
+        slots=tuple(Slot(slot.sizes) for slot in spec.slots),
     )
 
 
 def save_template(
-    image: Image, identity: Identity, initramfs: bytes, folder: Path, progress: ProgressSink
+    spec: MachineSpec, image: Image, initramfs: bytes, folder: Path, progress: ProgressSink
 ) -> None:
     """Boot a guest and save it into an empty folder. GuestLost if its agent does not come up."""
     (folder / INITRD).write_bytes(initramfs)
     make_overlay(folder / ROOT, image.disk)
     progress(Progress(STAGE, "booting", 0.1))
-    machine = Machine(template_spec(image, identity, folder), folder)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(machine)
+        machine = stack.enter_context(Machine(template_spec(spec, image, folder), folder))
         assert machine.agent_socket is not None  # it was launched
         channel = stack.enter_context(Channel(machine.agent_socket))
         machine.listen(lambda event: _watch(channel, event.name))
-        channel.hello(BOOT_LIMIT)
+        _greet(machine, channel)
         progress(Progress(STAGE, "saving", 0.8))
         time.sleep(SETTLE)
         save_devices(machine, folder / STATE)
     make_overlay(folder / EMPTY, folder / ROOT)
-    identity.save(folder)
 
 
-def command_line_digest(image: Image, memory: int, cpus: int, slots: int) -> str:
-    """Digest of the command line of a template, its paths left out: devices and kernel options."""
-    spec = MachineSpec(image.kernel, Path(INITRD), Accel.TCG, None, memory, cpus)
-    spec = replace(spec, ram_file=Path(RAM), ram_shared=True, slots=(None,) * slots)
-    command = qemu_command(spec, Wiring(0, 0, Path("console.log")))
-    return digest_of(*(word for word in command if word != str(image.kernel)))
+def _greet(machine: Machine, channel: Channel) -> None:
+    """Wait for the agent, and have it do once what every clone does first."""
+    try:
+        channel.hello(BOOT_LIMIT)
+        channel.request("exec", {"argv": ["true"], "timeout": 20.0}, HELLO_LIMIT)
+    except LabError as error:
+        tail = "\n".join(machine.console_text().splitlines()[-15:])
+        raise TemplateFailed(f"{error.what}; its console ended with:\n{tail}") from error
+
+
+class TemplateFailed(LabError):  # noqa: N818 - it says what happened
+    """The guest that was to be saved did not come up."""
 
 
 def _watch(channel: Channel, event: str) -> None:
     if event in ("LAB_EXITED", "GUEST_PANICKED"):
-        channel.lose(f"the template's guest ended while it booted ({event})")
+        channel.lose(GuestLost(f"the template's guest ended while it booted ({event})"))
+
+
+@contextlib.contextmanager
+def _host_disk(folder: Path) -> Iterator[None]:
+    """Errors of the host's file system as LabError."""
+    try:
+        yield
+    except OSError as error:
+        raise LabError(
+            f"the disks of a guest cannot be made in {folder}: {error}", "free space there"
+        ) from error

@@ -1,0 +1,55 @@
+"""How long a clone takes to answer, measured on this machine.
+
+`python -m lab.guest.bench_clone [N]` prints the figures for a guest without module.
+"""
+
+import statistics
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.guest.disks import DiskSpec
+from lab.guest.prepare import prepare
+from lab.guest.settings import GuestSettings
+from lab.guest.template import Template
+from lab.units import MIB
+
+DISKS = (DiskSpec("a", 256 * MIB), DiskSpec("b", 64 * MIB))
+
+
+@dataclass(frozen=True)
+class CloneTimes:
+    """Seconds from the wish for a clone to its first answer, and to its being ready for steps."""
+
+    first_answer: tuple[float, ...]
+    ready: tuple[float, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(
+            f"{what:13s} median {statistics.median(times):.2f} s, "
+            f"{min(times):.2f} to {max(times):.2f} s, {len(times)} clones"
+            for what, times in (("first answer", self.first_answer), ("ready", self.ready))
+        )
+
+
+def measure_clones(template: Template, count: int) -> CloneTimes:
+    """Make clones with two disks, one after the other, and time each."""
+    times = [_one(template) for _ in range(count)]
+    return CloneTimes(tuple(first for first, _ in times), tuple(ready for _, ready in times))
+
+
+def _one(template: Template) -> tuple[float, float]:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        template.clone(DISKS, Path(folder)) as guest,
+    ):
+        if guest.first_answer_s is None or guest.ready_s is None:
+            raise LabError("the clone was not timed")
+        return guest.first_answer_s, guest.ready_s
+
+
+if __name__ == "__main__":
+    wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    print(measure_clones(prepare(GuestSettings(module=None)), wanted))
