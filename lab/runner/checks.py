@@ -11,12 +11,15 @@ from dataclasses import dataclass
 
 from lab.guest.channel import AgentFailure
 from lab.runner import compare
-from lab.runner.context import Context
+from lab.runner.context import Context, agree
 from lab.runner.failures import StepFailed, describe
 from lab.runner.klog import module_complaints
 from lab.runner.verbs import filesystem, loads, module, snapshot, stacked
-from lab.runner.wire import trackers
+from lab.runner.wire import read_map, trackers
+from lab.scenario.steps_snapshot import Create, Take
 
+NEXT = "next-increment"
+"""Name of the snapshot that one of the checks takes."""
 DESTROY_LIMIT = 30.0
 SETTLE_LIMIT = 5.0
 """Seconds in which memory that is freed later (RCU, work queues) must be given back."""
@@ -86,6 +89,32 @@ def destroy_snapshots(context: Context) -> Mapping[str, object]:
     wrong += [f"snapshot {one} is still there after its destruction" for one in left]
     _refuse(wrong)
     return {"destroyed": len(listed)}
+
+
+def compare_next_increment(context: Context) -> Mapping[str, object]:
+    """What was written since the last take is in the maps: one more take shows it.
+
+    Without it a scenario of one take would never see whether later writes are tracked. The storage
+    it needs lies at the end of a disk and is never used, as nothing is written meanwhile: the
+    comparison of originals that follows would see if it were.
+    """
+    names = [name for name in context.model.tracked() if name in context.devices]
+    disks = [device for device in context.devices.values() if device.kind == "disk"]
+    if not context.module_loaded or not names or not disks:
+        return {"compared": []}
+    snapshot.create(context, Create(snapshot=NEXT, devices=tuple(names)))
+    held = context.snapshots[NEXT]
+    place = (disks[0].sectors // 8 - 1) * 8
+    storage = {"id": held.id, "device": disks[0].path, "ranges": [[place, 8]]}
+    context.request("append_storage", storage)
+    try:
+        snapshot.take(context, Take(snapshot=NEXT))
+        maps = [(name, read_map(context, context.device(name).path)) for name in names]
+        agree("", [one for name, runs in maps for one in context.model.compare_map(name, runs)])
+    finally:
+        context.request("snapshot_destroy", {"id": held.id}, DESTROY_LIMIT)
+        snapshot.forget(context, NEXT)
+    return {"compared": names}
 
 
 def remove_trackers(context: Context) -> Mapping[str, object]:
@@ -185,6 +214,7 @@ ALL: tuple[Check, ...] = (
     Check("originals", compare_originals),
     Check("images and maps", compare_images),
     Check("snapshots destroyed", destroy_snapshots),
+    Check("next increment", compare_next_increment),
     Check("trackers removed", remove_trackers),
     Check("devices removed", remove_devices),
     Check("memory given back", memory_is_free),

@@ -1,6 +1,7 @@
 """Every kind of kernel report is recognised, and ordinary lines are not."""
 
 import pytest
+
 from lab.runner.klog import (
     LogLine,
     SplatKind,

@@ -1,0 +1,165 @@
+"""Runs: order, jobs, repeats, interruption, exit status, a module that does not compile."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lab.errors import LabError, UsageError
+from lab.modbuild import ModuleBuildFailed
+from lab.runner import folder
+from lab.runner.engine import RunSettings, run
+from lab.runner.events import RunFinished, RunStarted, ScenarioStarted
+from lab.runner.folder import HostDiskFull
+from lab.runner.verdict import ExitStatus, RunResult, ScenarioResult, Verdict
+from lab.scenario.load import parse_scenario
+
+from .conftest import CYCLE, Recorder
+from .fake_guest import FakeTemplate, Misfortune
+
+RunAll = Callable[..., RunResult]
+
+
+def test_a_green_run_is_complete_and_ends_with_0(run_all: RunAll, recorder: Recorder) -> None:
+    result = run_all(CYCLE, CYCLE, CYCLE)
+    assert result.green
+    assert result.exit_status is ExitStatus.GREEN
+    assert isinstance(recorder.events[0], RunStarted)
+    assert isinstance(recorder.events[-1], RunFinished)
+    assert recorder.closed == 1
+
+
+def test_one_that_did_not_pass_makes_the_run_red(run_all: RunAll) -> None:
+    wrong = CYCLE + "  - expect_error: {errno: EIO, step: {read: {device: a}}}\n"
+    result = run_all(CYCLE, wrong)
+    assert [one.verdict for one in result.results] == [Verdict.PASSED, Verdict.FAILED]
+    assert result.exit_status is ExitStatus.NOT_ALL_PASSED
+
+
+def test_errors_of_the_lab_alone_end_with_4(run_all: RunAll) -> None:
+    template = FakeTemplate(misfortunes=(Misfortune("klog_mark", "bug in the lab"),))
+    assert run_all(CYCLE, template=template).exit_status is ExitStatus.LAB_FAILED
+
+
+def test_nothing_selected_is_a_usage_error(run_all: RunAll) -> None:
+    with pytest.raises(UsageError):
+        run_all()
+
+
+def test_results_without_any_run_are_not_green() -> None:
+    nothing = RunResult(results=(), duration=0, folder=None, selected=0)
+    assert not nothing.green
+    assert nothing.exit_status is ExitStatus.USAGE
+    missing = RunResult(
+        results=(ScenarioResult("a", Verdict.PASSED),), duration=0, folder=None, selected=2
+    )
+    assert not missing.green
+    assert missing.exit_status is ExitStatus.NOT_ALL_PASSED
+
+
+def test_repeats_are_kept_apart(run_all: RunAll) -> None:
+    result = run_all(CYCLE, repeat=3)
+    assert [one.repeat for one in result.results] == [1, 2, 3]
+    assert len({one.folder for one in result.results}) == 3
+
+
+def test_jobs_run_at_the_same_time_and_results_stay_in_order(run_all: RunAll) -> None:
+    both = threading.Barrier(2, timeout=20)
+    template = FakeTemplate(on_request=lambda op: op == "klog_mark" and both.wait())
+    result = run_all(CYCLE, CYCLE, template=template, jobs=2)
+    assert [one.name for one in result.results] == ["group/s0", "group/s1"]
+    assert result.green
+
+
+def test_an_interrupted_run_cuts_its_guests_and_names_what_was_not_run(
+    run_all: RunAll, recorder: Recorder
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    release = threading.Event()
+
+    def on_request(op: str) -> None:
+        if op == "snapshot_take":
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+            release.wait(20)
+
+    template = FakeTemplate(on_request=on_request)
+    watcher = threading.Thread(target=_release_when_cut, args=(template, release))
+    watcher.start()
+    result = run_all(CYCLE, CYCLE, template=template)
+    watcher.join()
+    assert result.interrupted
+    assert result.not_run == ("group/s0", "group/s1")
+    assert result.exit_status is ExitStatus.NOT_ALL_PASSED
+    assert template.guests[0].cut
+    assert len([e for e in recorder.events if isinstance(e, ScenarioStarted)]) == 1
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def _release_when_cut(template: FakeTemplate, release: threading.Event) -> None:
+    for _ in range(2000):
+        if template.guests and template.guests[0].cut:
+            break
+        release.wait(0.005)
+    release.set()
+
+
+def test_a_module_that_does_not_compile_is_an_error_of_each_scenario(
+    tmp_path: Path, recorder: Recorder
+) -> None:
+    def prepare(_progress: object, _memory: object) -> FakeTemplate:
+        raise ModuleBuildFailed(Path("m"), "CC x.o\nx.c:1:2: error: expected ';'\nmake: *** [x]\n")
+
+    scenarios = [parse_scenario(CYCLE, f"g/{n}", "f") for n in "ab"]
+    result = run(scenarios, RunSettings(results=tmp_path), [recorder], prepare)
+    assert [one.verdict for one in result.results] == [Verdict.ERROR] * 2
+    assert any("expected ';'" in line for line in result.results[0].findings[0].detail)
+    assert result.exit_status is ExitStatus.NOT_ALL_PASSED
+    assert result.folder is not None
+    assert "CC x.o" in (result.folder / "module-build.log").read_text()
+
+
+def test_a_lab_that_cannot_prepare_says_so_and_closes_the_reports(
+    tmp_path: Path, recorder: Recorder
+) -> None:
+    def prepare(_progress: object, _memory: object) -> FakeTemplate:
+        raise LabError("no image")
+
+    with pytest.raises(LabError, match="no image"):
+        run([parse_scenario(CYCLE, "g/a", "f")], RunSettings(tmp_path), [recorder], prepare)
+    assert recorder.closed == 1
+
+
+def test_a_full_disk_is_said_before_anything_begins(
+    run_all: RunAll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder, "free_bytes", lambda _path: 1024)
+    with pytest.raises(HostDiskFull, match="is full"):
+        run_all(CYCLE)
+
+
+def test_a_disk_that_fills_up_ends_the_run(
+    run_all: RunAll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_self: folder.Folder, _name: str, _value: object) -> None:
+        raise folder.full_disk(Path("/"))
+
+    monkeypatch.setattr(folder.Folder, "append_json", full)
+    with pytest.raises(HostDiskFull):
+        run_all(CYCLE, CYCLE)
+
+
+def test_a_report_that_fails_changes_no_verdict_but_is_told(tmp_path: Path) -> None:
+    class Bad(Recorder):
+        def handle(self, event: object) -> None:
+            raise OSError("no room")
+
+    good = Recorder()
+    scenarios = [parse_scenario(CYCLE, "g/a", "f")]
+    with pytest.raises(LabError, match="Bad: no room"):
+        run(scenarios, RunSettings(tmp_path), [Bad(), good], lambda _p, _m: FakeTemplate())
+    assert isinstance(good.events[-1], RunFinished)
+    assert good.events[-1].green

@@ -1,0 +1,114 @@
+"""Every automatic check turns red when what it checks is broken; none of it is in the scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from lab.runner.verdict import ScenarioResult, Verdict
+
+from .conftest import CYCLE
+from .fake_guest import Misfortune
+
+RunOne = Callable[..., ScenarioResult]
+OVERFLOW = """
+summary: The storage is exhausted and the event is waited for
+disks:
+  a: {size: 1MiB}
+  store: {size: 64KiB}
+steps:
+  - write: {device: a}
+  - create: {devices: [a]}
+  - append_storage: {device: store}
+  - take:
+  - write: {device: a, size: 512KiB}
+  - wait_event: {expect: corrupted, errno: ENOSPC, device: a, skip: [low_space]}
+"""
+UNEXPECTED_OVERFLOW = "\n".join(OVERFLOW.strip().split("\n")[:-1])
+
+
+def test_a_module_that_keeps_the_contract_passes(run_one: RunOne) -> None:
+    result = run_one()
+    assert result.findings == ()
+    assert result.verdict is Verdict.PASSED
+
+
+@pytest.mark.parametrize(
+    ("broken", "where", "what"),
+    [
+        ("no copy before write", "images and maps", "image of a in s, sector 64"),
+        ("writes not tracked", "next increment", "CBT map of a, block 0"),
+        ("one block too many", "next increment", "CBT map of a, block 3"),
+        ("original sector lost", "originals", "original a, sector 0"),
+        ("original misplaced", "originals", "original a, sector"),
+        ("original written at destroy", "originals at the end", "original a, sector 3"),
+        ("image too short", "images and maps", "image of a"),
+        ("images in another order", "steps[3]", "the images of snapshot"),
+        ("number stays", "steps[3]", "number 0"),
+        ("spoiled for no reason", "images and maps", "nobody expected"),
+        ("snapshot stays", "snapshots destroyed", "still there"),
+        ("tracker stays", "trackers removed", "still tracked"),
+        ("leak", "memory given back", "tracker: 1 objects"),
+        ("no counters", "memory given back", "cannot be read"),
+        ("module busy", "module unloaded", "EBUSY"),
+        ("left behind", "nothing left behind", "blksnap-image0"),
+    ],
+)
+def test_a_broken_module_fails(run_one: RunOne, broken: str, where: str, what: str) -> None:
+    text = CYCLE.replace("[a]", "[a, store]") if "order" in broken else CYCLE
+    result = run_one(text, broken)
+    assert result.verdict is Verdict.FAILED
+    assert result.findings[0].where.startswith(where)
+    assert what in result.findings[0].what
+
+
+@pytest.mark.parametrize(
+    ("broken", "what"),
+    [
+        ("new data after overflow", "must be error EIO"),
+        ("spoiled without event", "no event within"),
+        ("event twice", "a second one"),
+    ],
+)
+def test_a_wrong_overflow_fails(run_one: RunOne, broken: str, what: str) -> None:
+    assert run_one(OVERFLOW).findings == ()
+    result = run_one(OVERFLOW, broken)
+    assert result.verdict is Verdict.FAILED
+    assert what in result.findings[0].what
+
+
+def test_an_overflow_that_no_step_expects_fails(run_one: RunOne) -> None:
+    result = run_one(UNEXPECTED_OVERFLOW)
+    assert result.verdict is Verdict.FAILED
+    assert "nobody expected: event corrupted, device a, ENOSPC" in result.findings[0].what
+
+
+def test_a_report_in_the_kernel_log_is_a_splat_with_its_trace(run_one: RunOne) -> None:
+    result = run_one(misfortunes=(Misfortune("snapshot_destroy", "splat"),))
+    assert result.verdict is Verdict.SPLAT
+    assert "chunk_free" in result.findings[0].what
+    assert any("Call Trace" in line for line in result.findings[0].detail)
+
+
+def test_a_report_that_came_with_a_failure_came_before_it(run_one: RunOne) -> None:
+    twice = (Misfortune("snapshot_take", "splat"), Misfortune("snapshot_take", "5"))
+    result = run_one(misfortunes=twice)
+    assert result.verdict is Verdict.SPLAT
+    assert [one.verdict for one in result.consequences] == [Verdict.FAILED]
+
+
+def test_a_module_line_above_info_level_fails(run_one: RunOne) -> None:
+    result = run_one(misfortunes=(Misfortune("snapshot_take", "complaint"),))
+    assert result.verdict is Verdict.FAILED
+    assert "this is odd" in result.findings[0].what
+
+
+def test_the_first_failure_wins_and_the_rest_is_kept(run_one: RunOne) -> None:
+    result = run_one(CYCLE, "original sector lost", "module busy")
+    assert "original a" in result.findings[0].what
+    assert [one.where for one in result.consequences] == [
+        "images and maps",
+        "module unloaded",
+        "originals at the end",
+    ]
