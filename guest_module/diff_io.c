@@ -18,6 +18,7 @@
 #include <linux/spinlock.h>
 #include <linux/wait_bit.h>
 
+#include "account.h"
 #include "bdevfilter.h"
 #include "diff_buffer.h"
 #include "diff_io.h"
@@ -55,6 +56,7 @@ static void diff_io_end(struct bio *bio)
 
 	if (error)
 		cmpxchg(&buffer->error, 0, error);
+	account_sub(account_diff_io, sizeof(struct diff_io));
 	bio_put(bio);
 	diff_io_drop(buffer);
 }
@@ -82,6 +84,7 @@ static size_t diff_io_one(struct diff_buffer *buffer, size_t offset,
 	bio->bi_iter.bi_sector = sector;
 	bio->bi_end_io = diff_io_end;
 	diff_io_of(bio)->buffer = buffer;
+	account_add(account_diff_io, sizeof(struct diff_io));
 
 	while (done < length) {
 		size_t at = offset + done;

@@ -124,6 +124,7 @@ static void snapimage_piece_end(struct bio *clone)
 		status = BLK_STS_IOERR;
 	if (status)
 		cmpxchg(&parent->bi_status, 0, status);
+	account_sub(account_diff_io, sizeof(*io));
 	bio_put(clone);
 	if (chunk)
 		chunk_reader_done(chunk);
@@ -148,6 +149,7 @@ static void snapimage_send(struct diff_area *area, struct bio *bio,
 	io->parent = bio;
 	io->area = area;
 	io->chunk = reading;
+	account_add(account_diff_io, sizeof(*io));
 	diff_area_get(area);
 	bio_inc_remaining(bio);
 	submit_bio_noacct(clone);

@@ -94,7 +94,7 @@ static void snapshot_free(struct kref *kref)
 
 	event_queue_done(&snapshot->events);
 	if (snapshot->count)
-		account_sub(account_snapshot, snapshot->count *
+		account_sub(account_array, snapshot->count *
 			    (sizeof(*snapshot->changes) +
 			     sizeof(*snapshot->members)));
 	kvfree(snapshot->changes);
@@ -132,7 +132,7 @@ static struct snapshot *snapshot_alloc(u32 count)
 		return NULL;
 	}
 	snapshot->count = count;
-	account_add(account_snapshot, count * (sizeof(*snapshot->changes) +
+	account_add(account_array, count * (sizeof(*snapshot->changes) +
 					    sizeof(*snapshot->members)));
 	return snapshot;
 }

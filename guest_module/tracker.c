@@ -248,6 +248,26 @@ static void tracker_learn_chain_end(void)
 	bio_uninit(&parent);
 }
 
+static struct tracker_write *tracker_write_new(sector_t sector, sector_t count,
+					       bool nowait)
+{
+	struct tracker_write *write;
+
+	write = mempool_alloc(tracker_writes, nowait ? GFP_NOWAIT : GFP_NOIO);
+	if (write) {
+		write->sector = sector;
+		write->count = count;
+		account_add(account_write, sizeof(*write));
+	}
+	return write;
+}
+
+static void tracker_write_free(struct tracker_write *write)
+{
+	account_sub(account_write, sizeof(*write));
+	mempool_free(write, tracker_writes);
+}
+
 static void tracker_write_end(struct bio *bio)
 {
 	struct tracker_write *write = bio->bi_private;
@@ -261,7 +281,7 @@ static void tracker_write_end(struct bio *bio)
 	smp_mb();
 	if (READ_ONCE(tracker->epoch) != epoch)
 		cbt_map_set(tracker->map, write->sector, write->count);
-	mempool_free(write, tracker_writes);
+	tracker_write_free(write);
 	/* This may be the last thing that kept the tracker. */
 	percpu_ref_put(&epoch->writes);
 
@@ -354,13 +374,11 @@ static enum bdev_filter_result tracker_submit_bio(struct bio *bio,
 	    tracker_write_known(tracker, bio, sector, count))
 		return bdev_filter_pass;
 
-	write = mempool_alloc(tracker_writes, nowait ? GFP_NOWAIT : GFP_NOIO);
+	write = tracker_write_new(sector, count, nowait);
 	if (!write)
 		goto again;
-	write->sector = sector;
-	write->count = count;
 	if (tracker_write_begin(tracker, bio, write, nowait, &area)) {
-		mempool_free(write, tracker_writes);
+		tracker_write_free(write);
 		goto again;
 	}
 	if (area) {
