@@ -1,0 +1,1 @@
+"""The command line `blksnap-lab`; also `python -m lab`."""

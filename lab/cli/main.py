@@ -1,0 +1,85 @@
+"""Entry point: the commands, and what becomes of errors.
+
+Exit status: 0 green, 1 some scenario did not pass, 2 bad usage or a bad scenario, 3 this machine
+lacks something, 4 the lab itself failed, 130 interrupted before anything ran.
+"""
+
+import logging
+import sys
+import traceback
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from lab.cli import build, catalogue, environment, run, shell
+from lab.errors import EnvironmentLack, LabError, UsageError
+from lab.runner.verdict import ExitStatus
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="blksnap-lab",
+    help="Boots guests, builds the blksnap module in them, runs scenarios, gives verdicts.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(run.run_command)
+app.command("list")(catalogue.list_command)
+app.command("check")(catalogue.check_command)
+app.command("build")(build.build_command)
+app.command("image")(build.image_command)
+app.command("shell")(shell.shell_command)
+app.command("doctor")(environment.doctor_command)
+app.command("bench-clone")(build.bench_clone_command)
+
+
+@app.callback()
+def options(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the lab's own log and tracebacks of its errors.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+    if debug:
+        logging.basicConfig(level=logging.DEBUG, format="%(relativeCreated)7d %(name)s %(message)s")
+
+
+def exit_status(error: LabError) -> ExitStatus:
+    """The exit status that an error of the lab ends the program with."""
+    if isinstance(error, UsageError):
+        return ExitStatus.USAGE
+    if isinstance(error, EnvironmentLack):
+        return ExitStatus.ENVIRONMENT
+    return ExitStatus.LAB_FAILED
+
+
+def main() -> NoReturn:
+    """Run the command line and exit. Errors of the lab are told without a traceback."""
+    debug = "--debug" in sys.argv[1:]
+    try:
+        app()
+    except LabError as error:
+        if debug:
+            traceback.print_exc()
+        _tell(f"[bold red]error:[/] {escape(error.what)}")
+        if error.remedy:
+            _tell(f"  remedy: {escape(error.remedy)}")
+        sys.exit(exit_status(error))
+    except KeyboardInterrupt:
+        _tell("interrupted")
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        _tell(f"[bold red]the lab failed:[/] {escape(f'{type(error).__name__}: {error}')}")
+        _tell("  remedy: run it again as `blksnap-lab --debug ...` and report what it prints")
+        sys.exit(ExitStatus.LAB_FAILED)
+    sys.exit(ExitStatus.GREEN)
+
+
+def _tell(line: str) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(line)

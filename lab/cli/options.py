@@ -1,0 +1,74 @@
+"""Options that several commands share, and what they mean."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import lab
+from lab.accel import AccelChoice
+from lab.errors import UsageError
+from lab.guest.settings import GuestSettings
+from lab.image import DEFAULT_SUITE, Recipe
+from lab.scenario.load import find_scenarios, load_all
+from lab.scenario.scenario import Scenario
+from lab.units import parse_size
+
+CHECKOUT = Path(lab.__file__).resolve().parent.parent
+SCENARIOS = CHECKOUT / "scenarios"
+MODULE = CHECKOUT / "guest_module"
+
+ModuleOption = Annotated[
+    Path,
+    typer.Option(
+        "--module",
+        metavar="DIR",
+        help="Folder of the module's sources: any that speaks the same interface.",
+        show_default="guest_module",
+    ),
+]
+SuiteOption = Annotated[str, typer.Option("--suite", help="Debian release of the guest.")]
+MemoryOption = Annotated[str, typer.Option("--memory", help="Memory of a guest.")]
+CpusOption = Annotated[int, typer.Option("--cpus", help="Processors of a guest.")]
+AccelOption = Annotated[
+    AccelChoice, typer.Option("--accel", help="auto: KVM where a guest boots with it, else TCG.")
+]
+ScenariosOption = Annotated[
+    Path,
+    typer.Option(
+        "--scenarios", metavar="DIR", help="Folder of the scenarios.", show_default="scenarios"
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
+
+DEFAULT_MEMORY = "1GiB"
+DEFAULT_CPUS = 2
+
+
+def guest_settings(
+    module: Path | None = MODULE,
+    suite: str = DEFAULT_SUITE,
+    memory: str = DEFAULT_MEMORY,
+    cpus: int = DEFAULT_CPUS,
+    accel: AccelChoice = AccelChoice.AUTO,
+) -> GuestSettings:
+    """The guest that the options ask for. Raises UsageError for what cannot be."""
+    if module is not None and not (module / "Makefile").is_file():
+        raise UsageError(
+            f"{module} is no source tree of the module: it has no Makefile",
+            "name the folder with --module; `make modules KDIR=...` there has to make"
+            " bdevfilter.ko and blksnap.ko",
+        )
+    try:
+        size = parse_size(memory)
+    except ValueError as error:
+        raise UsageError(f"--memory: {error}") from error
+    return GuestSettings(module=module, recipe=Recipe(suite), memory=size, cpus=cpus, accel=accel)
+
+
+def load_folder(folder: Path) -> list[Scenario]:
+    """All scenarios below a folder. Raises UsageError with all mistakes, or if there are none."""
+    files = find_scenarios(folder) if folder.is_dir() else []
+    if not files:
+        raise UsageError(f"no scenario files in {folder}", "name their folder with --scenarios")
+    return load_all(files, folder)
