@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.report.summary import Summary
-from lab.report.wording import STYLES, duration_text, guest_line, result_line
+from lab.report.wording import STYLES, duration_text, guest_line, printable, result_line
 from lab.runner.events import (
     Event,
     GuestReady,
@@ -77,7 +77,7 @@ class Terminal:
             self._stage = (event.stage, event.detail, event.time)
 
     def _print(self, line: str | Text) -> None:
-        self._console.print(line, markup=False)
+        self._console.print(printable(line) if isinstance(line, str) else line, markup=False)
 
 
 class _Board:

@@ -37,9 +37,14 @@ def guest_line(facts: Mapping[str, str]) -> str:
     return "guest: " + ", ".join(f"{word} {facts.get(key, '?')}" for key, word in wanted)
 
 
+def printable(text: str) -> str:
+    """`text` without control characters, which a guest's log may hold and a terminal obeys."""
+    return "".join(char if char.isprintable() or char == "\t" else "\ufffd" for char in text)
+
+
 def short(text: str, length: int = REASON_LENGTH) -> str:
     """The first line of a text, cut if need be."""
-    line = text.split("\n", 1)[0]
+    line = printable(text.split("\n", 1)[0])
     return line if len(line) <= length else line[: length - 3] + "..."
 
 

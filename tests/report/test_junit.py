@@ -1,0 +1,80 @@
+"""The JUnit file has the structure that CI systems expect, and folds no verdict."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from lab.report.junit import JUnit
+from lab.runner.events import Event
+
+
+@pytest.fixture
+def root(tmp_path: Path, events: list[Event]) -> ET.Element:
+    report = JUnit()
+    for event in events:
+        report.handle(event)
+    report.close()
+    return ET.parse(tmp_path / "junit.xml").getroot()
+
+
+def test_counts_are_those_of_the_cases(root: ET.Element) -> None:
+    assert root.tag == "testsuites"
+    for place in [root, *root]:
+        assert int(place.get("tests", "")) == len(list(place.iter("testcase")))
+        for key, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+            assert int(place.get(key, "")) == len(list(place.iter(tag)))
+
+
+def test_every_suite_and_case_has_its_place_and_time(root: ET.Element) -> None:
+    assert [suite.get("name") for suite in root] == ["overflow", "cbt", "power"]
+    for suite in root:
+        assert suite.tag == "testsuite"
+        assert suite.get("timestamp") == "1970-01-01T00:01:40"
+        assert {child.tag for child in suite} == {"testcase"}
+        for case in suite:
+            assert case.get("classname") == suite.get("name")
+            assert float(case.get("time", "")) >= 0
+            kinds = [child.tag for child in case if child.tag in ("failure", "error", "skipped")]
+            assert len(kinds) <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "tag"),
+    [
+        ("failed", "failure"),
+        ("splat", "failure"),
+        ("panic", "failure"),
+        ("hang", "error"),
+        ("lost", "error"),
+        ("error", "error"),
+        ("skipped", "skipped"),
+    ],
+)
+def test_each_verdict_is_told_by_its_own_word(root: ET.Element, name: str, tag: str) -> None:
+    (case,) = (case for case in root.iter("testcase") if case.get("name") == name)
+    child = case.find(tag)
+    assert child is not None
+    assert child.get("message")
+    assert tag == "skipped" or child.get("type") == name
+    pairs = [(p.get("name"), p.get("value")) for p in case.iter("property")]
+    assert pairs == [("verdict", name), ("proves", "K18"), ("proves", "K19")]
+
+
+def test_passed_has_no_child_but_properties_and_place(root: ET.Element) -> None:
+    (case,) = (case for case in root.iter("testcase") if case.get("name") == "passed")
+    assert {child.tag for child in case} == {"properties", "system-out"}
+
+
+def test_what_was_not_run_is_an_error(root: ET.Element) -> None:
+    (case,) = root.findall("testsuite[@name='power']/testcase")
+    assert case.find("error[@type='not run']") is not None
+
+
+def test_characters_that_xml_cannot_hold_do_not_break_it(root: ET.Element) -> None:
+    (case,) = (case for case in root.iter("testcase") if case.get("name") == "splat")
+    failure = case.find("failure")
+    assert failure is not None
+    assert "\ufffd[0m & <odd>" in failure.get("message", "")
