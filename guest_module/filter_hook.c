@@ -44,6 +44,7 @@
 #include "bdevfilter.h"
 #include "compat.h"
 #include "filter_registry.h"
+#include "filter_walk.h"
 
 /* Tasks in hook_submit_bio(); only the sum over all CPUs means anything. */
 static DEFINE_PER_CPU(long, hook_tasks);
@@ -161,7 +162,7 @@ static long hook_tasks_sum(void)
 static void hooks_quiesce(void)
 {
 	while (hook_tasks_sum())
-		msleep(5);
+		msleep(20);
 	synchronize_rcu_tasks();
 	synchronize_rcu();
 }

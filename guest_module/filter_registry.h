@@ -1,26 +1,81 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the hook of bdevfilter.ko asks the registry of filters.
+ * Inside of bdevfilter.ko: the disks that have filters, and the places of these.
  */
 #ifndef FILTER_REGISTRY_H
 #define FILTER_REGISTRY_H
 
+#include <linux/hashtable.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/rculist.h>
+#include <linux/srcu.h>
 #include <linux/types.h>
 
-struct bio;
-struct block_device;
+#include "bdevfilter.h"
 
-/* Quick: could a filter want this bio? Neither sleeps nor takes a lock. */
-bool filter_wants_bio(const struct bio *bio);
+#define FILTER_HASH_BITS 6
 
-/* Has the disk of this device any filter? Neither sleeps nor takes a lock. */
-bool filter_on_disk(const struct block_device *bdev);
+/**
+ * struct filter_disk - A disk that has filters.
+ * @node: Place in filter_disks; filter_mutex, RCU.
+ * @kref: One reference per place.
+ * @disk: The key. Followed no further unless it comes from a bio.
+ * @whole: Inode of the whole disk, held.
+ * @places: The places, by altitude; filter_mutex, SRCU.
+ * @srcu: Held by bios on their walk.
+ * @all_bios: Some filter wants more than writes.
+ */
+struct filter_disk {
+	struct hlist_node node;
+	struct kref kref;
+	const struct gendisk *disk;
+	struct inode *whole;
+	struct list_head places;
+	struct srcu_struct srcu;
+	bool all_bios;
+};
+
+/**
+ * struct filter_place - A filter on a device.
+ * @link: Place in the disk's list.
+ * @disk: The disk, referenced.
+ * @bdev: The device, its inode held.
+ * @sequence: The disk's sequence number when the filter was attached.
+ * @altitude: Altitude.
+ * @filter: The filter, referenced.
+ */
+struct filter_place {
+	struct list_head link;
+	struct filter_disk *disk;
+	struct block_device *bdev;
+	u64 sequence;
+	enum bdev_filter_altitudes altitude;
+	struct bdev_filter *filter;
+};
+
+/* All disks that have filters, by address; see filter_registry.c. */
+extern struct hlist_head filter_disks[1 << FILTER_HASH_BITS];
+
+/* With RCU, or preemption off, or filter_mutex held. NULL if it has none. */
+static inline struct filter_disk *
+filter_disk_find(const struct gendisk *disk)
+{
+	struct filter_disk *found;
+
+	hash_for_each_possible_rcu_notrace(filter_disks, found, node,
+					   (unsigned long)disk)
+		if (found->disk == disk)
+			return found;
+	return NULL;
+}
 
 /*
- * Show the bio to all filters that it concerns. May sleep. True if the bio is
- * to be submitted now; otherwise it must not be touched any more.
+ * Does a bio still concern this place? A disk whose removal has begun is not
+ * ruled out here: what is written back at the end counts, what comes too late
+ * fails below. But a deleted partition of a living disk is only a memory.
  */
-bool filter_run(struct bio *bio);
+bool filter_place_stale(const struct filter_place *place);
 
 /* At unload: every user of the module is gone, so nothing must be left. */
 bool filter_registry_empty(void);
