@@ -1,0 +1,125 @@
+"""Files as storage: where they lie, and which ones are refused."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.blksnap import SectorRange, UnfitFileError, allocate, fiemap
+
+
+def extent(logical: int, physical: int, length: int, flags: int = 0) -> fiemap.fiemap_extent:
+    return fiemap.fiemap_extent(
+        fe_logical=logical, fe_physical=physical, fe_length=length, fe_flags=flags
+    )
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """A file of 16 KiB on a file system of its own, wherever the test runs."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(16384))
+    real = os.fstat
+
+    def placed(fd: int) -> Any:
+        status = list(real(fd))
+        status[2] = os.makedev(254, 3)
+        return os.stat_result(status)
+
+    monkeypatch.setattr(fiemap.os, "fstat", placed)
+    fd = os.open(path, os.O_RDONLY)
+    yield fd
+    os.close(fd)
+
+
+def with_extents(monkeypatch: pytest.MonkeyPatch, *extents: fiemap.fiemap_extent) -> None:
+    def found(fd: int, name: str, size: int) -> Iterator[fiemap.fiemap_extent]:
+        for one in extents:
+            fiemap._refuse_unfit(one, name)
+            yield one
+
+    monkeypatch.setattr(fiemap, "_extents", found)
+
+
+def test_touching_extents_are_joined(file: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_extents(
+        monkeypatch, extent(0, 40960, 4096), extent(4096, 45056, 4096), extent(8192, 4096, 8192)
+    )
+    found = fiemap.locate(file, "file")
+    assert str(found.device) == "254:3"
+    assert found.ranges == (SectorRange(80, 16), SectorRange(8, 16))
+    assert found.lost == 0
+
+
+def test_parts_that_are_not_aligned_on_disk_are_left_out(
+    file: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_extents(monkeypatch, extent(0, 1024, 16384))
+    found = fiemap.locate(file, "file")
+    assert found.ranges == (SectorRange(8, 24),)
+    assert found.lost == 4096
+
+
+@pytest.mark.parametrize("flag", [0x2, 0x4, 0x8, 0x80, 0x100, 0x200, 0x400, 0x2000])
+def test_blocks_that_are_not_the_files_own_are_refused(
+    file: int, monkeypatch: pytest.MonkeyPatch, flag: int
+) -> None:
+    with_extents(monkeypatch, extent(0, 4096, 16384, flag))
+    with pytest.raises(UnfitFileError, match="its extent at byte 0"):
+        fiemap.locate(file, "file")
+
+
+def test_preallocated_blocks_are_welcome(file: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_extents(monkeypatch, extent(0, 4096, 16384, 0x800))
+    assert fiemap.locate(file, "file").ranges == (SectorRange(8, 32),)
+
+
+@pytest.mark.parametrize("extents", [(), ((8192, 8192),), ((0, 4096), (8192, 8192)), ((0, 8192),)])
+def test_a_file_with_holes_is_refused(
+    file: int, monkeypatch: pytest.MonkeyPatch, extents: tuple[tuple[int, int], ...]
+) -> None:
+    with_extents(
+        monkeypatch, *(extent(start, 1 << 20 | start, length) for start, length in extents)
+    )
+    with pytest.raises(UnfitFileError, match="hole"):
+        fiemap.locate(file, "file")
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    fd = os.open(tmp_path, os.O_RDONLY)
+    try:
+        with pytest.raises(UnfitFileError, match="not a regular file"):
+            fiemap.locate(fd, "folder")
+    finally:
+        os.close(fd)
+
+
+def test_sizes_must_be_whole_pages(tmp_path: Path) -> None:
+    with pytest.raises(UnfitFileError, match="no multiple"):
+        allocate(tmp_path / "file", 4097)
+
+
+def test_the_structures_are_those_of_the_kernel() -> None:
+    assert ctypes.sizeof(fiemap.fiemap_header) == 32
+    assert ctypes.sizeof(fiemap.fiemap_extent) == 56
+    assert fiemap.fiemap_request.extents.offset == 32
+    assert fiemap.FS_IOC_FIEMAP == 0xC020660B
+    assert fiemap.FS_IOC_FSGETXATTR == 0x801C581F
+
+
+def test_a_real_file_lies_somewhere(tmp_path: Path) -> None:
+    path = tmp_path / "diff"
+    try:
+        found = allocate(path, 1 << 20)
+    except (UnfitFileError, OSError) as error:
+        pytest.skip(f"the file system of {tmp_path} does not serve: {error}")
+    assert sum(one.count for one in found.ranges) == (1 << 20) // 512
+    assert all(one.sector % 8 == 0 and one.count % 8 == 0 for one in found.ranges)
+    assert path.stat().st_size >= 1 << 20
+    # A second look, at the file as it is, finds the same place.
+    assert allocate(path).ranges == found.ranges
