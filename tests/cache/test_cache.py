@@ -1,0 +1,186 @@
+"""The cache: nothing half-built is seen, what is damaged is rebuilt, what is in use stays."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from lab.cache import Cache, CacheError, cache_root, digest_file, digest_of, digest_tree
+from lab.progress import Progress
+from lab.units import MIB
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
+
+
+def writes(text: str, calls: list[str]):
+    def build(folder: Path) -> None:
+        calls.append(text)
+        (folder / "sub").mkdir()
+        (folder / "sub" / "file").write_text(text)
+
+    return build
+
+
+def test_an_entry_is_built_once(cache: Cache) -> None:
+    calls: list[str] = []
+    first = cache.entry("kind", "key", writes("a", calls))
+    second = cache.entry("kind", "key", writes("b", calls))
+    assert first == second
+    assert (first / "sub/file").read_text() == "a"
+    assert calls == ["a"]
+
+
+def test_a_build_that_fails_leaves_nothing(cache: Cache) -> None:
+    def build(folder: Path) -> None:
+        (folder / "half").write_text("half")
+        raise RuntimeError("no luck")
+
+    with pytest.raises(RuntimeError):
+        cache.entry("kind", "key", build)
+    assert not (cache.root / "kind" / "key").exists()
+    assert list((cache.root / "aside").iterdir()) == []
+    assert cache.entry("kind", "key", writes("a", [])).is_dir()
+
+
+def test_an_interrupted_build_leaves_nothing(cache: Cache) -> None:
+    def build(_folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache.entry("kind", "key", build)
+    assert list((cache.root / "aside").iterdir()) == []
+
+
+@pytest.mark.parametrize("same_length", [True, False])
+def test_a_changed_file_is_found_and_the_entry_rebuilt(cache: Cache, same_length: bool) -> None:
+    calls: list[str] = []
+    told: list[Progress] = []
+    folder = cache.entry("kind", "key", writes("good", calls))
+    (folder / "sub/file").write_text("evil" if same_length else "much worse")
+    cache.entry("kind", "key", writes("good", calls), told.append)
+    assert (folder / "sub/file").read_text() == "good"
+    assert calls == ["good", "good"]
+    assert "sub/file is not what was built" in told[0].detail
+
+
+def test_a_change_that_hides_its_time_is_found(cache: Cache) -> None:
+    calls: list[str] = []
+    folder = cache.entry("kind", "key", writes("good", calls))
+    before = (folder / "sub/file").stat()
+    (folder / "sub/file").write_text("evil")
+    os.utime(folder / "sub/file", ns=(before.st_atime_ns, before.st_mtime_ns))
+    cache.entry("kind", "key", writes("good", calls))
+    assert len(calls) == 2
+
+
+def test_a_missing_file_or_seal_is_found(cache: Cache) -> None:
+    calls: list[str] = []
+    for name in ("sub/file", "seal.json"):
+        folder = cache.entry("kind", "key", writes("good", calls))
+        (folder / name).unlink()
+    cache.entry("kind", "key", writes("good", calls))
+    assert len(calls) == 3
+
+
+def test_a_file_with_a_new_time_and_the_same_content_is_good(cache: Cache) -> None:
+    calls: list[str] = []
+    folder = cache.entry("kind", "key", writes("good", calls))
+    (folder / "sub/file").write_text("good")
+    cache.entry("kind", "key", writes("good", calls))
+    assert len(calls) == 1
+
+
+def test_two_builders_at_once_build_once(cache: Cache) -> None:
+    calls: list[str] = []
+    started, go_on = threading.Event(), threading.Event()
+
+    def slow(folder: Path) -> None:
+        calls.append("slow")
+        started.set()
+        assert go_on.wait(10)
+        (folder / "file").write_text("slow")
+
+    told: list[Progress] = []
+
+    def tell(progress: Progress) -> None:
+        told.append(progress)
+        go_on.set()
+
+    first = threading.Thread(target=cache.entry, args=("kind", "key", slow))
+    first.start()
+    assert started.wait(10)
+    folder = cache.entry("kind", "key", writes("second", calls), tell)
+    first.join()
+    assert calls == ["slow"]
+    assert (folder / "file").read_text() == "slow"
+    assert "waiting for another process" in told[0].detail
+
+
+def test_pruning_keeps_the_newest_and_what_is_used(cache: Cache) -> None:
+    for number in range(4):
+        cache.entry("kind", f"k{number}", writes("x", []))
+        cache.use("kind", f"k{number}").close()
+        os.utime(cache.root / "locks" / f"kind-k{number}.use", (number, number))
+    with cache.use("kind", "k0"):
+        os.utime(cache.root / "locks" / "kind-k0.use", (0, 0))
+        cache.prune("kind", 2)
+    assert sorted(p.name for p in (cache.root / "kind").iterdir()) == ["k0", "k2", "k3"]
+
+
+def test_a_cache_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CacheError) as caught:
+        Cache(tmp_path / "file" / "cache").entry("kind", "key", writes("x", []))
+    assert "BLKSNAP_LAB_CACHE" in str(caught.value)
+
+
+def test_the_root_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLKSNAP_LAB_CACHE", "/somewhere")
+    assert cache_root() == Path("/somewhere")
+
+
+def test_borders_between_texts_count() -> None:
+    assert digest_of("ab", "c") != digest_of("a", "bc")
+    assert digest_of("ab") == digest_of(b"ab")
+
+
+def test_holes_and_zeros_have_the_same_digest(tmp_path: Path) -> None:
+    sparse, full = tmp_path / "sparse", tmp_path / "full"
+    with sparse.open("wb") as file:
+        file.truncate(5 * MIB + 17)
+        file.seek(3 * MIB + 5)
+        file.write(b"x")
+    full.write_bytes(sparse.read_bytes())
+    assert digest_file(sparse) == digest_file(full)
+
+
+@pytest.mark.parametrize("offset", [0, MIB - 1, MIB, 3 * MIB + 16])
+def test_every_byte_counts(tmp_path: Path, offset: int) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(3 * MIB + 17))
+    before = digest_file(path)
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(b"\1")
+    assert digest_file(path) != before
+
+
+def test_the_length_counts(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(10))
+    before = digest_file(path)
+    path.write_bytes(bytes(11))
+    assert digest_file(path) != before
+
+
+def test_names_and_modes_of_a_tree_count(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    first = digest_tree(tmp_path)
+    (tmp_path / "a").rename(tmp_path / "b")
+    second = digest_tree(tmp_path)
+    (tmp_path / "b").chmod(0o755)
+    assert len({first, second, digest_tree(tmp_path)}) == 3

@@ -1,0 +1,82 @@
+"""QEMU's command line."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.guest.command import Accel, MachineSpec, Wiring, kernel_command_line, qemu_command
+from lab.guest.disks import DEFAULT_SLOTS, HostFile, Slot, block_node, overlay_node
+from lab.guest.disks import DiskFormat as Format
+
+SPEC = MachineSpec(Path("/k"), Path("/i"), Accel.TCG, slots=tuple(map(Slot, DEFAULT_SLOTS)))
+WIRING = Wiring(4, 6, Path("/tmp/a,b/console"))
+
+
+@pytest.fixture(autouse=True)
+def programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.guest.command.find_program", lambda name: f"/usr/bin/{name}")
+
+
+def values(command: list[str], option: str) -> list[str]:
+    return [command[n + 1] for n, word in enumerate(command) if word == option]
+
+
+def test_the_guest_dies_with_its_parent() -> None:
+    assert qemu_command(SPEC, WIRING)[:3] == ["/usr/bin/setpriv", "--pdeathsig=KILL", "--"]
+
+
+def test_a_kernel_bug_ends_the_guest() -> None:
+    assert "-no-reboot" in qemu_command(SPEC, WIRING)
+    assert {"oops=panic", "panic=-1"} <= set(kernel_command_line(SPEC).split())
+
+
+def test_a_clone_has_the_devices_of_its_template() -> None:
+    template = replace(SPEC, ram_file=Path("/ram"), ram_shared=True)
+    disk = block_node("slot0", HostFile(Path("/d"), Format.RAW))
+    slots = (Slot(DEFAULT_SLOTS[0], disk, "a"), *template.slots[1:])
+    clone = replace(template, ram_shared=False, slots=slots)
+
+    def devices(spec: MachineSpec) -> list[object]:
+        found: list[object] = []
+        for value in values(qemu_command(spec, WIRING), "-device"):
+            parsed = json.loads(value) if value.startswith("{") else {"text": value}
+            parsed.pop("serial", None)  # the serial number is not part of the saved state
+            found.append(parsed)
+        return found
+
+    assert devices(clone) == devices(template)
+
+
+def test_addresses_are_taken_once() -> None:
+    devices = values(qemu_command(replace(SPEC, root={"node-name": "root"}), WIRING), "-device")
+    found = [json.loads(d)["addr"] if d.startswith("{") else d for d in devices]
+    addresses = [word.rpartition("addr=")[2].partition(",")[0] for word in found]
+    numbered = [address for address in addresses if address.startswith("0x")]
+    assert len(set(numbered)) == len(numbered) == len(DEFAULT_SLOTS) + 4
+
+
+def test_a_comma_in_a_path_is_no_option() -> None:
+    consoles = [v for v in values(qemu_command(SPEC, WIRING), "-chardev") if v.startswith("file")]
+    assert consoles == ["file,id=console,path=/tmp/a,,b/console"]
+
+
+def test_memory_is_private_in_clones() -> None:
+    clone = replace(SPEC, ram_file=Path("/ram"), ram_shared=False)
+    backend = json.loads(values(qemu_command(clone, WIRING), "-object")[0])
+    assert backend["share"] is False
+    assert backend["size"] == clone.memory
+
+
+def test_a_restored_machine_waits() -> None:
+    command = qemu_command(SPEC, replace(WIRING, restored=True))
+    assert values(command, "-incoming") == ["defer"]
+    assert "-S" in command
+
+
+def test_the_base_of_an_overlay_is_only_read() -> None:
+    node = overlay_node("root", Path("/o"), Path("/b"))
+    backing = node["backing"]
+    assert isinstance(backing, dict)
+    assert backing["read-only"] is True

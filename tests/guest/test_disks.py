@@ -1,0 +1,120 @@
+"""Disks: what may be declared, the files behind them, slots."""
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.errors import UsageError
+from lab.guest.bay import DiskBay
+from lab.guest.disks import (
+    BlockSizes,
+    DiskFormat,
+    DiskSpec,
+    create_host_file,
+    device_path,
+    disk_device,
+)
+from lab.units import MIB, TIB
+
+
+@pytest.mark.parametrize(
+    ("index", "path"),
+    [(0, "/dev/vda"), (25, "/dev/vdz"), (26, "/dev/vdaa"), (51, "/dev/vdaz"), (52, "/dev/vdba")],
+)
+def test_names_of_the_guest(index: int, path: str) -> None:
+    assert device_path(index) == path
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": "a b"},
+        {"name": "x" * 21},
+        {"size": 0},
+        {"size": 513},
+        {"size": 512, "logical_block_size": 4096, "physical_block_size": 4096},
+        {"logical_block_size": 4096},
+        {"logical_block_size": 520},
+        {"serial": "no/slash"},
+    ],
+)
+def test_what_cannot_be_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        DiskSpec(**{"name": "a", "size": MIB, **fields})
+
+
+def test_a_file_is_sparse_and_zero(tmp_path: Path) -> None:
+    file = create_host_file(tmp_path, "a", 100 * MIB)
+    assert file.format is DiskFormat.RAW
+    assert file.path.stat().st_size == 100 * MIB
+    assert file.path.stat().st_blocks == 0
+
+
+def test_a_disk_too_large_for_a_file_is_a_qcow2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+
+    def too_large(_self: object, _size: int) -> None:
+        raise OSError(errno.EFBIG, "File too large")
+
+    class File:
+        truncate = too_large
+
+        def __enter__(self) -> "File":
+            return self
+
+        def __exit__(self, *_error: object) -> None:
+            return None
+
+    monkeypatch.setattr(Path, "open", lambda *_a, **_k: File())
+    monkeypatch.setattr("lab.guest.disks.run", lambda argv, **_k: commands.append(argv))
+    file = create_host_file(tmp_path, "a", 64 * TIB)
+    assert file.format is DiskFormat.QCOW2
+    assert commands[0][-1] == str(64 * TIB)
+
+
+PLAIN, LARGE = BlockSizes(), BlockSizes(4096, 4096)
+
+
+@pytest.fixture
+def bay(tmp_path: Path) -> DiskBay:
+    return DiskBay(tmp_path, (PLAIN, PLAIN, LARGE))
+
+
+def test_disks_go_into_slots_of_their_block_sizes(bay: DiskBay) -> None:
+    bay.declare([DiskSpec("k", MIB, 4096, 4096), DiskSpec("a", MIB)])
+    assert bay.disks["a"].path == "/dev/vdb"
+    assert bay.disks["k"].path == "/dev/vdd"
+    serials = [slot.serial for slot in bay.slots()]
+    assert serials == ["a", "", "k"]
+    assert bay.not_in_slots() == []
+
+
+def test_disks_without_a_slot_are_to_be_plugged(bay: DiskBay) -> None:
+    bay.declare([DiskSpec(name, MIB) for name in "abc"])
+    bay.declare([DiskSpec("nodiscard", MIB, discard=False)])
+    assert bay.in_slots() == ["a", "b"]
+    assert bay.not_in_slots() == ["c", "nodiscard"]
+
+
+def test_two_disks_of_one_name_or_serial_are_refused(bay: DiskBay) -> None:
+    bay.declare([DiskSpec("a", MIB)])
+    for spec in (DiskSpec("a", MIB), DiskSpec("b", MIB, serial="a")):
+        with pytest.raises(UsageError):
+            bay.declare([spec])
+
+
+def test_files_go_with_the_bay(bay: DiskBay, tmp_path: Path) -> None:
+    bay.declare([DiskSpec("a", MIB)])
+    assert (tmp_path / "a.raw").exists()
+    bay.remove_files()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_discards_are_exact_to_the_logical_block() -> None:
+    device = disk_device("d", "n", 6, sizes=LARGE, serial="s")
+    assert device["discard_granularity"] == 4096
+    assert device["addr"] == "0x6"

@@ -1,0 +1,49 @@
+"""Templates are refused when anything they were made from differs."""
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+from lab.errors import UsageError
+from lab.guest.disks import BlockSizes
+from lab.guest.identity import Identity, StaleTemplate
+from lab.guest.settings import GuestSettings
+from lab.units import MIB
+
+IDENTITY = Identity("7.2", "tcg", "image", "6.1", "initramfs", "module", "agent", "command")
+
+
+def test_a_template_of_the_same_identity_is_taken(tmp_path: Path) -> None:
+    IDENTITY.save(tmp_path)
+    IDENTITY.check(tmp_path)
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Identity)])
+def test_any_difference_is_refused_and_named(tmp_path: Path, name: str) -> None:
+    replace(IDENTITY, **{name: 99 if name == "format" else "other"}).save(tmp_path)
+    with pytest.raises(StaleTemplate, match=name):
+        IDENTITY.check(tmp_path)
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Identity)])
+def test_any_difference_makes_another_key(name: str) -> None:
+    other = replace(IDENTITY, **{name: 99 if name == "format" else "other"})
+    assert other.key != IDENTITY.key
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", "not json"])
+def test_what_does_not_say_what_it_is_is_refused(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "identity.json").write_text(text)
+    with pytest.raises(StaleTemplate):
+        IDENTITY.check(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"memory": MIB}, {"memory": 512 * MIB + 1}, {"cpus": 0}, {"slots": (BlockSizes(),) * 27}],
+)
+def test_guests_that_cannot_be_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        GuestSettings(module=None, **wrong)  # type: ignore[arg-type]

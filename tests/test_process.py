@@ -1,0 +1,52 @@
+"""Programs of the host: output, failures, limits."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lab.errors import EnvironmentLack
+from lab.process import CommandFailed, find_program, run
+
+
+def test_output_and_errors_come_back_in_order() -> None:
+    assert (
+        run(["sh", "-c", "echo one; echo two >&2; echo three"], timeout=10) == "one\ntwo\nthree\n"
+    )
+
+
+def test_lines_are_seen_as_they_come() -> None:
+    lines: list[str] = []
+    run(["sh", "-c", "echo a; echo b"], timeout=10, on_line=lines.append)
+    assert lines == ["a", "b"]
+
+
+def test_a_failure_carries_command_status_and_output() -> None:
+    with pytest.raises(CommandFailed) as caught:
+        run(["sh", "-c", "echo because; exit 7"], timeout=10)
+    assert caught.value.status == 7
+    assert caught.value.output == "because\n"
+    assert "because" in str(caught.value)
+
+
+def test_the_limit_ends_a_program_and_its_children(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    with pytest.raises(CommandFailed) as caught:
+        run(["sh", "-c", f"sleep 60 & echo $! >{pid_file}; wait"], timeout=0.5)
+    assert caught.value.status is None
+    child = Path(f"/proc/{pid_file.read_text().strip()}/stat")
+    assert not child.exists() or ") Z " in child.read_text()
+
+
+def test_a_missing_program_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.process.SBIN", ())
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(EnvironmentLack) as caught:
+        find_program("qemu-system-x86_64")
+    assert "apt-get install -y --no-install-recommends qemu-system-x86" in str(caught.value)
+
+
+def test_the_environment_is_added_to() -> None:
+    assert run(["sh", "-c", "echo $EXTRA $HOME"], timeout=10, env={"EXTRA": "1"}) == (
+        f"1 {os.environ.get('HOME', '')}".rstrip() + "\n"
+    )
