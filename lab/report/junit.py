@@ -27,11 +27,11 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 class JUnit:
     """Collects results and writes the file at the end, also of an interrupted run.
 
-    To `path`, or, if that is None, to "junit.xml" in the folder of the run.
+    To "junit.xml" in the folder of the run and, if given, to another file as well.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        self._path = path
+    def __init__(self, also: Path | None = None) -> None:
+        self._paths = [] if also is None else [also]
         self._started: dict[tuple[str, int], float] = {}
         self._results: list[ScenarioResult] = []
         self._not_run: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class JUnit:
     def handle(self, event: Event) -> None:
         """Remember what the file will say."""
         if isinstance(event, RunStarted):
-            self._path = self._path or Path(event.folder) / "junit.xml"
+            self._paths.append(Path(event.folder) / "junit.xml")
             self._time = event.time
         elif isinstance(event, ScenarioStarted):
             self._started[event.scenario, event.repeat] = event.time
@@ -52,16 +52,15 @@ class JUnit:
             self._duration = event.duration
 
     def close(self) -> None:
-        """Write the file, in one step."""
-        if self._path is None:
-            return
-        aside = self._path.with_name(f".{self._path.name}.part")
-        with disk_errors(self._path):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            document(self._results, self._not_run, self._time, self._duration).write(
-                aside, encoding="utf-8", xml_declaration=True
-            )
-            aside.replace(self._path)
+        """Write the files, each in one step."""
+        for path in self._paths:
+            aside = path.with_name(f".{path.name}.part")
+            with disk_errors(path.parent):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                document(self._results, self._not_run, self._time, self._duration).write(
+                    aside, encoding="utf-8", xml_declaration=True
+                )
+                aside.replace(path)
 
 
 def document(

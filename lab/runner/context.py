@@ -135,6 +135,7 @@ class Context:
         self.copies: dict[str, str] = {}
         self.reports: dict[str, object] = {}
         self.turn = 0
+        self.where = ""
         self.module_loaded = False
         self.errors_expected = False
         self.spoiled = 0

@@ -47,6 +47,7 @@ class Stepper:
         """One step, and those within it."""
         index, self._count = self._count, self._count + 1
         self.where = f"{path} ({step.title})"
+        self._context.where = f"{path}.{step.verb}"
         place: dict[str, Any] = {
             "scenario": self._journal.scenario,
             "repeat": self._journal.repeat,

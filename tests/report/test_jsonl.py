@@ -29,8 +29,10 @@ def test_every_event_is_a_line_with_all_it_knows(tmp_path: Path, events: list[Ev
     assert all(isinstance(record["time"], float) for record in records)
 
 
-def test_another_place_can_be_chosen(tmp_path: Path, events: list[Event]) -> None:
+def test_another_file_gets_the_same(tmp_path: Path, events: list[Event]) -> None:
     report = JsonLines(tmp_path / "deep" / "run.jsonl")
     report.handle(events[0])
     report.close()
-    assert json.loads((tmp_path / "deep" / "run.jsonl").read_text())["time"] == 100.0
+    also = (tmp_path / "deep" / "run.jsonl").read_text()
+    assert json.loads(also)["time"] == 100.0
+    assert also == (tmp_path / "events.jsonl").read_text()

@@ -24,7 +24,7 @@ def write(context: Context, action: verbs.Write) -> Detail:
     """Stamped writes to an original."""
     device = context.device(action.device)
     ranges = ranges_of(action, device.sectors, context.turn)
-    plan = context.model.plan_write(action.device, ranges, action.how.value)
+    plan = context.model.plan_write(action.device, ranges, context.where)
     for batch in _batches(plan):
         try:
             _send(context, device.path, action, batch)
@@ -40,7 +40,7 @@ def write_image(context: Context, action: verbs.WriteImage) -> Detail:
     path = context.image(action.snapshot, action.device)
     sectors = context.snapshot(action.snapshot).sectors[action.device]
     ranges = ranges_of(action, sectors, context.turn)
-    plan = context.model.plan_image_write(action.snapshot, action.device, ranges, action.how.value)
+    plan = context.model.plan_image_write(action.snapshot, action.device, ranges, context.where)
     for batch in _batches(plan):
         _send(context, path, action, batch)
         context.model.wrote_image(action.snapshot, action.device, batch)
