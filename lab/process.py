@@ -54,15 +54,18 @@ def package_of(name: str) -> str:
     return name
 
 
-def find_program(name: str) -> str:
-    """Path of a program; EnvironmentLack with the command that installs it if there is none."""
+def find_program(name: str, package: str | None = None) -> str:
+    """Path of a program; EnvironmentLack with the command that installs it if there is none.
+
+    `package` holds it, if the table does not know it.
+    """
     search = os.pathsep.join([os.environ.get("PATH", os.defpath), *SBIN])
     path = shutil.which(name, path=search)
     if path is None:
         raise EnvironmentLack(
             f"{name} is not installed on this machine",
             "as root: apt-get update && apt-get install -y --no-install-recommends "
-            + package_of(name),
+            + (package or package_of(name)),
         )
     return path
 

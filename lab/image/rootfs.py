@@ -4,10 +4,12 @@ Needs no loop device, and no root where unprivileged user namespaces work: then 
 a namespace in which the user appears as root.
 """
 
+import getpass
 import os
 import re
 from pathlib import Path
 
+from lab.errors import EnvironmentLack
 from lab.image.recipe import Recipe
 from lab.process import find_program, run
 from lab.progress import Progress, ProgressSink
@@ -15,6 +17,7 @@ from lab.progress import Progress, ProgressSink
 STAGE = "image"
 DOWNLOAD_LIMIT = 1800.0
 CONVERT_LIMIT = 600.0
+SUBORDINATES = Path("/etc/subuid")
 
 # What mmdebstrap says at the start of each step, and how far it is then (measured: 70 s in all).
 _STEPS = (
@@ -58,6 +61,8 @@ def make_root_archive(recipe: Recipe, archive: Path, progress: ProgressSink) -> 
         recipe.suite,
         str(archive),
     ]
+    if os.geteuid() != 0:
+        _require_namespaces()
     # INITRD=No is understood by Debian's kernel packages: the lab makes its own initramfs.
     run(command, timeout=DOWNLOAD_LIMIT, env={"INITRD": "No"}, on_line=tell)
 
@@ -82,4 +87,24 @@ def _as_root() -> list[str]:
     """What to put before a command so that it owns the files of root."""
     if os.geteuid() == 0:
         return []
+    _require_namespaces()
     return ["unshare", "--user", "--map-root-user", "--map-auto", "--"]
+
+
+def _require_namespaces() -> None:
+    """EnvironmentLack if this user cannot have a namespace with users of its own."""
+    find_program("newuidmap", package="uidmap")
+    user = getpass.getuser()
+    names = {line.partition(":")[0] for line in _lines(SUBORDINATES)}
+    if user not in names and str(os.getuid()) not in names:
+        raise EnvironmentLack(
+            f"{user} has no subordinate user numbers in {SUBORDINATES}",
+            f"as root: usermod --add-subuids 200000-265535 --add-subgids 200000-265535 {user}",
+        )
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
