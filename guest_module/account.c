@@ -45,7 +45,7 @@ static const char *const account_names[] = {
 };
 static_assert(ARRAY_SIZE(account_names) == account_kind_end);
 
-static struct dentry *account_folder;
+static struct dentry *account_debugfs;
 
 void account_add(enum account_kind kind, size_t bytes)
 {
@@ -71,11 +71,16 @@ static int memory_show(struct seq_file *file, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(memory);
 
+struct dentry *account_folder(void)
+{
+	return account_debugfs;
+}
+
 /* A kernel without debugfs does without the file: errors are of no interest. */
 int account_init(void)
 {
-	account_folder = debugfs_create_dir("blksnap", NULL);
-	debugfs_create_file("memory", 0400, account_folder, NULL, &memory_fops);
+	account_debugfs = debugfs_create_dir("blksnap", NULL);
+	debugfs_create_file("memory", 0400, account_debugfs, NULL, &memory_fops);
 	return 0;
 }
 
@@ -83,7 +88,7 @@ void account_done(void)
 {
 	int kind;
 
-	debugfs_remove(account_folder);
+	debugfs_remove(account_debugfs);
 	for (kind = 0; kind < account_kind_end; kind++) {
 		long objects = atomic_long_read(&accounts[kind].objects);
 		long bytes = atomic_long_read(&accounts[kind].bytes);

@@ -13,6 +13,8 @@
 #include <linux/slab.h>
 #include <linux/types.h>
 
+struct dentry;
+
 /* A new kind needs a name in account.c. */
 enum account_kind {
 	account_page_array,
@@ -56,6 +58,9 @@ static inline void account_free(enum account_kind kind, void *object,
 	account_sub(kind, bytes);
 	kfree(object);
 }
+
+/* The module's folder in debugfs, for the files of others. */
+struct dentry *account_folder(void);
 
 /* Called by main.c only: first in, last out. */
 int account_init(void);

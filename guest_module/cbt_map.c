@@ -20,7 +20,6 @@
 #include <linux/blk_types.h>
 #include <linux/blksnap.h>
 #include <linux/err.h>
-#include <linux/error-injection.h>
 #include <linux/minmax.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -28,6 +27,7 @@
 
 #include "account.h"
 #include "cbt_map.h"
+#include "fault.h"
 #include "page_array.h"
 #include "params.h"
 
@@ -196,19 +196,19 @@ static void cbt_copy_raise(struct page_array *copy, struct cbt_blocks piece,
 	cbt_raise(bytes, piece.count, number);
 }
 
-/* The piece lies in one page. A function of its own, to be made to fail. */
-static noinline int cbt_map_raise_piece(struct cbt_map *map,
-					struct cbt_blocks piece, bool both)
+/* The piece lies in one page. */
+static int cbt_map_raise_piece(struct cbt_map *map, struct cbt_blocks piece,
+			       bool both)
 {
 	lockdep_assert_held(&map->lock);
-	if (piece.first + piece.count > page_array_size(map->write_copy))
+	if (piece.first + piece.count > page_array_size(map->write_copy) ||
+	    fault_at(fault_map_update))
 		return -EFAULT;
 	if (both)
 		cbt_copy_raise(map->read_copy, piece, map->previous);
 	cbt_copy_raise(map->write_copy, piece, map->previous + 1);
 	return 0;
 }
-ALLOW_ERROR_INJECTION(cbt_map_raise_piece, ERRNO);
 
 /*
  * Raise the first blocks of the range, as many as lie in one page, and take

@@ -20,6 +20,7 @@
 
 #include "ctrl.h"
 #include "event_queue.h"
+#include "fault.h"
 #include "snapshot.h"
 #include "tracker.h"
 
@@ -164,7 +165,8 @@ long ctrl_snapshot_create(u32 count, const struct blk_snap_dev_t __user *array,
 	    copy_to_user(user_id, &id, sizeof(id)))
 		goto out;
 	ret = snapshot_create(devs, count, &id);
-	if (!ret && copy_to_user(user_id, &id, sizeof(id))) {
+	if (!ret && (fault_at(fault_id_copy) ||
+		     copy_to_user(user_id, &id, sizeof(id)))) {
 		snapshot_destroy(&id);
 		ret = -EFAULT;
 	}
@@ -272,7 +274,8 @@ long ctrl_collect_images(const uuid_t *id, u32 capacity,
 static long ctrl_put_event(const struct event *event,
 			   struct blk_snap_snapshot_event __user *user)
 {
-	if (put_user(event->code, &user->code) ||
+	if (fault_at(fault_event_copy) ||
+	    put_user(event->code, &user->code) ||
 	    put_user(ktime_to_ns(event->time), &user->time_label) ||
 	    copy_to_user(user->data, event->data, event->data_size))
 		return -EFAULT;

@@ -21,6 +21,7 @@
 #include "chunk.h"
 #include "diff_area.h"
 #include "event_queue.h"
+#include "fault.h"
 #include "params.h"
 
 /*
@@ -169,6 +170,8 @@ struct diff_area *diff_area_new(dev_t dev, struct diff_storage *storage,
 	struct diff_area *area;
 	int ret;
 
+	if (fault_at(fault_area_new))
+		return ERR_PTR(-ENOMEM);
 	area = account_zalloc(account_diff_area, sizeof(*area), GFP_KERNEL);
 	if (!area)
 		return ERR_PTR(-ENOMEM);

@@ -18,6 +18,7 @@
 #include "account.h"
 #include "chunk_core.h"
 #include "diff_buffer.h"
+#include "fault.h"
 #include "params.h"
 
 /* The storage is taken for dead if no store at all ends for this long. */
@@ -202,7 +203,7 @@ struct diff_buffer *diff_buffer_get(struct diff_buffer_pool *pool,
 				    const int *error)
 {
 	struct diff_buffer *buffer;
-	int ret = 0;
+	int ret = fault_at(fault_buffer_get) ? -ENOMEM : 0;
 
 	for (;;) {
 		if (!ret)

@@ -23,6 +23,7 @@
 #include "compat_bdev.h"
 #include "diff_storage.h"
 #include "event_queue.h"
+#include "fault.h"
 #include "snapimage.h"
 
 /**
@@ -382,6 +383,8 @@ static int diff_storage_gather(struct diff_storage *storage, sector_t sectors,
 	lockdep_assert_held(&storage->lock);
 	if (!storage_account_fits(&storage->account, sectors))
 		return -ENOSPC;
+	if (fault_at(fault_region_new))
+		return -ENOMEM;
 	region->count = diff_storage_count(storage, sectors);
 	if (region->count > 1) {
 		extents = kvcalloc(region->count, sizeof(*extents), GFP_KERNEL);

@@ -14,6 +14,7 @@
 
 #include "account.h"
 #include "ctrl.h"
+#include "fault.h"
 #include "snapshot.h"
 #include "sysfs.h"
 #include "tracker.h"
@@ -32,6 +33,7 @@ struct part {
 
 static const struct part parts[] = {
 	{ "memory accounting", account_init, account_done },
+	{ "points of failure", fault_init, fault_done },
 	{ "trackers", tracker_init, tracker_done },
 	{ "snapshots", snapshot_init, snapshot_done },
 	{ "control device", ctrl_init, ctrl_done },

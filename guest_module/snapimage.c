@@ -35,6 +35,7 @@
 #include "cbt_map.h"
 #include "chunk.h"
 #include "diff_area.h"
+#include "fault.h"
 #include "snapimage.h"
 
 /**
@@ -531,6 +532,8 @@ struct snapimage *snapimage_new(struct diff_area *area, struct cbt_map *map)
 	struct snapimage *image;
 	int ret;
 
+	if (fault_at(fault_image_new))
+		return ERR_PTR(-ENOMEM);
 	image = account_zalloc(account_snapimage, sizeof(*image), GFP_KERNEL);
 	if (!image)
 		return ERR_PTR(-ENOMEM);

@@ -30,6 +30,7 @@
 #include "diff_area.h"
 #include "diff_storage.h"
 #include "event_queue.h"
+#include "fault.h"
 #include "params.h"
 #include "snapimage.h"
 #include "snapshot.h"
@@ -371,7 +372,7 @@ static int snapshot_freeze(struct snapshot *snapshot)
 		struct block_device *bdev;
 
 		bdev = snapshot->changes[i].area->original.bdev;
-		ret = compat_bdev_freeze(bdev);
+		ret = fault_at(fault_freeze) ? -EIO : compat_bdev_freeze(bdev);
 		if (ret) {
 			snapshot_thaw(snapshot, i);
 			pr_info("%pg cannot be frozen: error %d\n", bdev, -ret);

@@ -50,6 +50,7 @@
 #include "compat_bdev.h"
 #include "diff_area.h"
 #include "diff_io.h"
+#include "fault.h"
 #include "tracker.h"
 
 #define TRACKER_FILTER_NAME "blksnap"
@@ -416,6 +417,8 @@ static struct tracker *tracker_alloc(struct block_device *bdev)
 	struct tracker *tracker;
 	struct cbt_map *map;
 
+	if (fault_at(fault_tracker_new))
+		return ERR_PTR(-ENOMEM);
 	map = cbt_map_create(bdev_nr_sectors(bdev));
 	if (IS_ERR(map))
 		return ERR_CAST(map);
@@ -617,6 +620,8 @@ int tracker_prepare(struct tracker_switch *change)
 {
 	struct tracker *tracker = change->tracker;
 
+	if (fault_at(fault_tracker_prepare))
+		return -ENOMEM;
 	change->spare = cbt_map_prepare(tracker->map, change->area->capacity);
 	if (IS_ERR(change->spare)) {
 		int ret = PTR_ERR(change->spare);
