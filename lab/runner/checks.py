@@ -57,6 +57,15 @@ def unmount_all(context: Context) -> Mapping[str, object]:
     return {"unmounted": places}
 
 
+def faults_happened(context: Context) -> Mapping[str, object]:
+    """Every failure that was injected has happened, or it has proven nothing."""
+    if not context.module_loaded:
+        return {}
+    left = module.faults_left(context)
+    _refuse([f"never happened: injected {line}" for line in left])
+    return {}
+
+
 def compare_originals(context: Context) -> Mapping[str, object]:
     """Every original equals the model, every byte."""
     return {"sectors": compare.originals(context)}
@@ -211,6 +220,7 @@ def _refuse(wrong: list[str]) -> None:
 ALL: tuple[Check, ...] = (
     Check("loads stopped", stop_loads),
     Check("nothing mounted", unmount_all),
+    Check("faults happened", faults_happened),
     Check("originals", compare_originals),
     Check("images and maps", compare_images),
     Check("snapshots destroyed", destroy_snapshots),

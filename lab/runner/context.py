@@ -138,6 +138,8 @@ class Context:
         self.where = ""
         self.module_loaded = False
         self.errors_expected = False
+        self.expecting = False
+        self.destroyed: dict[str, Snapshot] = {}
         self.spoiled = 0
         self.unclaimed: list[tuple[str, str, str]] = []
 
@@ -174,11 +176,16 @@ class Context:
             raise StepFailed(f"there is no device {name!r} now") from None
 
     def snapshot(self, name: str) -> Snapshot:
-        """A living snapshot by its name. StepFailed if there is none."""
-        try:
-            return self.snapshots[name]
-        except KeyError:
-            raise StepFailed(f"there is no snapshot {name!r} now") from None
+        """A living snapshot by its name; in a step that must fail also one that was destroyed.
+
+        StepFailed if there is none.
+        """
+        found = self.snapshots.get(name)
+        if found is None and self.expecting:
+            found = self.destroyed.get(name)
+        if found is None:
+            raise StepFailed(f"there is no snapshot {name!r} now")
+        return found
 
     def image(self, snapshot: str, device: str) -> str:
         """The guest's path of an image. StepFailed if there is none."""

@@ -100,7 +100,7 @@ class Stepper:
 
     def _expect_error(self, expect: ExpectError, path: str) -> Detail:
         wanted = " or ".join(expect.errno)
-        self._context.errors_expected = True
+        self._context.errors_expected = self._context.expecting = True
         try:
             self._do(expect.step, f"{path}.expect_error")
         except AgentFailure as error:
@@ -109,6 +109,8 @@ class Stepper:
             raise StepFailed(
                 f"{expect.step.verb} must fail with {wanted}, but: {describe(error)}"
             ) from error
+        finally:
+            self._context.expecting = False
         raise StepFailed(f"{expect.step.verb} succeeded; it must fail with {wanted}")
 
 

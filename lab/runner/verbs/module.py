@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Mapping
 
@@ -15,6 +16,8 @@ MODULE = "blksnap"
 FILTER = "bdevfilter"
 LOAD_LIMIT = 60.0
 PAUSE = 0.05
+FAULTS = "/sys/kernel/debug/blksnap/fail"
+"""Takes "POINT SKIP TIMES", lists what is left (guest_module/fault.c)."""
 UNLOAD_LIMIT = 10.0
 """Seconds in which an unload counts as prompt (K28)."""
 
@@ -67,6 +70,29 @@ def set_parameters(context: Context, action: verbs.SetParameters) -> Detail:
         context.request("module_param", args)
         context.model.set_parameters({name: value})
     return {"parameters": dict(action.parameters)}
+
+
+def inject(context: Context, action: verbs.Inject) -> Detail:
+    """Arm a point of failure. StepFailed if the module has none."""
+    text = f"{action.point.value} {action.skip} {action.times}\n"
+    try:
+        context.request("write_file", {"path": FAULTS, "text": text})
+    except AgentFailure as error:
+        raise StepFailed(f"{FAULTS} does not take {text!r}: {error.message}") from error
+    if action.device is not None:
+        context.model.map_update_fails(action.device)
+    return {"point": action.point.value}
+
+
+def faults_left(context: Context) -> list[str]:
+    """Points that were made to fail and have not failed as often yet, "point skip times" each."""
+    try:
+        text = str(context.request("read_file", {"path": FAULTS})["text"])
+    except AgentFailure as error:
+        if error.errno != errno.ENOENT:
+            raise
+        return []
+    return [line for line in text.splitlines() if not line.endswith(" 0")]
 
 
 def memory(context: Context) -> Memory:
@@ -128,6 +154,7 @@ EXECUTORS: dict[str, Executor] = {
     "module_load": module_load,
     "module_unload": module_unload,
     "set_parameters": set_parameters,
+    "inject": inject,
     "mark_memory": mark_memory,
     "check_memory": check_memory,
 }

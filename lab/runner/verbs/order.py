@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lab.model.loads import check_ring
+from lab.model.loads import check_ring, check_ring_slots
 from lab.model.seen import SeenKind
 from lab.runner.context import Context, Executor, Load, agree
 from lab.runner.failures import StepFailed
 from lab.runner.wire import scan
 from lab.scenario import steps_fs as verbs
 from lab.scenario import steps_load
+from lab.scenario.values import Range
 
 Detail = Mapping[str, object]
 COUNTER_BYTES = 64
+SLOT_SECTORS = 8
+"""Sectors of one write of a ring load."""
 
 
 def check_order(context: Context, action: verbs.CheckOrder) -> Detail:
@@ -56,8 +59,18 @@ def _from_images(context: Context, load: Load, snapshot: str) -> tuple[tuple[str
         if bad:
             raise StepFailed(f"the counter of {name} cannot be read: {bad[0]}")
         mine = [one.seq for one in seen if one.kind is SeenKind.STAMP and one.tag == tag]
+        agree("", check_ring_slots(name, _slots(ring.within, mine)))
         counters.append(max(mine, default=0))
     return ring.devices, counters
+
+
+def _slots(within: Range, found: list[int]) -> list[int]:
+    """The round found in each slot of the region; a slot is one write of the load."""
+    slots = [0] * (within.count // SLOT_SECTORS)
+    for number in found:
+        place = (number - 1) % len(slots)
+        slots[place] = max(slots[place], number)
+    return slots
 
 
 EXECUTORS: dict[str, Executor] = {"check_order": check_order}

@@ -69,7 +69,8 @@ def find_images(context: Context, snapshot: Snapshot) -> None:
 def destroy(context: Context, action: verbs.Destroy) -> Detail:
     """Compare what is about to vanish, then destroy."""
     snapshot = context.snapshot(action.snapshot)
-    compared = compare.snapshot(context, snapshot) if action.compare and snapshot.taken else 0
+    looks = action.compare and snapshot.taken and not context.expecting
+    compared = compare.snapshot(context, snapshot) if looks else 0
     began = time.monotonic()
     context.request("snapshot_destroy", {"id": snapshot.id}, action.within)
     took = time.monotonic() - began
@@ -79,7 +80,7 @@ def destroy(context: Context, action: verbs.Destroy) -> Detail:
 
 def forget(context: Context, name: str) -> None:
     """A snapshot is gone."""
-    del context.snapshots[name]
+    context.destroyed[name] = context.snapshots.pop(name)
     context.model.destroyed(name)
 
 
