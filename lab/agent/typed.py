@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 import inspect
 import keyword
+import types
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Callable, Literal, Union, get_args, get_origin, get_type_hints
@@ -210,3 +211,5 @@ _MAKERS: dict[Any, Callable[[tuple[Any, ...]], Check]] = {
     tuple: _tuple,
     dict: _dict,
 }
+if hasattr(types, "UnionType"):  # X | None, which Python 3.9 does not have
+    _MAKERS[types.UnionType] = _union

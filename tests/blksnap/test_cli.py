@@ -16,6 +16,7 @@ import pytest
 
 import lab.blksnap
 from lab.blksnap import abi, cli, control
+
 from .fake import FakeNode, Handler, array_at
 
 COMMANDS = [

@@ -21,6 +21,7 @@ from lab.blksnap import (
     UnknownEvent,
     abi,
 )
+
 from .fake import FakeNode, Handler, array_at
 
 ID = uuid.UUID("12345678-1234-5678-1234-567812345678")

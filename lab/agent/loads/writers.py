@@ -48,7 +48,7 @@ class Writers(Load):
         self._grain = facts.logical_block_size // SECTOR
         self._region = region or (0, facts.size // SECTOR)
         low, high = (max(1, size // facts.logical_block_size) for size in sizes)
-        if not 1 <= low <= high or high * self._grain > self._region[1]:
+        if sizes[0] < SECTOR or low > high or high * self._grain > self._region[1]:
             raise UsageError(f"writers: sizes {sizes} do not fit the region {self._region}")
         self._blocks = (low, high)
         self._path, self._tag, self._how = path, tag, how

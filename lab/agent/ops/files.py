@@ -94,7 +94,7 @@ def _wrong(path: str, seed: int, index: int, size: int) -> str:
     try:
         with open(path, "rb") as file:  # noqa: PTH123
             for number, block in enumerate(_content(seed, index, size)):
-                if file.read(_BLOCK) != block[:_BLOCK]:
+                if file.read(len(block)) != block:
                     return f"differs in the block at byte {number * _BLOCK}"
             return "is too long" if file.read(1) else ""
     except OSError as error:

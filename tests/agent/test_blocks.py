@@ -1,0 +1,164 @@
+"""Block operations, on a file in place of a disk."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import stamp
+
+from .conftest import Agent
+
+SECTORS = (4 << 20) // 512
+HOWS = ["direct", "buffered", "dsync", "fua", "fsync", "mmap", "io_uring", "nowait"]
+
+
+def scanned(agent: Agent, disk: Path, **more: Any) -> Any:
+    given = {"sector": 0, "count": SECTORS, "direct": False, **more}
+    return agent.ask("scan", path=str(disk), **given)
+
+
+def write(agent: Agent, disk: Path, how: str, writes: list[list[int]], **more: Any) -> Any:
+    """Written, or the test skipped where the file system does not know that way."""
+    number = agent.send("write", path=str(disk), tag=3, writes=writes, how=how, **more)
+    answer = agent.answer(number)
+    refused = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM)
+    if not answer["ok"] and answer["error"]["errno"] in refused:
+        pytest.skip(f"no {how} writes here: {answer['error']['message']}")
+    assert answer["ok"], answer
+    return answer["result"]
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_what_is_written_in_any_way_is_found(agent: Agent, disk: Path, how: str) -> None:
+    result = write(agent, disk, how, [[8, 16, 3], [2000, 8, 4], [0, 8, 5], [8, 8, 6]])
+    if how == "nowait" and result["errors"]:
+        pytest.skip(f"the file system would have had to wait: {result['errors']}")
+    assert result == {"written": 4, "errors": []}
+    runs = scanned(agent, disk)["runs"]
+    if how == "io_uring" and runs[1][4] == 3:
+        pytest.skip("the two writes to one place were done in the other order, as they may")
+    assert runs == [
+        [0, 8, "stamp", 3, 5, 0],
+        [8, 8, "stamp", 3, 6, 8],
+        [16, 8, "stamp", 3, 3, 16],
+        [24, 1976, "zero", None, None, None],
+        [2000, 8, "stamp", 3, 4, 2000],
+        [2008, SECTORS - 2008, "zero", None, None, None],
+    ]
+
+
+def test_many_writes_through_a_small_ring_all_arrive(agent: Agent, disk: Path) -> None:
+    writes = [[place * 8, 8, place + 1] for place in range(SECTORS // 8)]
+    write(agent, disk, "io_uring", writes, queue_depth=4)
+    data = disk.read_bytes()
+    expected = b"".join(stamp.build(3, *one) for one in writes)
+    assert data == expected
+
+
+def test_a_write_in_pieces_is_still_one_stamp(agent: Agent, disk: Path) -> None:
+    write(agent, disk, "buffered", [[1, 1000, 9]], chunk=4096, sync=False)
+    assert disk.read_bytes()[512 : 1001 * 512] == stamp.build(3, 1, 1000, 9)
+
+
+def test_writes_that_make_no_sense_are_usage_errors(agent: Agent, disk: Path) -> None:
+    for more in ({"writes": [[0, 0, 1]]}, {"writes": [[0, 8, 1]], "chunk": 100}):
+        assert agent.fail("write", path=str(disk), tag=1, how="buffered", **more)["kind"] == "usage"
+    assert agent.ask("write", path=str(disk), tag=1, writes=[])["written"] == 0
+
+
+def test_the_first_failure_is_the_error_or_all_are_listed(agent: Agent) -> None:
+    writes = [[0, 8, 1], [8, 8, 2]]
+    given = {"path": "/dev/full", "tag": 1, "writes": writes, "how": "buffered", "sync": False}
+    error = agent.fail("write", **given)
+    assert error["errno"] == errno.ENOSPC
+    assert "write 0" in error["message"]
+    result = agent.ask("write", **given, errors="list")
+    assert result == {"written": 0, "errors": [[0, errno.ENOSPC], [1, errno.ENOSPC]]}
+
+
+def test_a_scan_goes_on_where_the_last_answer_ended(agent: Agent, disk: Path) -> None:
+    disk.write_bytes(b"".join(stamp.build(1, n * 8, 8, n + 1) for n in range(SECTORS // 8)))
+    runs: list[Any] = []
+    sector: int | None = 0
+    answers = 0
+    while sector is not None:
+        answer = scanned(agent, disk, sector=sector, count=SECTORS - sector, max_runs=100)
+        assert len(answer["runs"]) <= 100
+        runs += answer["runs"]
+        sector = answer["next"]
+        answers += 1
+    assert answers == -(-SECTORS // 8 // 100)
+    assert runs == [[n * 8, 8, "stamp", 1, n + 1, n * 8] for n in range(SECTORS // 8)]
+
+
+def test_misplaced_data_and_garbage_are_told(agent: Agent, disk: Path) -> None:
+    with disk.open("r+b") as file:
+        file.write(stamp.build(1, 64, 8, 2))
+        file.write(b"text" * 256)
+    runs = scanned(agent, disk)["runs"]
+    assert runs[0] == [0, 8, "stamp", 1, 2, 64]
+    assert runs[1][:3] == [8, 2, "garbage"]
+    assert runs[1][7] == (b"text" * 8).hex()
+
+
+def test_what_lies_beyond_the_end_is_an_error_of_its_own(agent: Agent, disk: Path) -> None:
+    answer = scanned(agent, disk, sector=SECTORS - 3, count=100)
+    assert answer["runs"] == [[SECTORS - 3, 3, "zero", None, None, None]]
+    assert answer["errors"] == [[SECTORS, 97, errno.ENODATA]]
+    assert answer["next"] is None
+
+
+def test_direct_and_buffered_scans_agree(agent: Agent, disk: Path, direct: bool) -> None:
+    if not direct:
+        pytest.skip("no direct I/O on this file system")
+    write(agent, disk, "buffered", [[100, 1000, 9]])
+    assert scanned(agent, disk, direct=True) == scanned(agent, disk)
+
+
+def test_digests_are_those_of_the_blocks(agent: Agent, disk: Path) -> None:
+    write(agent, disk, "buffered", [[0, SECTORS, 9]])
+    data = disk.read_bytes()
+
+    def sums(start: int, end: int, block: int) -> list[str]:
+        parts = (data[at : min(at + block, end)] for at in range(start, end, block))
+        return [hashlib.blake2b(part, digest_size=8).hexdigest() for part in parts]
+
+    whole = agent.ask("digest", path=str(disk), direct=False)
+    assert whole == {"digests": sums(0, len(data), 65536), "errors": []}
+    part = agent.ask("digest", path=str(disk), direct=False, offset=512, length=10240, block=4096)
+    assert part["digests"] == sums(512, 512 + 10240, 4096)
+    ranges = agent.ask("digest", path=str(disk), direct=False, ranges=[[8, 4], [0, 130]])
+    assert ranges["digests"] == sums(4096, 6144, 65536) + sums(0, 66560, 65536)
+
+
+def test_copies_go_to_the_same_places(agent: Agent, disk: Path, tmp_path: Path) -> None:
+    write(agent, disk, "buffered", [[0, SECTORS, 9]])
+    target = tmp_path / "target"
+    with target.open("wb") as file:
+        file.truncate(4 << 20)
+    given = {"source": str(disk), "target": str(target), "direct": False}
+    assert agent.ask("copy", **given, ranges=[[8, 8], [4096, 3000]]) == {"copied_sectors": 3008}
+    runs = scanned(agent, target)["runs"]
+    assert [run[:2] for run in runs if run[2] == "stamp"] == [[8, 8], [4096, 3000]]
+    assert agent.fail("copy", **given, ranges=[[SECTORS, 8]])["errno"] == errno.ENODATA
+
+
+def test_a_file_has_the_facts_of_a_device(agent: Agent, disk: Path) -> None:
+    info = agent.ask("device_info", path=str(disk))
+    assert (info["size"], info["logical_block_size"], info["ro"]) == (4 << 20, 512, False)
+
+
+def test_requests_that_only_devices_know_are_refused_with_their_errno(
+    agent: Agent, disk: Path
+) -> None:
+    error = agent.fail("zero", path=str(disk), ranges=[[0, 8]], how="discard")
+    assert error["errno"] == errno.ENOTTY
+    error = agent.fail("raw_ioctl", request=0x5401, size=64, node=str(disk))
+    assert error["errno"] == errno.ENOTTY
+    error = agent.fail("raw_ioctl", request=1, size=8, hex="00", node=str(disk))
+    assert error["kind"] == "usage"

@@ -1,0 +1,148 @@
+"""Background loads, on files in place of disks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lab import stamp
+
+from .conftest import Agent
+
+SECTORS = (4 << 20) // 512
+
+
+def poll_until(agent: Agent, name: str, wanted: Callable[[Any], bool]) -> Any:
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        report = agent.ask("load_poll", name=name)["report"]
+        if wanted(report) or report["failed"]:
+            return report
+        time.sleep(0.01)
+    raise AssertionError(f"nothing came of {name}: {report}")
+
+
+def all_writes(agent: Agent, name: str) -> list[list[int]]:
+    writes: list[list[int]] = []
+    while True:
+        report = agent.ask("load_poll", name=name, **{"from": len(writes)})["report"]
+        writes += report["writes"]
+        if not report["more"]:
+            return writes
+
+
+def test_the_largest_number_of_all_writes_to_a_sector_is_what_it_holds(
+    agent: Agent, disk: Path
+) -> None:
+    agent.ask(
+        "load_start",
+        name="w",
+        kind="writers",
+        path=str(disk),
+        tag=5,
+        first_seq=100,
+        workers=4,
+        sizes=[512, 65536],
+        region=[64, 4096],
+        how="buffered",
+        boundary=32768,
+    )
+    poll_until(agent, "w", lambda report: report["finished"] > 300)
+    final = agent.ask("load_stop", name="w")["report"]
+    assert (final["failed"], final["running"], final["in_flight"]) == ([], 0, [])
+    writes = all_writes(agent, "w")
+    assert sorted(write[0] for write in writes) == list(range(100, 100 + len(writes)))
+    model: dict[int, int] = {}
+    for seq, sector, count, issued, done, failure in sorted(writes):
+        assert sector >= 64 and sector + count <= 64 + 4096 and 1 <= count <= 128
+        assert issued <= done and failure == 0
+        model.update(dict.fromkeys(range(sector, sector + count), seq))
+    for run in stamp.scan(disk.read_bytes(), 0):
+        for sector in range(run.sector, run.sector + run.count):
+            assert model.get(sector) == run.seq
+
+
+def test_writers_keep_their_rate(agent: Agent, disk: Path) -> None:
+    agent.ask(
+        "load_start", name="slow", kind="writers", path=str(disk), tag=1, how="buffered", rate=1.0
+    )
+    poll_until(agent, "slow", lambda report: report["finished"] >= 1)
+    assert agent.ask("load_stop", name="slow")["report"]["finished"] <= 3
+
+
+def test_a_ring_leaves_its_last_numbers_on_every_device(agent: Agent, tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in "abc"]
+    for path in paths:
+        path.write_bytes(bytes(64 * 512))
+    devices = [{"path": str(path), "tag": tag} for tag, path in enumerate(paths, 1)]
+    agent.ask("load_start", name="r", kind="ring", devices=devices, region=[8, 32], how="fsync")
+    poll_until(agent, "r", lambda report: report["last_n"] > 10)
+    report = agent.ask("load_stop", name="r")["report"]
+    last = report["last_n"]
+    assert report["started_n"] == last
+    for tag, path in enumerate(paths, 1):
+        runs = [run for run in stamp.scan(path.read_bytes(), 0) if run.kind is stamp.Kind.STAMP]
+        found = {run.sector: (run.count, run.tag, run.seq) for run in runs}
+        assert found == {8 + (n - 1) * 8 % 32: (8, tag, n) for n in range(last - 3, last + 1)}
+
+
+def test_a_ring_of_files_leaves_the_number_in_each(agent: Agent, tmp_path: Path) -> None:
+    files = [str(tmp_path / name) for name in "ab"]
+    agent.ask("load_start", name="f", kind="file_ring", files=files)
+    poll_until(agent, "f", lambda report: report["last_n"] > 3)
+    report = agent.ask("load_stop", name="f")["report"]
+    assert [int(Path(file).read_text()) for file in files] == [report["last_n"]] * 2
+
+
+def test_readers_tell_what_is_wrong(agent: Agent, disk: Path) -> None:
+    good = stamp.build(1, 0, SECTORS, 5)
+    given = {"kind": "readers", "path": str(disk), "direct": False, "size": 16384, "tag": 1}
+    for name, spoil, said in (
+        ("right", b"", ""),
+        ("garbage", b"?" * 512, "garbage"),
+        ("moved", bytes(stamp.build(1, 7, 1, 5)), "belongs to sector 7"),
+        ("foreign", bytes(stamp.build(2, 0, 1, 5)), "another device"),
+        ("late", bytes(stamp.build(1, 0, 1, 9)), "the later write 9"),
+    ):
+        disk.write_bytes(spoil + good[len(spoil) :])
+        agent.ask("load_start", name=name, max_seq=8, region=[0, 64], **given)
+        poll_until(agent, name, lambda report: report["reads"] > 20)
+        report = agent.ask("load_stop", name=name)["report"]
+        assert report["errors"] == {} and report["max_latency_ns"] > 0
+        assert bool(report["bad"]) == bool(said)
+        assert all(bad[0] == 0 and said in bad[1] for bad in report["bad"])
+
+
+def test_a_program_is_run_so_many_times(agent: Agent) -> None:
+    agent.ask("load_start", name="e", kind="exec", argv=["sh", "-c", "exit 3"], cycles=4)
+    report = poll_until(agent, "e", lambda report: not report["running"])
+    assert (report["cycles"], report["statuses"]) == (4, {"3": 4})
+    agent.ask("load_stop", name="e")
+
+
+def test_a_load_that_cannot_begin_leaves_no_name_behind(agent: Agent, disk: Path) -> None:
+    for _ in range(2):
+        error = agent.fail("load_start", name="n", kind="writers", path="/nonexistent", tag=1)
+        assert error["errno"] == 2
+    error = agent.fail("load_start", name="n", kind="writers", path=str(disk), tag=1, sizes=[0, 0])
+    assert error["kind"] == "usage"
+    error = agent.fail("load_start", name="n", kind="ring", devices=[{"path": "x"}])
+    assert "missing argument tag" in error["message"]
+
+
+def test_a_name_serves_one_load_at_a_time(agent: Agent, tmp_path: Path) -> None:
+    given = {"name": "one", "kind": "file_ring", "files": [str(tmp_path / "x")]}
+    agent.ask("load_start", **given)
+    assert agent.fail("load_start", **given)["kind"] == "usage"
+    agent.ask("load_stop", name="one")
+    agent.ask("load_start", **given)
+    agent.ask("load_stop", name="one")
+
+
+def test_a_load_whose_thread_fails_says_so(agent: Agent) -> None:
+    agent.ask("load_start", name="bad", kind="file_ring", files=["/nonexistent/x"])
+    report = poll_until(agent, "bad", lambda report: not report["running"])
+    assert report["failed"][0]["errno"] == 2
+    agent.ask("load_stop", name="bad")
