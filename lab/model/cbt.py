@@ -55,7 +55,9 @@ class CbtModel:
         self.wild = False
         """Somebody writes whom the model does not see (a mounted file system)."""
         self.map_lost = False
-        """The next take must begin a new generation (K12)."""
+        """An update failed: the map cannot be read, the next take begins a new generation (K12)."""
+        self.update_fails = False
+        """The next update is made to fail."""
         self.generation_id: str | None = None
         self._parameters = parameters
         self._used_ids = used_ids
@@ -77,6 +79,8 @@ class CbtModel:
         """A write that was surely counted by now."""
         active = self.active
         self._write.update(*self._blocks(sector, count), lambda _: Byte(active, active))
+        self.map_lost |= self.update_fails
+        self.update_fails = False
 
     def mark_maybe(self, sector: int = 0, count: int | None = None) -> None:
         """Something that may have been counted, or may yet be."""

@@ -75,9 +75,13 @@ class Snapshots(Writes):
         self._trackers.clear()
         self._snapshots.clear()
 
-    def map_lost(self, device: str) -> None:
-        """An update of the map failed: the next take begins a new generation (K12)."""
-        self._trackers[device].map_lost = True
+    def map_update_fails(self, device: str) -> None:
+        """The next update of the map is made to fail; copying goes on (K12)."""
+        self._trackers[device].update_fails = True
+
+    def is_map_lost(self, device: str) -> bool:
+        """Whether an update of the map failed since the last take."""
+        return self._trackers[device].map_lost
 
     def snapshots(self) -> tuple[str, ...]:
         """Names of the snapshots there are."""

@@ -61,9 +61,8 @@ class GuestSteps(Walk):
                 self.device(device, where)
                 if snapshot and snapshot not in self.ever | self.excused:
                     self.report(where, f"there is no snapshot `{snapshot}`", "")
-        for key, names in (("changes", action.changes), ("loses_map", action.loses_map)):
-            for i, name in enumerate(names):
-                self.device(name, (*place, key, i))
+        for i, name in enumerate(action.changes):
+            self.device(name, (*place, "changes", i))
 
     def _check_order(self, action: fs.CheckOrder, place: Place) -> None:
         self.load(action.load, place, ("ring",) if action.files is None else ("file_ring",))
@@ -119,6 +118,14 @@ class GuestSteps(Walk):
     def _set_parameters(self, action: machine.SetParameters, place: Place) -> None:
         if self.strict:
             check_parameters(action.parameters, (*place, "parameters"), self.report)
+
+    def _inject(self, action: machine.Inject, place: Place) -> None:
+        if action.device is None:
+            return
+        self.device(action.device, (*place, "device"))
+        if action.device not in self.tracked | self.excused:
+            what = f"`{action.device}` is not tracked"
+            self.report((*place, "device"), what, "a `create` before")
 
     def _mark_memory(self, action: machine.MarkMemory, place: Place) -> None:
         self.marks.add(action.name)

@@ -76,6 +76,7 @@ class Step(Model):
     module_load: machine.ModuleLoad | None = None
     module_unload: machine.ModuleUnload | None = None
     set_parameters: machine.SetParameters | None = None
+    inject: machine.Inject | None = None
     mark_memory: machine.MarkMemory | None = None
     check_memory: machine.CheckMemory | None = None
     add_device: machine.AddDevice | None = None
@@ -169,6 +170,7 @@ Action = (
     | machine.ModuleLoad
     | machine.ModuleUnload
     | machine.SetParameters
+    | machine.Inject
     | machine.MarkMemory
     | machine.CheckMemory
     | machine.AddDevice

@@ -84,9 +84,6 @@ class Exec(Model):
     changes: tuple[Name, ...] = Field(
         (), description="Devices it writes to; the model forgets what they hold."
     )
-    loses_map: tuple[Name, ...] = Field(
-        (), description="Devices whose CBT map had a failed update since (fault injection, K12)."
-    )
 
 
 class CheckOrder(Model):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from pydantic import Field, model_validator
 
 from lab.scenario.devices import Device, ModuleParameters
@@ -26,6 +28,43 @@ class SetParameters(Model):
     """Change parameters of the loaded module."""
 
     parameters: ModuleParameters = Field(description="New values.")
+
+
+class FaultPoint(StrEnum):
+    """Places of the module that can be made to fail."""
+
+    MAP_UPDATE = "map_update"
+    TRACKER_NEW = "tracker_new"
+    TRACKER_PREPARE = "tracker_prepare"
+    AREA_NEW = "area_new"
+    IMAGE_NEW = "image_new"
+    FREEZE = "freeze"
+    REGION_NEW = "region_new"
+    BUFFER_GET = "buffer_get"
+    ID_COPY = "id_copy"
+    EVENT_COPY = "event_copy"
+
+
+class Inject(Model):
+    """Make the module fail at one of its points: some calls pass, then some fail.
+
+    map_update loses the map of `device` at the next write to it, which must be the next write to
+    anything tracked. A failure that has not happened by the end fails the scenario.
+    """
+
+    point: FaultPoint = Field(description="Where.")
+    skip: int = Field(0, ge=0, description="Calls that pass first.")
+    times: int = Field(1, ge=1, description="Calls that fail then.")
+    device: Name | None = Field(None, description="map_update: whose map.")
+
+    @model_validator(mode="after")
+    def _whose_map(self) -> Inject:
+        of_map = self.point is FaultPoint.MAP_UPDATE
+        if of_map != (self.device is not None):
+            raise ValueError("`device` belongs to point: map_update, and is needed there")
+        if of_map and (self.skip, self.times) != (0, 1):
+            raise ValueError("map_update is for the next update only: no `skip`, no `times`")
+        return self
 
 
 class MarkMemory(Model):

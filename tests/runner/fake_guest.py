@@ -174,6 +174,13 @@ class Agent:
     def op_module_info(self, name: str) -> dict[str, Any]:
         return {"loaded": name in self.kernel.loaded, "refcount": 0, "params": {}}
 
+    def op_read_file(self, path: str) -> dict[str, Any]:
+        return {"text": "".join(f"{name} 0 {n}\n" for name, n in self.kernel.faults.items())}
+
+    def op_write_file(self, path: str, text: str) -> None:
+        name, _, times = text.split()
+        self.kernel.faults[name] = int(times)
+
     def op_memory_counters(self) -> dict[str, Any]:
         if "no counters" in self.kernel.broken:
             raise Refused(errno.ENOENT, "memory")
@@ -238,7 +245,10 @@ class Agent:
         self.kernel.remove_tracker(device)
 
     def op_read_cbt(self, device: str, offset: int, length: int) -> dict[str, Any]:
-        data = self.kernel.trackers[device].read_map[offset : offset + length]
+        tracker = self.kernel.trackers[device]
+        if tracker.damaged and "lost map is readable" not in self.kernel.broken:
+            raise Refused(errno.EFAULT, "an update failed")
+        data = tracker.read_map[offset : offset + length]
         runs = [[offset + n, 1, value] for n, value in enumerate(data)]
         return {"runs": runs, "blocks": len(runs), "next": None}
 

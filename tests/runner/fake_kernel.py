@@ -42,6 +42,7 @@ class Tracker:
     active: int = 1
     write_map: bytearray = field(default_factory=bytearray)
     read_map: bytearray = field(default_factory=bytearray)
+    damaged: bool = False
 
 
 @dataclass
@@ -80,6 +81,7 @@ class FakeKernel:
         self.snapshots: dict[str, Snapshot] = {}
         self.loaded: set[str] = set()
         self.parameters: dict[str, int] = {}
+        self.faults = {"area_new": 0, "image_new": 0, "map_update": 0}
         self.log: list[tuple[int, str]] = []
         self.time = 1_000
 
@@ -89,6 +91,11 @@ class FakeKernel:
     def tick(self) -> int:
         self.time += 1_000
         return self.time
+
+    def fails(self, point: str) -> bool:
+        """Whether an injected failure is due."""
+        self.faults[point] -= (due := self.faults[point] > 0)
+        return due
 
     # -- devices ------------------------------------------------------------------------------
 
@@ -156,6 +163,7 @@ class FakeKernel:
         tracker = self.trackers.get(device.path)
         if tracker is None or "writes not tracked" in self.broken:
             return
+        tracker.damaged |= self.fails("map_update")
         last = (sector + count - 1) // BLOCK + ("one block too many" in self.broken)
         for block in range(sector // BLOCK, min(last + 1, len(tracker.write_map))):
             tracker.write_map[block] = tracker.active
@@ -202,11 +210,17 @@ class FakeKernel:
         snapshot = self.known(identity)
         if snapshot.images:
             raise Refused(errno.EALREADY, "taken")
+        if self.fails("image_new"):
+            raise Refused(errno.ENOMEM, "no image")
         used = {image.minor for one in self.snapshots.values() for image in one.images}
         free = (minor for minor in range(100) if minor not in used)
         for device in snapshot.devices:
             snapshot.images.append(Image(device, next(free), dict(device.content)))
             tracker = self.trackers[device.path]
+            if tracker.damaged:
+                tracker.write_map = bytearray(len(tracker.write_map))
+                tracker.generation, tracker.active = str(uuid.uuid4()), 1
+            tracker.damaged = False
             tracker.read_map = bytearray(tracker.write_map)
             tracker.previous, tracker.active = tracker.active, tracker.active + 1
             if "number stays" in self.broken:

@@ -112,3 +112,49 @@ def test_the_first_failure_wins_and_the_rest_is_kept(run_one: RunOne) -> None:
         "module unloaded",
         "originals at the end",
     ]
+
+
+FAILED_TAKE = """
+summary: A take fails as it was told to and is tried again
+disks:
+  a: {size: 1MiB}
+  store: {size: 4MiB}
+steps:
+  - create: {devices: [a]}
+  - append_storage: {device: store}
+  - inject: {point: image_new, times: 1}
+  - expect_error: {errno: ENOMEM, step: {take: {}}}
+  - take:
+"""
+LOST_MAP = """
+summary: An update of the map fails as it was told to
+disks:
+  a: {size: 1MiB}
+  store: {size: 4MiB}
+steps:
+  - create: {devices: [a]}
+  - append_storage: {device: store}
+  - take:
+  - inject: {point: map_update, device: a}
+  - write: {device: a, size: 64KiB}
+  - expect_error: {errno: EFAULT, step: {read_cbt: {device: a}}}
+"""
+
+
+def test_an_injected_failure_that_happens_passes(run_one: RunOne) -> None:
+    assert run_one(FAILED_TAKE).findings == ()
+
+
+def test_an_injected_failure_that_never_happens_fails(run_one: RunOne) -> None:
+    result = run_one(FAILED_TAKE.replace("times: 1", "times: 3").replace("  - take:", ""))
+    assert result.verdict is Verdict.FAILED
+    assert result.findings[0].what == "never happened: injected image_new 0 2"
+
+
+def test_a_map_that_lost_an_update_must_not_be_readable(run_one: RunOne) -> None:
+    assert run_one(LOST_MAP).findings == ()
+    quiet = "\n".join(LOST_MAP.strip().split("\n")[:-1])
+    assert run_one(quiet).findings == ()
+    result = run_one(quiet, "lost map is readable")
+    assert result.verdict is Verdict.FAILED
+    assert "readable; must be EFAULT" in result.findings[0].what
