@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from lab.errors import LabError
+
+DUPLICATE = 1.0
+"""Seconds within which a second signal is the first one again, sent to the group as well."""
 
 
 class Interrupted(LabError):  # noqa: N818
@@ -63,11 +67,16 @@ class Stop:
 def signals_stop(stop: Stop) -> Iterator[None]:
     """While this lasts, SIGINT and SIGTERM request the stop; only the main thread can do it.
 
-    A second signal of the kind does what it did before, for the case that tearing down hangs.
+    A later one raises KeyboardInterrupt, for the case that tearing down hangs.
     """
 
-    def handler(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else _interrupt)
+    asked = False
+
+    def handler(_number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
         # Not in the handler: what the stop calls takes locks that this thread may hold.
         threading.Thread(target=stop.request, name="stop", daemon=True).start()
 
@@ -91,8 +100,17 @@ def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    last = -DUPLICATE
+
+    def once(number: int, frame: FrameType | None) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= DUPLICATE:
+            last = now
+            handler(number, frame)
+
     numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, handler) for number in numbers}
+    before = {number: signal.signal(number, once) for number in numbers}
     try:
         yield
     finally:
