@@ -13,11 +13,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lab import compiler_cache
 from lab.cache import Cache, digest_of
 from lab.errors import LabError, UsageError
 from lab.guest.command import Accel
 from lab.guest.scratch import boot_scratch
-from lab.guest.ssh import Ssh
+from lab.guest.ssh import Finished, Ssh
 from lab.image import Image, Keys
 from lab.progress import Progress, ProgressSink, silent
 
@@ -28,8 +29,8 @@ FACTS, LOG = "build.json", "build.log"
 SOURCE = "/tmp/module"
 BUILD_LIMIT = 900.0
 COMMAND_LIMIT = 60.0
-# What a build leaves behind; not sources, even if somebody built in place.
-_PRODUCTS = re.compile(r".*\.(ko|o|a|mod|mod\.c|cmd|symvers|order|d)")
+# What a build leaves behind is not source, even if somebody built in place; nor are texts.
+_PRODUCTS = re.compile(r".*\.(ko|o|a|mod|mod\.c|cmd|symvers|order|d|md)")
 _COMPILED = re.compile(r"\s+CC \[M\]\s+(\S+)")
 _COMPLAINT = re.compile(r".*\b(error|warning):.*|.*\*\*\*.*|ERROR:.*")
 
@@ -122,10 +123,14 @@ def build_module(
             cache.scratch("builder") as scratch,
             boot_scratch(image, keys, scratch, accel=accel) as guest,
         ):
-            log = _make(guest.ssh, source, image.facts.kernel_release, progress)
+            compiler_cache.bring(guest.ssh, cache, image)
+            made = _make(guest.ssh, source, image.facts.kernel_release, progress)
+            compiler_cache.keep(guest.ssh, cache, image, progress)
+            if made.status != 0:
+                raise ModuleBuildFailed(source, made.output)
             modules = _fetch(guest.ssh, folder)
-        (folder / LOG).write_text(log, encoding="utf-8")
-        warnings = tuple(line for line in log.splitlines() if "warning:" in line)
+        (folder / LOG).write_text(made.output, encoding="utf-8")
+        warnings = tuple(line for line in made.output.splitlines() if "warning:" in line)
         release, compiler = image.facts.kernel_release, compiler_of(image)
         facts = BuildFacts(key, release, compiler, modules, warnings)
         (folder / FACTS).write_text(json.dumps(asdict(facts), indent=1), encoding="utf-8")
@@ -136,15 +141,13 @@ def build_module(
     return BuiltModule(folder, BuildFacts(**{**fields, **lists}))
 
 
-def _make(ssh: Ssh, source: Path, release: str, progress: ProgressSink) -> str:
+def _make(ssh: Ssh, source: Path, release: str, progress: ProgressSink) -> Finished:
     files = source_files(source)
     ssh.put_tree(source, SOURCE, files)
     tell = _teller(sum(path.suffix == ".c" for path in files), progress)
-    command = f"make -j$(nproc) -C /lib/modules/{shlex.quote(release)}/build M={SOURCE} modules"
-    done = ssh.run(command, timeout=BUILD_LIMIT, on_line=tell)
-    if done.status != 0:
-        raise ModuleBuildFailed(source, done.output)
-    return done.output
+    make = f"make -j$(nproc) -C /lib/modules/{shlex.quote(release)}/build M={SOURCE} modules"
+    command = f"{compiler_cache.ENVIRONMENT} {make}"
+    return ssh.run(command, timeout=BUILD_LIMIT, on_line=tell)
 
 
 def _teller(files: int, progress: ProgressSink) -> Callable[[str], None]:

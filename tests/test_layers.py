@@ -10,9 +10,9 @@ ROOT = Path(__file__).parent.parent
 LAB = ROOT / "lab"
 
 # Each part, and the parts of the lab it may import besides itself.
-BASE = {"errors", "units", "stamp", "data"}
+BASE = {"errors", "units", "progress", "stamp", "data"}
 HOST_TOOLS = BASE | {"cache", "process", "progress"}
-GUEST = HOST_TOOLS | {"accel", "image", "modbuild", "guest"}
+GUEST = HOST_TOOLS | {"accel", "image", "compiler_cache", "modbuild", "guest"}
 PURE = BASE | {"scenario", "model"}
 RUNNER = GUEST | PURE | {"runner"}
 ALLOWED = {
@@ -27,6 +27,7 @@ ALLOWED = {
     "progress": set(),
     "accel": GUEST - {"modbuild"},
     "image": HOST_TOOLS,
+    "compiler_cache": GUEST,
     "modbuild": GUEST,
     "guest": GUEST,
     "scenario": BASE | {"scenario"},

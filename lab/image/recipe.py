@@ -11,7 +11,7 @@ SUITES = {"bullseye": "5.10", "bookworm": "6.1", "trixie": "6.12", "sid": "7.x"}
 DEFAULT_SUITE = "bookworm"
 
 KERNEL = ("linux-image-cloud-amd64", "linux-headers-cloud-amd64")
-BUILD = ("gcc", "make", "libc6-dev")
+BUILD = ("ccache", "gcc", "make", "libc6-dev")
 TOOLS = (
     "btrfs-progs",
     "busybox-static",
