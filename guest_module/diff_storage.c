@@ -285,6 +285,27 @@ static int diff_storage_add(struct diff_storage *storage,
 	return 0;
 }
 
+/* Return: 0, and the list is empty; or an error, and nothing was added. */
+static int diff_storage_append_to(struct diff_storage *storage,
+				  struct diff_device *device,
+				  const struct blk_snap_block_range *ranges,
+				  u32 count, struct list_head *list)
+{
+	unsigned int noio;
+	int ret;
+
+	lockdep_assert_held(&storage->lock);
+	if (storage->closed)
+		return -ESRCH;
+	/* Freeing memory may mean a write to an original, which needs the lock. */
+	noio = memalloc_noio_save();
+	ret = diff_ranges_make(device->opened.bdev, list, ranges, count);
+	if (!ret)
+		ret = diff_storage_add(storage, list);
+	memalloc_noio_restore(noio);
+	return ret;
+}
+
 int diff_storage_append(struct diff_storage *storage, dev_t dev,
 			const struct blk_snap_block_range *ranges, u32 count)
 {
@@ -303,13 +324,7 @@ int diff_storage_append(struct diff_storage *storage, dev_t dev,
 		mutex_lock(&storage->lock);
 		device = diff_device_find(storage, dev) ?: opened;
 	}
-
-	ret = storage->closed ? -ESRCH : 0;
-	if (!ret)
-		ret = diff_ranges_make(device->opened.bdev, &list, ranges,
-				       count);
-	if (!ret)
-		ret = diff_storage_add(storage, &list);
+	ret = diff_storage_append_to(storage, device, ranges, count, &list);
 	if (!ret && device == opened) {
 		list_add_tail(&opened->link, &storage->devices);
 		opened = NULL;

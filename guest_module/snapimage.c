@@ -327,16 +327,13 @@ static bool snapimage_read(struct snapimage *image, struct bio *bio,
 
 /* ---- Writing ---- */
 
-static void snapimage_write(struct snapimage *image, struct bio *bio)
+/* The chunks are in the storage. Return: 0, errno. */
+static int snapimage_write_pieces(struct diff_area *area, struct bio *bio)
 {
-	struct diff_area *area = image->area;
-	sector_t sector = bio->bi_iter.bi_sector;
-	int ret;
+	struct diff_io_scope scope;
+	int ret = 0;
 
-	ret = diff_area_store(area, sector, bio_sectors(bio));
-	if (!ret)
-		cbt_map_set_both(image->map, sector, bio_sectors(bio));
-
+	diff_io_scope_enter(&scope);
 	while (!ret && bio->bi_iter.bi_size) {
 		struct snapimage_piece piece = snapimage_front(area, bio);
 		struct chunk *chunk = chunk_find(area, piece.number);
@@ -347,6 +344,21 @@ static void snapimage_write(struct snapimage *image, struct bio *bio)
 			snapimage_send_stored(area, bio, &piece, chunk);
 		if (!ret)
 			bio_advance(bio, piece.count << SECTOR_SHIFT);
+	}
+	diff_io_scope_leave(&scope);
+	return ret;
+}
+
+static void snapimage_write(struct snapimage *image, struct bio *bio)
+{
+	struct diff_area *area = image->area;
+	sector_t sector = bio->bi_iter.bi_sector;
+	int ret;
+
+	ret = diff_area_store(area, sector, bio_sectors(bio));
+	if (!ret) {
+		cbt_map_set_both(image->map, sector, bio_sectors(bio));
+		ret = snapimage_write_pieces(area, bio);
 	}
 	if (ret)
 		snapimage_fail(bio);
@@ -370,10 +382,8 @@ static void snapimage_do_all(struct work_struct *work)
 {
 	struct snapimage *image = container_of(work, struct snapimage, work);
 	unsigned int noio = memalloc_noio_save();
-	struct diff_io_scope scope;
 	struct bio *bio;
 
-	diff_io_scope_enter(&scope);
 	for (;;) {
 		spin_lock(&image->lock);
 		bio = bio_list_pop(&image->queue);
@@ -383,7 +393,6 @@ static void snapimage_do_all(struct work_struct *work)
 		snapimage_do(image, bio);
 		cond_resched();
 	}
-	diff_io_scope_leave(&scope);
 	memalloc_noio_restore(noio);
 }
 
