@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import enum
 import inspect
-import keyword
 import types
 from collections.abc import Mapping
 from functools import lru_cache
@@ -46,10 +45,7 @@ def checked(function: Callable[..., Any], args: Mapping[str, Any], what: str) ->
     missing = [name for name in needed if name not in args]
     if missing:
         raise UsageError(f"{what}: missing argument {', '.join(missing)}")
-    return {
-        name + "_" * keyword.iskeyword(name): _one(checks, name, value, what)
-        for name, value in args.items()
-    }
+    return {name: _one(checks, name, value, what) for name, value in args.items()}
 
 
 def _one(checks: Mapping[str, Check], name: str, value: Any, what: str) -> Any:
@@ -78,9 +74,7 @@ def _signature(function: Callable[..., Any]) -> tuple[dict[str, Check], tuple[st
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
             takes_rest = True
             continue
-        hint = hints[name]
-        name = name.rstrip("_")  # noqa: PLW2901 - an argument called "from" is from_ in Python
-        checks[name] = check_for(hint)
+        checks[name] = check_for(hints[name])
         if parameter.default is inspect.Parameter.empty:
             needed.append(name)
     return checks, tuple(needed), takes_rest

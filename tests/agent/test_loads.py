@@ -17,7 +17,7 @@ SECTORS = (4 << 20) // 512
 def poll_until(agent: Agent, name: str, wanted: Callable[[Any], bool]) -> Any:
     end = time.monotonic() + 30
     while time.monotonic() < end:
-        report = agent.ask("load_poll", name=name)["report"]
+        report = agent.ask("load_poll", name=name)
         if wanted(report) or report["failed"]:
             return report
         time.sleep(0.01)
@@ -27,7 +27,7 @@ def poll_until(agent: Agent, name: str, wanted: Callable[[Any], bool]) -> Any:
 def all_writes(agent: Agent, name: str) -> list[list[int]]:
     writes: list[list[int]] = []
     while True:
-        report = agent.ask("load_poll", name=name, **{"from": len(writes)})["report"]
+        report = agent.ask("load_poll", name=name, start=len(writes))
         writes += report["writes"]
         if not report["more"]:
             return writes

@@ -28,7 +28,6 @@ def example(
     pairs: list[tuple[int, str]] | None = None,
     table: dict[str, int] | None = None,
     any_: Any = None,
-    from_: int = 0,
 ) -> None:
     """A function with every kind of argument."""
 
@@ -48,10 +47,6 @@ def test_good_arguments_arrive_with_their_types() -> None:
     assert found["colour"] is Colour.BLUE
     assert found["pairs"] == [(1, "x"), (2, "y")]
     assert type(found["factor"]) is float
-
-
-def test_an_argument_named_like_a_keyword_of_the_language_arrives() -> None:
-    assert checked(example, {"count": 1, "from": 5}, "op") == {"count": 1, "from_": 5}
 
 
 @pytest.mark.parametrize(

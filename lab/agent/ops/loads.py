@@ -41,20 +41,20 @@ def load_start(name: str, kind: str, **arguments: Any) -> Result:
 
 
 @operation
-def load_poll(name: str, from_: int = 0) -> Result:
-    """The report so far, also of a load that was stopped; `from`: page of a paged one."""
-    return {"report": _find(name).full_report(from_)}
+def load_poll(name: str, start: int = 0) -> Result:
+    """The report so far, also of a load that was stopped; `start`: page of a paged one."""
+    return _find(name).full_report(start)
 
 
 @operation
-def load_stop(name: str, timeout: float = 60.0, from_: int = 0) -> Result:
+def load_stop(name: str, timeout: float = 60.0, start: int = 0) -> Result:
     """Stop it and wait until it has ended; the report. ETIMEDOUT: not yet, ask again."""
     load = _find(name)
     load.end(timeout)
     with _lock:
         _running.pop(name, None)
         _ended[name] = load
-    return {"report": load.full_report(from_)}
+    return {"report": load.full_report(start)}
 
 
 def _find(name: str) -> Load:
