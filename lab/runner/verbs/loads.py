@@ -6,18 +6,17 @@ import errno
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 from lab.model.seen import load_writes_from_wire
 from lab.runner.context import Context, Executor, Load
 from lab.runner.failures import StepFailed
 from lab.runner.verbs import events, storage
+from lab.runner.verbs.load_reports import Report, compare_events, judge, why_failed
 from lab.scenario import steps_load as verbs
 from lab.scenario.steps_io import WriteHow
 from lab.units import SECTOR
 
 Detail = Mapping[str, object]
-Report = Mapping[str, Any]
 STOP_LIMIT = 45.0
 """Seconds in which the threads of a load end."""
 POLL_PAUSE = 0.05
@@ -115,7 +114,9 @@ def wait_load(context: Context, action: verbs.WaitLoad) -> Detail:
         if done >= action.operations:
             return {"operations": done}
         if not report["running"]:
-            raise StepFailed(f"load {load.name!r} has ended after {done} operations", _why(report))
+            raise StepFailed(
+                f"load {load.name!r} has ended after {done} operations", why_failed(report)
+            )
         context.deadline.left()
         time.sleep(POLL_PAUSE)
 
@@ -125,7 +126,7 @@ def stop_load(context: Context, action: verbs.StopLoad) -> Detail:
     load = _find(context, action.load)
     detail = stop(context, action.load)
     if action.events_as_model and isinstance(load.action.load, verbs.Answer):
-        _compare_events(context, load.action.load.snapshot, int(str(detail["low space events"])))
+        compare_events(context, load.action.load.snapshot, int(str(detail["low space events"])))
     return detail
 
 
@@ -140,8 +141,10 @@ def stop(context: Context, name: str) -> Detail:
     elif load.kind == "ring":
         context.model.ring_stopped(name, int(report["started_n"]))
     if report["failed"]:
-        raise StepFailed(f"load {name!r} failed: {report['failed'][0]['message']}", _why(report))
-    return _judge(load, report)
+        raise StepFailed(
+            f"load {name!r} failed: {report['failed'][0]['message']}", why_failed(report)
+        )
+    return judge(load, report)
 
 
 def tell_all(context: Context) -> None:
@@ -187,54 +190,6 @@ def _tell_answers(context: Context, load: Load, snapshot: str, report: Report) -
     load.events = len(report["events"])
 
 
-def _judge(load: Load, report: Report) -> Detail:
-    if load.kind == "writers":
-        return _judge_writers(load, report)
-    if load.kind == "readers" and isinstance(load.action.load, verbs.Readers):
-        return _judge_readers(load.action.load, report)
-    if load.kind == "answer":
-        if report["refused"]:
-            why = [f"{one['why']} (errno {one['errno']})" for one in report["refused"]]
-            raise StepFailed(f"an answer was refused: {why[0]}", why)
-        kinds = [one["kind"] for one in report["events"]]
-        return {"appends": report["appended"], "low space events": kinds.count("low_space")}
-    return {"rounds": report["last_n"]}
-
-
-def _judge_writers(load: Load, report: Report) -> Detail:
-    """The original never fails."""
-    if load.refused:
-        lines = [
-            f"write {write.seq}, sectors {write.sector}+{write.count}: "
-            f"{errno.errorcode.get(write.errno, write.errno)}"
-            for write in load.refused[:40]
-        ]
-        raise StepFailed(f"{len(load.refused)} writes failed, first {lines[0]}", lines)
-    return {"writes": report["finished"]}
-
-
-def _judge_readers(what: verbs.Readers, report: Report) -> Detail:
-    latency = int(report["max_latency_ns"]) / 1e6
-    errors = {int(number): int(count) for number, count in report["errors"].items()}
-    if report["bad"]:
-        lines = [f"sector {sector}: {why}" for sector, why in report["bad"]]
-        raise StepFailed(f"{report['bad_count']} wrong sectors were read: {lines[0]}", lines)
-    allowed = {errno.EIO} if what.expect is verbs.ReadersExpect.VALID_THEN_EIO else set()
-    wrong = {errno.errorcode.get(n, n): count for n, count in errors.items() if n not in allowed}
-    if wrong:
-        raise StepFailed(f"reads failed: {wrong}")
-    if what.max_latency_ms is not None and latency > what.max_latency_ms:
-        raise StepFailed(f"a read took {latency:.0f} ms; at most {what.max_latency_ms} ms allowed")
-    return {"reads": report["reads"], "errors": errors, "longest ms": round(latency, 1)}
-
-
-def _compare_events(context: Context, snapshot: str, found: int) -> None:
-    fewest, most = context.model.low_space_events(snapshot)
-    if not fewest <= found <= most:
-        right = str(fewest) if fewest == most else f"{fewest} to {most}"
-        raise StepFailed(f"{found} low-space events; must be {right} (K19)")
-
-
 @contextmanager
 def ring_marks(context: Context, snapshot: str) -> Iterator[None]:
     """Around a take: what each ring had completed before it, and begun when it had returned."""
@@ -253,10 +208,6 @@ def _find(context: Context, name: str) -> Load:
     if name not in context.loads:
         raise StepFailed(f"no load {name!r} is running")
     return context.loads[name]
-
-
-def _why(report: Report) -> list[str]:
-    return [f"errno {one['errno']}: {one['message']}" for one in report["failed"]]
 
 
 EXECUTORS: dict[str, Executor] = {
