@@ -15,6 +15,7 @@ Report = Mapping[str, Any]
 
 
 def judge(load: Load, report: Report) -> Detail:
+    """What a step shows of the report of a load that has ended. StepFailed for a wrong one."""
     if load.kind == "writers":
         return _judge_writers(load, report)
     if load.kind == "readers" and isinstance(load.action.load, verbs.Readers):
@@ -41,6 +42,7 @@ def _judge_writers(load: Load, report: Report) -> Detail:
 
 
 def _judge_readers(what: verbs.Readers, report: Report) -> Detail:
+    """Every sector was right, no read failed that must not, none took too long."""
     latency = int(report["max_latency_ns"]) / 1e6
     errors = {int(number): int(count) for number, count in report["errors"].items()}
     if report["bad"]:
@@ -56,6 +58,7 @@ def _judge_readers(what: verbs.Readers, report: Report) -> Detail:
 
 
 def compare_events(context: Context, snapshot: str, found: int) -> None:
+    """StepFailed unless there were as many low-space events as the model predicts."""
     fewest, most = context.model.low_space_events(snapshot)
     if not fewest <= found <= most:
         right = str(fewest) if fewest == most else f"{fewest} to {most}"
@@ -63,4 +66,5 @@ def compare_events(context: Context, snapshot: str, found: int) -> None:
 
 
 def why_failed(report: Report) -> list[str]:
+    """What ended threads of a load before their time."""
     return [f"errno {one['errno']}: {one['message']}" for one in report["failed"]]

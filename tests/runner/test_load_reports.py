@@ -1,0 +1,66 @@
+"""The report of a load is judged, whatever the scenario asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab.model.seen import LoadWrite
+from lab.runner.context import Load
+from lab.runner.failures import StepFailed
+from lab.runner.verbs.load_reports import judge
+from lab.scenario.steps_load import StartLoad
+
+READERS: dict[str, Any] = {
+    "reads": 9,
+    "errors": {},
+    "max_latency_ns": 5_000_000,
+    "bad": [],
+    "bad_count": 0,
+}
+
+
+def load(kind: str, **what: object) -> Load:
+    return Load("l", kind, StartLoad.model_validate({"name": "l", kind: what}))
+
+
+def test_readers_that_saw_only_right_sectors_pass() -> None:
+    assert judge(load("readers", device="a"), READERS)["reads"] == 9
+
+
+@pytest.mark.parametrize(
+    ("report", "what"),
+    [
+        ({"bad": [[8, "garbage"]], "bad_count": 3}, "3 wrong sectors were read: sector 8: garbage"),
+        ({"errors": {"5": 2}}, "reads failed: {'EIO': 2}"),
+        ({"max_latency_ns": 2_000_000_000}, "a read took 2000 ms"),
+    ],
+)
+def test_readers_fail(report: dict[str, Any], what: str) -> None:
+    readers = load("readers", device="a", max_latency_ms=1000)
+    with pytest.raises(StepFailed, match=what):
+        judge(readers, READERS | report)
+
+
+def test_readers_of_a_spoiled_image_may_see_eio_and_nothing_else() -> None:
+    readers = load("readers", device="a", expect="valid_then_eio")
+    judge(readers, READERS | {"errors": {"5": 2}})
+    with pytest.raises(StepFailed, match="ENOMEM"):
+        judge(readers, READERS | {"errors": {"5": 2, "12": 1}})
+
+
+def test_a_write_to_an_original_never_fails() -> None:
+    writers = load("writers", device="a")
+    judge(writers, {"finished": 3})
+    writers.refused.append(LoadWrite(7, 16, 8, 1, 2, 28))
+    with pytest.raises(StepFailed, match=r"1 writes failed, first write 7, sectors 16\+8: ENOSPC"):
+        judge(writers, {"finished": 3})
+
+
+def test_an_answer_that_was_refused_fails() -> None:
+    answer = load("answer", device="store")
+    report = {"refused": [], "appended": 2, "events": [{"kind": "low_space"}] * 3}
+    assert judge(answer, report)["low space events"] == 3
+    with pytest.raises(StepFailed, match="used up"):
+        judge(answer, report | {"refused": [{"why": "used up", "errno": None}]})
