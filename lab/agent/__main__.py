@@ -12,8 +12,10 @@ from pathlib import Path
 from lab.agent import ops
 from lab.agent.port import PortGone, open_port
 from lab.agent.server import Server
+from lab.agent.syscalls import LIBC
 
 _REOPEN_S = 0.1
+_MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 
 
 def main() -> None:
@@ -45,6 +47,8 @@ def _prepare_process() -> None:
     # A guest driven out of memory on purpose must still be able to say so.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("-1000", encoding="ascii")
+    # Nor may it wait for its own pages to come back from a swap device that is being tested.
+    LIBC.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT)
     # What is loaded now stays for ever: the collector need not touch it in every clone.
     gc.collect()
     gc.freeze()

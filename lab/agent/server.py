@@ -53,8 +53,11 @@ class Server:
             return
         if operation.at_once:
             self._answer(outcome(number, operation, args))
-        else:
+            return
+        try:
             self._threads.submit(self._run, number, operation, args)
+        except RuntimeError as error:  # No thread can be started: the guest is out of memory.
+            self._answer(_failure(number, name, error))
 
     def _run(self, number: object, operation: Operation, args: Mapping[str, Any]) -> None:
         self._answer(outcome(number, operation, args))
