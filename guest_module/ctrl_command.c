@@ -167,7 +167,7 @@ long ctrl_snapshot_create(u32 count, const struct blk_snap_dev_t __user *array,
 	ret = snapshot_create(devs, count, &id);
 	if (!ret && (fault_at(fault_id_copy) ||
 		     copy_to_user(user_id, &id, sizeof(id)))) {
-		snapshot_destroy(&id);
+		snapshot_undo_create(&id);
 		ret = -EFAULT;
 	}
 out:

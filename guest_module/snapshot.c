@@ -214,12 +214,13 @@ undo:
 	return ret;
 }
 
-static void snapshot_release_all(struct snapshot *snapshot)
+static void snapshot_release_all(struct snapshot *snapshot, bool undo)
 {
 	u32 i;
 
 	for (i = 0; i < snapshot->count; i++)
-		tracker_release(snapshot->changes[i].tracker, false);
+		tracker_release(snapshot->changes[i].tracker,
+				undo && snapshot->members[i].fresh);
 }
 
 static void snapshot_publish(struct snapshot *snapshot)
@@ -449,7 +450,7 @@ out_put:
 
 /* ---- Destroy ---- */
 
-static void snapshot_take_down(struct snapshot *snapshot)
+static void snapshot_take_down(struct snapshot *snapshot, bool undo)
 {
 	lockdep_assert_held(&snapshot->lock);
 	if (snapshot->state == snapshot_taken) {
@@ -457,12 +458,12 @@ static void snapshot_take_down(struct snapshot *snapshot)
 		tracker_unswitch_all(snapshot->changes, snapshot->count);
 		snapshot_dismantle(snapshot, snapshot->count);
 	}
-	snapshot_release_all(snapshot);
+	snapshot_release_all(snapshot, undo);
 	diff_storage_done(&snapshot->storage);
 	snapshot->state = snapshot_gone;
 }
 
-int snapshot_destroy(const uuid_t *id)
+static int snapshot_end(const uuid_t *id, bool undo)
 {
 	struct snapshot *snapshot;
 
@@ -477,12 +478,22 @@ int snapshot_destroy(const uuid_t *id)
 	event_queue_close(&snapshot->events);
 	/* A take that is under way comes to its end first. */
 	mutex_lock(&snapshot->lock);
-	snapshot_take_down(snapshot);
+	snapshot_take_down(snapshot, undo);
 	mutex_unlock(&snapshot->lock);
 	pr_info("snapshot %pUb destroyed\n", &snapshot->id);
 	snapshot_put(snapshot);
 	module_put(THIS_MODULE);
 	return 0;
+}
+
+int snapshot_destroy(const uuid_t *id)
+{
+	return snapshot_end(id, false);
+}
+
+void snapshot_undo_create(const uuid_t *id)
+{
+	snapshot_end(id, true);
 }
 
 /* ---- The other commands ---- */

@@ -30,6 +30,8 @@ void snapshot_done(void);
 int snapshot_create(const struct blk_snap_dev_t *devs, u32 count, uuid_t *id);
 /* -ENODEV: unknown id. */
 int snapshot_destroy(const uuid_t *id);
+/* As if it had never been created: trackers made for it go, too. */
+void snapshot_undo_create(const uuid_t *id);
 /* -ESRCH: unknown id. -EINVAL: bad range, then none of the call's is added. */
 int snapshot_append_storage(const uuid_t *id, const struct blk_snap_dev_t *dev,
 			    const struct blk_snap_block_range *ranges,
