@@ -27,5 +27,5 @@ class UsageError(LabError):
     """The user asked for something that cannot be: a bad option or a bad scenario."""
 
 
-class EnvironmentLack(LabError):
+class EnvironmentLack(LabError):  # noqa: N818 - it says what is the matter
     """This machine lacks a program, a library or a right; `remedy` is the command that mends it."""
