@@ -28,8 +28,8 @@ class Scenario(Model):
     requires: Requires = Field(
         Requires.model_validate({}), description="What must be there, else it is skipped."
     )
-    timeout: Seconds = Field(120.0, description="Limit of the whole scenario.")
-    step_timeout: Seconds = Field(60.0, description="Limit of a step that names none.")
+    timeout: Seconds = Field(300.0, description="Limit of the whole scenario.")
+    step_timeout: Seconds = Field(120.0, description="Limit of a step that names none.")
     module: ModuleParameters = Field({}, description="Parameters the module is loaded with.")
     memory: Size | None = Field(None, description="Memory of the guest; the usual if left out.")
     disks: dict[Name, Disk] = Field({}, description="Disks of the guest.")
