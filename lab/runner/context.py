@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab.guest.channel import ChannelTimeout
 from lab.model.disagreement import Disagreement
 from lab.model.seen import LoadWrite
 from lab.model.world import World
 from lab.runner.deadline import Deadline
-from lab.runner.failures import StepFailed
+from lab.runner.failures import StepFailed, TooLong, answers
 from lab.runner.folder import Folder
 from lab.runner.ports import Guest
 from lab.runner.stop import Stop
@@ -21,6 +23,8 @@ from lab.scenario.steps_load import StartLoad
 from lab.units import SECTOR
 
 SHOWN_DISAGREEMENTS = 40
+STUCK_AFTER = 20.0
+"""Seconds without an answer after which a request counts as stuck, and not as late."""
 
 
 @dataclass
@@ -115,12 +119,14 @@ class Program:
 class Context:
     """The state of one scenario in its guest. Used by one thread."""
 
-    def __init__(self, scenario: Scenario, guest: Guest, folder: Folder, stop: Stop) -> None:
+    def __init__(
+        self, scenario: Scenario, guest: Guest, folder: Folder, stop: Stop, patience: float = 1.0
+    ) -> None:
         self.scenario = scenario
         self.guest = guest
         self.folder = folder
         self.stop = stop
-        self.deadline = Deadline(scenario.timeout)
+        self.deadline = Deadline(scenario.timeout, patience)
         self.log = KernelLog()
         self.parameters = dict(scenario.module)
         self.model = World(self.parameters)
@@ -146,14 +152,21 @@ class Context:
     def request(
         self, op: str, args: Mapping[str, object] | None = None, limit: float | None = None
     ) -> dict[str, Any]:
-        """Ask the agent, within the time that is left and at most `limit` seconds.
+        """Ask the agent, within the time that is left and at most `limit` seconds (with patience).
 
-        Raises AgentFailure, ChannelTimeout, GuestLost, TooLong, Interrupted.
+        Raises AgentFailure, ChannelTimeout, GuestLost, TooLong, Interrupted. A request that got
+        only what little was left of a step's time is not stuck when that is over: TooLong.
         """
         self.stop.check()
         left = self.deadline.left()
-        timeout = left if limit is None else min(left, limit)
-        return self.guest.channel.request(op, args or {}, timeout)
+        longest = math.inf if limit is None else limit * self.deadline.patience
+        try:
+            return self.guest.channel.request(op, args or {}, min(left, longest))
+        except ChannelTimeout:
+            if left < min(longest, STUCK_AFTER) and answers(self.guest):
+                self.deadline.left()  # says which limit it was
+                raise TooLong(f"no time was left for {op}") from None
+            raise
 
     def run(self, argv: Sequence[str], *, input: str = "", check: bool = True) -> Program:
         """Run a program in the guest. StepFailed if it fails and `check` is set."""

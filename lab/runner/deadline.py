@@ -10,18 +10,23 @@ from lab.runner.failures import TooLong
 
 
 class Deadline:
-    """Limits in seconds: one of the whole scenario, and one of the step that is being done."""
+    """Limits in seconds: one of the whole scenario, and one of the step that is being done.
 
-    def __init__(self, limit: float) -> None:
-        self._limit = limit
-        self._end = time.monotonic() + limit
+    `patience`: every limit is stretched by this factor, for guests that are emulated or share
+    their processors with others.
+    """
+
+    def __init__(self, limit: float, patience: float = 1.0) -> None:
+        self.patience = patience
+        self._limit = limit * patience
+        self._end = time.monotonic() + self._limit
         self._step: tuple[float, float] | None = None
 
     @contextmanager
     def step(self, limit: float) -> Iterator[None]:
         """While this lasts, `limit` holds too; an inner one replaces the outer one."""
         before = self._step
-        self._step = (time.monotonic() + limit, limit)
+        self._step = (time.monotonic() + limit * self.patience, limit * self.patience)
         try:
             yield
         finally:
@@ -29,8 +34,8 @@ class Deadline:
 
     def restart(self, limit: float) -> None:
         """The steps are over; what follows has a limit of its own."""
-        self._limit = limit
-        self._end = time.monotonic() + limit
+        self._limit = limit * self.patience
+        self._end = time.monotonic() + self._limit
         self._step = None
 
     def left(self) -> float:

@@ -6,6 +6,7 @@ scenarios begin in that order. Results are in that order too.
 
 from __future__ import annotations
 
+import os
 import shlex
 import time
 from collections.abc import Sequence
@@ -42,6 +43,9 @@ from lab.scenario.scenario import Scenario
 
 Templates = dict[int | None, Template]
 """Templates by the guest's memory in bytes; None: the usual."""
+EMULATION = 2.0
+"""How much more time an emulated guest gets than one on real processors."""
+GUEST_CPUS = 2
 POLL = 0.5
 """Seconds the main thread sleeps at most, so that signals are handled soon."""
 
@@ -218,10 +222,17 @@ class _Run:
             repeat=task.repeat,
             features=self._settings.features,
             kernel=self._settings.kernel,
+            patience=self._patience(template),
         )
         result = run_scenario(scenario, template, place, self._bus, self._stop)
         self._stop.check()
         return result
+
+    def _patience(self, template: Template) -> float:
+        """How much longer things may take than in a guest of its own on processors of its own."""
+        emulated = EMULATION if facts(template).get("accel") == "tcg" else 1.0
+        crowd = self._settings.jobs * GUEST_CPUS / (os.cpu_count() or 1)
+        return emulated * max(1.0, crowd)
 
     def _done(self, task: _Task, result: ScenarioResult) -> None:
         self._results[task.number] = result

@@ -31,13 +31,14 @@ CHECKS_LIMIT = 600.0
 
 @dataclass(frozen=True)
 class Place:
-    """Where and as what a scenario is run; see RunSettings."""
+    """Where and as what a scenario is run; see RunSettings. patience: see Deadline."""
 
     folder: Folder
     command: str
     repeat: int = 1
     features: frozenset[str] = frozenset()
     kernel: str = "any"
+    patience: float = 1.0
 
 
 def run_scenario(
@@ -106,7 +107,9 @@ class _ScenarioRun:
             self._stop.cuts(guest.power_cut),
         ):
             self._guest = guest
-            self._context = context = Context(self._scenario, guest, folder, self._stop)
+            self._context = context = Context(
+                self._scenario, guest, folder, self._stop, self._place.patience
+            )
             try:
                 self._work(context)
             finally:

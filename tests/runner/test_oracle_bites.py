@@ -158,3 +158,39 @@ def test_a_map_that_lost_an_update_must_not_be_readable(run_one: RunOne) -> None
     result = run_one(quiet, "lost map is readable")
     assert result.verdict is Verdict.FAILED
     assert "readable; must be EFAULT" in result.findings[0].what
+
+
+AT_ONCE = """
+summary: Taken by four at once, destroyed under two waiters
+disks:
+  a: {size: 1MiB}
+  store: {size: 4MiB}
+steps:
+  - create: {devices: [a]}
+  - append_storage: {device: store}
+  - take: {callers: 4}
+  - destroy: {waiters: 2}
+"""
+
+
+@pytest.mark.parametrize(
+    ("broken", "what"),
+    [
+        ("taken twice", "4 of 4 takes at once succeeded"),
+        ("waiters are told nothing", "2 of 2 waiters: ended with {'event': None}"),
+    ],
+)
+def test_commands_at_the_same_time(run_one: RunOne, broken: str, what: str) -> None:
+    assert run_one(AT_ONCE).findings == ()
+    result = run_one(AT_ONCE, broken)
+    assert result.verdict is Verdict.FAILED
+    assert what in result.findings[0].what
+
+
+def test_a_part_of_a_map_is_compared_with_that_part(run_one: RunOne) -> None:
+    part = CYCLE + "  - read_cbt: {device: a, offset: 3, length: %s}\n"
+    assert run_one(part % 2).findings == ()
+    assert run_one(part % 4000).findings == ()
+    result = run_one(part % 4000, "map cut short")
+    assert result.verdict is Verdict.FAILED
+    assert "blocks up to 15; must be up to 16" in result.findings[0].what

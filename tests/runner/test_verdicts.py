@@ -129,3 +129,12 @@ def test_a_scenario_folder_has_all_that_is_needed(run_one: RunOne, tmp_path: Pat
     command = (result.folder / "command.txt").read_text()
     assert command == "blksnap-lab run --module 'x y' group/s0\n"
     assert (tmp_path / "results" / "latest" / "group" / "s0").samefile(result.folder)
+
+
+def test_a_request_that_got_only_the_rest_of_the_time_is_late_and_not_stuck(
+    run_one: RunOne,
+) -> None:
+    text = CYCLE.replace("  - take:\n", "  - {take: {}, timeout: 5}\n")
+    result = run_one(text, misfortunes=(Misfortune("snapshot_take", "stuck"),))
+    assert result.verdict is Verdict.FAILED
+    assert "no time was left for snapshot_take" in result.findings[0].what

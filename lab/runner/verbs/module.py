@@ -40,6 +40,7 @@ def load(context: Context, parameters: Mapping[str, int]) -> None:
 def unload(context: Context, limit: float = UNLOAD_LIMIT) -> float:
     """Unload both; seconds it took. AgentFailure EBUSY, ETIMEDOUT if it is not prompt."""
     began = time.monotonic()
+    limit *= context.deadline.patience
     for name in (MODULE, FILTER):
         if context.request("module_info", {"name": name})["loaded"]:
             left = max(0.1, limit - (time.monotonic() - began))
