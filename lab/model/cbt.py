@@ -151,18 +151,24 @@ class CbtModel:
         if self.wild:
             self.mark_maybe()
 
-    def compare(self, runs: Sequence[MapRun]) -> tuple[Disagreement, ...]:
-        """Disagreements of a map read from the module with the read copy."""
+    def compare(
+        self, runs: Sequence[MapRun], first: int = 0, count: int | None = None
+    ) -> tuple[Disagreement, ...]:
+        """Disagreements of a map read from the module with the read copy.
+
+        `first`, `count`: the blocks that were asked for; those beyond the end are not there.
+        """
         where = f"CBT map of {self.name}"
         found: list[Disagreement] = []
-        position = 0
+        position = first
+        end = self.grain.count if count is None else min(first + count, self.grain.count)
         for run in sorted(runs, key=lambda one: one.block):
             if run.block != position:
                 found.append(general(where, f"a gap before block {run.block}", "every block"))
             position = run.block + run.count
             found += self._judge(where, run)
-        if position != self.grain.count:
-            found.append(general(where, f"{position} blocks", f"{self.grain.count} blocks"))
+        if position != end:
+            found.append(general(where, f"blocks up to {position}", f"up to {end}"))
         return tuple(found)
 
     def _judge(self, where: str, run: MapRun) -> list[Disagreement]:

@@ -71,9 +71,11 @@ class Checks(Loads):
         full = (start, image.sectors - start if count is None else count)
         return compare(where, image.expected(), seen, full, describe=self.describe, limits=limits)
 
-    def compare_map(self, device: str, runs: Sequence[MapRun]) -> Disagreements:
-        """The map of a device as read from the module."""
-        return self._trackers[device].compare(runs)
+    def compare_map(
+        self, device: str, runs: Sequence[MapRun], first: int = 0, count: int | None = None
+    ) -> Disagreements:
+        """The map of a device as read from the module, or the part that was asked for."""
+        return self._trackers[device].compare(runs, first, count)
 
     def changed_blocks(self, device: str, since: int) -> tuple[int, int]:
         """Fewest and most blocks with a byte above `since`."""

@@ -117,7 +117,7 @@ def compare_next_increment(context: Context) -> Mapping[str, object]:
     storage = {"id": held.id, "device": disks[0].path, "ranges": [[place, 8]]}
     context.request("append_storage", storage)
     try:
-        snapshot.take(context, Take(snapshot=NEXT))
+        snapshot.take(context, Take(snapshot=NEXT, callers=1))
         maps = [(name, read_map(context, context.device(name).path)) for name in names]
         agree("", [one for name, runs in maps for one in context.model.compare_map(name, runs)])
     finally:

@@ -99,6 +99,15 @@ def read_map(context: Context, path: str) -> tuple[MapRun, ...]:
             return tuple(runs)
 
 
+def read_map_part(context: Context, path: str, offset: int, length: int) -> tuple[MapRun, ...]:
+    """A part of a CBT map, as one call of the module gives it; length in blocks."""
+    args = {"device": path, "offset": offset, "length": length}
+    answer = context.request("read_cbt", args)
+    if answer["next"] is not None:
+        raise ValueError(f"{length} blocks of a map are too many for one answer")
+    return map_runs_from_wire(answer["runs"])
+
+
 def trackers(context: Context) -> tuple[TrackerRecord, ...]:
     """All trackers that the module knows."""
     return tuple(

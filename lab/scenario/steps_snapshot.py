@@ -74,12 +74,25 @@ class Take(OfSnapshot):
     Afterwards generation and number of every tracker are compared with the model.
     """
 
+    callers: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="So many take it at the same time; one succeeds, the others get EALREADY.",
+    )
+
 
 class Destroy(OfSnapshot):
     """Destroy the snapshot, after comparing its images and maps with the model in full."""
 
     compare: bool = Field(True, description="Whether images and maps are compared first.")
     within: float = Field(10.0, gt=0, description="Seconds it may take.")
+    waiters: int = Field(
+        0,
+        ge=0,
+        le=16,
+        description="So many wait for an event meanwhile; they are woken with ESRCH at once.",
+    )
 
 
 class CheckSnapshots(Model):
@@ -137,9 +150,14 @@ class CheckOverflow(OfSnapshot):
 
 
 class ReadCbt(Model):
-    """Read the CBT map of a device and compare every byte with the model."""
+    """Read the CBT map of a device, or a part of it, and compare every byte with the model.
+
+    A part that runs over the end of the map must be cut off there.
+    """
 
     device: Name = Field(description="The original.")
+    offset: int = Field(0, ge=0, lt=2**32, description="First block.")
+    length: int | None = Field(None, ge=0, lt=2**32, description="Blocks; all if left out.")
     changed_since: int | None = Field(None, ge=0, le=255, description="Count bytes above this.")
     changed: tuple[int, int] | None = Field(None, description="Fewest and most of those blocks.")
     report: str | None = Field(None, description="Report that count under this label.")
@@ -148,6 +166,8 @@ class ReadCbt(Model):
     def _counts(self) -> ReadCbt:
         if (self.changed or self.report) and self.changed_since is None:
             raise ValueError("`changed` and `report` need `changed_since`")
+        if self.offset and self.length is None:
+            raise ValueError("`offset` needs `length`")
         return self
 
 

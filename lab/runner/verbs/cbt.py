@@ -9,7 +9,14 @@ from lab.model.seen import TrackerSeen
 from lab.runner.context import Context, Executor, agree
 from lab.runner.failures import StepFailed
 from lab.runner.verbs.io import fingerprints
-from lab.runner.wire import BATCH, as_lists, read_map, scan_ranges, tracker_of
+from lab.runner.wire import (
+    BATCH,
+    as_lists,
+    read_map,
+    read_map_part,
+    scan_ranges,
+    tracker_of,
+)
 from lab.scenario import steps_snapshot as verbs
 from lab.scenario.expand import Ranges, cut
 from lab.units import MIB, SECTOR
@@ -21,8 +28,12 @@ COPY_PIECE = 64 * MIB // SECTOR
 
 def read_cbt(context: Context, action: verbs.ReadCbt) -> Detail:
     """Read a map and compare every byte."""
-    runs = read_map(context, context.device(action.device).path)
-    agree("", context.model.compare_map(action.device, runs))
+    path = context.device(action.device).path
+    if action.length is None:
+        runs = read_map(context, path)
+    else:
+        runs = read_map_part(context, path, action.offset, action.length)
+    agree("", context.model.compare_map(action.device, runs, action.offset, action.length))
     blocks = sum(run.count for run in runs)
     if action.changed_since is None:
         return {"blocks": blocks}
@@ -145,7 +156,8 @@ def compare_backup(context: Context, snapshot: str, device: str, target: str) ->
     for sector, count, seen in scan_ranges(context, path, [(0, sectors)]):
         agree("", context.model.compare_backup(snapshot, device, seen, sector, count))
     for sector, count in context.model.opaque_ranges(device, snapshot):
-        place = (sector * SECTOR, count * SECTOR, SECTOR * 8 if sector % 8 == 0 else SECTOR)
+        block = next(size for size in (MIB, 4096, SECTOR) if sector * SECTOR % size == 0)
+        place = (sector * SECTOR, count * SECTOR, block)
         if fingerprints(context, image, *place) != fingerprints(context, path, *place):
             raise StepFailed(f"backup {target} differs from the image within {sector}+{count}")
     return sectors

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import errno
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import Any
 
+from lab.guest.channel import AgentFailure
 from lab.runner import compare
 from lab.runner.context import Context, Executor, Snapshot
-from lab.runner.failures import StepFailed
+from lab.runner.failures import StepFailed, describe
 from lab.runner.verbs import loads
 from lab.runner.verbs.cbt import observe
+from lab.runner.verbs.events import drain
 from lab.runner.wire import images, tracker_of
 from lab.scenario import steps_snapshot as verbs
 
 Detail = Mapping[str, object]
 IMAGE_NODE_LIMIT = 10.0
 """Seconds in which devtmpfs has made the node of an image."""
+SETTLE = 0.5
+"""Seconds after which who is to wait in the guest waits."""
+WAITING_MS = 60_000
+WAKE_LIMIT = 5.0
+"""Seconds in which the host knows that a waiter was woken; agent and emulation take their part."""
 
 
 def create(context: Context, action: verbs.Create) -> Detail:
@@ -35,7 +46,7 @@ def take(context: Context, action: verbs.Take) -> Detail:
     """Take; the images appear, the trackers are compared."""
     snapshot = context.snapshot(action.snapshot)
     with loads.ring_marks(context, action.snapshot):
-        answer = context.request("snapshot_take", {"id": snapshot.id})
+        answer = _take_at_once(context, snapshot, action.callers)
     context.model.taken(action.snapshot, int(answer["begin_ns"]), int(answer["end_ns"]))
     snapshot.sectors = {name: context.device(name).sectors for name in snapshot.devices}
     find_images(context, snapshot)
@@ -44,6 +55,28 @@ def take(context: Context, action: verbs.Take) -> Detail:
         observe(context, name, tracker_of(context, name))
     took = (int(answer["end_ns"]) - int(answer["begin_ns"])) / 1e6
     return {"milliseconds": round(took, 3), "images": dict(snapshot.images)}
+
+
+def _take_at_once(context: Context, snapshot: Snapshot, callers: int) -> Mapping[str, Any]:
+    """What the call that succeeded returned. StepFailed if more than one did, or none (K26)."""
+    args = {"id": snapshot.id}
+    if callers == 1:
+        return context.request("snapshot_take", args)
+    taken, refused = [], []
+    with ThreadPoolExecutor(callers, thread_name_prefix="take") as pool:
+        calls = [pool.submit(context.request, "snapshot_take", args) for _ in range(callers)]
+        for call in calls:
+            try:
+                taken.append(call.result())
+            except AgentFailure as error:
+                refused.append(error)
+    wrong = [describe(error) for error in refused if error.errno != errno.EALREADY]
+    if len(taken) != 1 or wrong:
+        raise StepFailed(
+            f"{len(taken)} of {callers} takes at once succeeded; it must be one, "
+            f"the others EALREADY: {wrong or 'they are'}"
+        )
+    return taken[0]
 
 
 def find_images(context: Context, snapshot: Snapshot) -> None:
@@ -71,11 +104,43 @@ def destroy(context: Context, action: verbs.Destroy) -> Detail:
     snapshot = context.snapshot(action.snapshot)
     looks = action.compare and snapshot.taken and not context.expecting
     compared = compare.snapshot(context, snapshot) if looks else 0
-    began = time.monotonic()
-    context.request("snapshot_destroy", {"id": snapshot.id}, action.within)
-    took = time.monotonic() - began
+    with _waiting(context, snapshot, action.waiters):
+        began = time.monotonic()
+        context.request("snapshot_destroy", {"id": snapshot.id}, action.within)
+        took = time.monotonic() - began
     forget(context, action.snapshot)
     return {"sectors compared": compared, "seconds": round(took, 3)}
+
+
+@contextmanager
+def _waiting(context: Context, snapshot: Snapshot, waiters: int) -> Iterator[None]:
+    """While this lasts, somebody waits for events; its end must be the snapshot's (K24).
+
+    StepFailed unless each waiter gets ESRCH, soon.
+    """
+    if not waiters:
+        yield
+        return
+    drain(context, snapshot)
+    args = {"id": snapshot.id, "timeout_ms": WAITING_MS}
+    with ThreadPoolExecutor(waiters, thread_name_prefix="waiter") as pool:
+        calls = [pool.submit(context.request, "wait_event", args) for _ in range(waiters)]
+        early, _ = wait(calls, SETTLE, FIRST_COMPLETED)
+        yield
+        late = wait(calls, WAKE_LIMIT).not_done
+        wrong = [_unlike_esrch(call) for call in calls if call not in late]
+    wrong = ["woken before the destroy" for _ in early] + [why for why in wrong if why]
+    wrong += [f"not woken within {WAKE_LIMIT:g} s" for _ in late]
+    if wrong:
+        raise StepFailed(f"{len(wrong)} of {waiters} waiters: {wrong[0]}; must be ESRCH", wrong)
+
+
+def _unlike_esrch(call: Future[dict[str, Any]]) -> str:
+    """How a wait ended, if not with ESRCH."""
+    error = call.exception()
+    if not isinstance(error, AgentFailure):
+        return f"ended with {error or call.result()}"
+    return "" if error.errno == errno.ESRCH else describe(error)
 
 
 def forget(context: Context, name: str) -> None:
