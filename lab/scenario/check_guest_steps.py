@@ -127,6 +127,10 @@ class GuestSteps(Walk):
             what = f"`{action.device}` is not tracked"
             self.report((*place, "device"), what, "a `create` before")
 
+    def _ioctl(self, action: machine.Ioctl, place: Place) -> None:
+        if action.device is not None:
+            self.device(action.device, (*place, "device"))
+
     def _mark_memory(self, action: machine.MarkMemory, place: Place) -> None:
         self.marks.add(action.name)
 

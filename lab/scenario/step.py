@@ -77,6 +77,7 @@ class Step(Model):
     module_unload: machine.ModuleUnload | None = None
     set_parameters: machine.SetParameters | None = None
     inject: machine.Inject | None = None
+    ioctl: machine.Ioctl | None = None
     mark_memory: machine.MarkMemory | None = None
     check_memory: machine.CheckMemory | None = None
     add_device: machine.AddDevice | None = None
@@ -171,6 +172,7 @@ Action = (
     | machine.ModuleUnload
     | machine.SetParameters
     | machine.Inject
+    | machine.Ioctl
     | machine.MarkMemory
     | machine.CheckMemory
     | machine.AddDevice

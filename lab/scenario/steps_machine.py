@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import Field, model_validator
 
 from lab.scenario.devices import Device, ModuleParameters
-from lab.scenario.values import Model, Name, Seconds, Size
+from lab.scenario.values import Model, Name, Request, Seconds, Size
 
 
 class ModuleLoad(Model):
@@ -28,6 +28,21 @@ class SetParameters(Model):
     """Change parameters of the loaded module."""
 
     parameters: ModuleParameters = Field(description="New values.")
+
+
+class Ioctl(Model):
+    """A bare request to the control node, as no well-meant client makes it; it should fail.
+
+    The model is told nothing: a request that succeeds must change nothing.
+    """
+
+    request: Request = Field(description="The request's value, e.g. 0x5401.")
+    size: int = Field(4096, ge=8, le=65536, description="Bytes of the argument, zeros.")
+    device: Name | None = Field(None, description="Its number stands in the first 8 bytes.")
+    address: int | None = Field(
+        None, ge=0, lt=2**64, description="A bad address in place of an argument."
+    )
+    user: int | None = Field(None, ge=0, description="Effective user of the caller; else root.")
 
 
 class FaultPoint(StrEnum):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import re
+import re
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -38,6 +40,12 @@ def _one_or_many(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _request(value: Any) -> Any:
+    if not isinstance(value, str) or not re.fullmatch(r"0x[0-9A-Fa-f]{1,8}", value):
+        raise ValueError(f"{value!r} is no request; write it in hexadecimal, e.g. 0x5401")
+    return int(value, 16)
+
+
 NAME_PATTERN = r"^[a-z][a-z0-9_-]*$"
 
 Size = Annotated[
@@ -54,6 +62,13 @@ Size = Annotated[
     ),
 ]
 """A number of bytes; written as 4096, "8s" (sectors), "64KiB", "16MiB", "1GiB", "6TiB"."""
+
+Request = Annotated[
+    int,
+    BeforeValidator(_request),
+    WithJsonSchema({"type": "string", "pattern": "^0x[0-9A-Fa-f]{1,8}$"}),
+]
+"""The value of an ioctl request, in hexadecimal."""
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=32)]
 """The name of a disk, device, snapshot or load, chosen by the scenario."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,10 +11,11 @@ import pytest
 from lab.guest.prepare import prepare
 from lab.guest.settings import GuestSettings
 from lab.guest.template import Template
-from lab.progress import Progress
+from lab.progress import Progress, ProgressSink
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 MODULE = CHECKOUT / "guest_module"
+Make = Callable[[ProgressSink, int | None], Template]
 
 
 def tell(progress: Progress) -> None:
@@ -21,6 +24,24 @@ def tell(progress: Progress) -> None:
 
 
 @pytest.fixture(scope="session")
-def module_template() -> Template:
+def make_template() -> Iterator[Make]:
+    """Makes the template for an amount of memory, once; held until the session ends."""
+    made: dict[int | None, Template] = {}
+
+    def make(progress: ProgressSink, memory: int | None) -> Template:
+        if memory not in made:
+            settings = GuestSettings(module=MODULE)
+            wanted = replace(settings, memory=memory) if memory else settings
+            made[memory] = prepare(wanted, progress)
+        return made[memory]
+
+    yield make
+    for template in made.values():
+        if template.hold is not None:
+            template.hold.close()
+
+
+@pytest.fixture(scope="session")
+def module_template(make_template: Make) -> Template:
     """The template with the module; the first one builds image and module, minutes."""
-    return prepare(GuestSettings(module=MODULE), tell)
+    return make_template(tell, None)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lab.guest.prepare import prepare
-from lab.guest.settings import GuestSettings
-from lab.guest.template import Template
-from lab.progress import ProgressSink
 from lab.runner.engine import RunSettings, run
 from lab.runner.verdict import ScenarioResult, Verdict
 from lab.scenario.load import find_scenarios, load_all
 from lab.scenario.scenario import Scenario
 
-from .conftest import CHECKOUT, MODULE
+from .conftest import CHECKOUT, Make
 
 BUILD = 1800.0
 """Seconds in which image, module and template are made, if they are not there yet."""
@@ -24,11 +19,6 @@ CHECKS = 600.0
 """Seconds that the automatic checks of a scenario may take."""
 ROOT = CHECKOUT / "scenarios"
 SCENARIOS = load_all(find_scenarios(ROOT), ROOT)
-
-
-def make(progress: ProgressSink, memory: int | None) -> Template:
-    settings = GuestSettings(module=MODULE)
-    return prepare(replace(settings, memory=memory) if memory else settings, progress)
 
 
 def explained(result: ScenarioResult) -> str:
@@ -47,8 +37,8 @@ def explained(result: ScenarioResult) -> str:
         for one in SCENARIOS
     ],
 )
-def test_scenario(scenario: Scenario, tmp_path: Path) -> None:
-    results = run([scenario], RunSettings(results=tmp_path), [], make).results
+def test_scenario(scenario: Scenario, make_template: Make, tmp_path: Path) -> None:
+    results = run([scenario], RunSettings(results=tmp_path), [], make_template).results
     assert len(results) == 1, "the run was interrupted"
     result = results[0]
     if result.verdict is Verdict.SKIPPED:

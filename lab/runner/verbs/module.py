@@ -85,6 +85,20 @@ def inject(context: Context, action: verbs.Inject) -> Detail:
     return {"point": action.point.value}
 
 
+def ioctl(context: Context, action: verbs.Ioctl) -> Detail:
+    """Make a bare request."""
+    args: dict[str, object] = {"request": action.request}
+    if action.address is not None:
+        args["address"] = action.address
+    else:
+        number = context.device(action.device).number if action.device is not None else (0, 0)
+        start = b"".join(part.to_bytes(4, "little") for part in number)
+        args["hex"] = start.ljust(action.size, b"\0").hex()
+    if action.user is not None:
+        args["euid"] = action.user
+    return {"returned": context.request("raw_ioctl", args)["ret"]}
+
+
 def faults_left(context: Context) -> list[str]:
     """Points that were made to fail and have not failed as often yet, "point skip times" each."""
     try:
@@ -156,6 +170,7 @@ EXECUTORS: dict[str, Executor] = {
     "module_unload": module_unload,
     "set_parameters": set_parameters,
     "inject": inject,
+    "ioctl": ioctl,
     "mark_memory": mark_memory,
     "check_memory": check_memory,
 }
