@@ -13,8 +13,11 @@ from lab.guest.ssh import Ssh
 from lab.image import Image
 from lab.progress import ProgressSink
 
-# In the guest: ccache's compilers go before the real ones.
-ENVIRONMENT = "PATH=/usr/lib/ccache:$PATH CCACHE_DIR=/tmp/ccache CCACHE_MAXSIZE=100M"
+# In the guest: ccache's compilers go before the real ones. DEPEND: what a source includes is learnt
+# from the compiler's own list (kbuild asks for it), not by running the preprocessor beforehand.
+ENVIRONMENT = (
+    "PATH=/usr/lib/ccache:$PATH CCACHE_DIR=/tmp/ccache CCACHE_DEPEND=1 CCACHE_MAXSIZE=100M"
+)
 _FOLDER, _ARCHIVE = "/tmp/ccache", "/tmp/ccache.tar"
 COPY_LIMIT = 60.0
 
