@@ -59,6 +59,11 @@ class Readers(Model):
         ReadersExpect.VALID,
         description="valid: no read fails. valid_then_eio: from the first EIO on, all fail.",
     )
+    only_old: bool = Field(
+        False,
+        description="No sector may hold a write that came after the start of this load, as in the "
+        "image of a device that is being written.",
+    )
     max_latency_ms: int | None = Field(None, ge=1, description="No read may take longer.")
     seed: int = Field(1, description="Another seed, other places.")
 

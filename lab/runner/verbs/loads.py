@@ -78,7 +78,11 @@ def _ring(context: Context, load: Load, what: verbs.Ring) -> dict[str, object]:
 
 def _readers(context: Context, what: verbs.Readers) -> dict[str, object]:
     then_eio = what.expect is verbs.ReadersExpect.VALID_THEN_EIO
-    return {
+    old: dict[str, object] = {}
+    if what.only_old:
+        model = context.model
+        old = {"tag": model.tag(what.device), "max_seq": model.newest_write(what.device)}
+    return old | {
         "path": context.path(what.device, what.snapshot),
         "workers": what.workers,
         "size": what.size,
