@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from typing import Optional, Union
 from .device import Device
 from .errors import UnfitFileError
 from .results import SectorRange
+from .system import fallocate, ioctl
 
 _SECTOR = 512
 _ALIGNMENT = 4096  # the module wants storage in multiples of 8 sectors
@@ -117,7 +117,7 @@ def allocate(path: Union[str, os.PathLike[str]], size: Optional[int] = None) -> 
         length = size
         for _ in range(_GROWTHS):
             if length is not None:
-                _fallocate(fd, length)
+                fallocate(fd, length)
             os.fsync(fd)
             found = locate(fd, name)
             if size is None or length is None:
@@ -160,19 +160,10 @@ def locate(fd: int, name: str) -> FileRanges:
     return FileRanges(device, tuple(ranges), status.st_size, lost)
 
 
-def _fallocate(fd: int, size: int) -> None:
-    """fallocate(2) itself: the posix_ variant would write zeros where the call is not supported."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    off_t = ctypes.c_int64
-    if libc.fallocate64(fd, 0, off_t(0), off_t(size)) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"fallocate of {size} bytes: {os.strerror(number)}")
-
-
 def _is_realtime(fd: int) -> bool:
     attributes = fsxattr()
     try:
-        fcntl.ioctl(fd, FS_IOC_FSGETXATTR, attributes, True)
+        ioctl(fd, FS_IOC_FSGETXATTR, attributes)
     except OSError:
         return False  # A file system without these flags has no realtime device.
     return bool(attributes.fsx_xflags & _FS_XFLAG_REALTIME)
@@ -187,7 +178,7 @@ def _extents(fd: int, name: str, size: int) -> Iterator[fiemap_extent]:
         request.header.fm_flags = _FIEMAP_FLAG_SYNC
         request.header.fm_extent_count = _EXTENTS_PER_CALL
         try:
-            fcntl.ioctl(fd, FS_IOC_FIEMAP, request, True)
+            ioctl(fd, FS_IOC_FIEMAP, request)
         except OSError as error:
             if error.errno in (errno.EOPNOTSUPP, errno.ENOTTY):
                 raise UnfitFileError(f"{name}: its file system has no FIEMAP") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import logging
 import os
 from types import TracebackType
@@ -11,6 +10,7 @@ from typing import Optional
 
 from . import abi
 from .errors import BlksnapError
+from .system import ioctl
 
 _log = logging.getLogger(__name__)
 
@@ -47,8 +47,7 @@ class Node:
         """
         name = operation_name(request)
         try:
-            # The interpreter copies small arguments, but one as large as an event only in place.
-            result: int = fcntl.ioctl(self._fd, request, argument, True)
+            result = ioctl(self._fd, request, argument)
         except OSError as error:
             _log.debug("%s %s: errno %s", name, subject or "", error.errno)
             raise BlksnapError(name, error.errno or 0, subject) from None

@@ -1,0 +1,31 @@
+"""ioctl(2) by way of the C library.
+
+Not fcntl.ioctl: for an argument of more than 1024 bytes, which an event has, that one keeps the
+interpreter's lock during the call, and a thread that waits for an event would stop all others.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_IOCTL = _LIBC.ioctl
+_IOCTL.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p)
+_IOCTL.restype = ctypes.c_int
+
+
+def ioctl(fd: int, request: int, argument: ctypes.Structure) -> int:
+    """One ioctl; `argument` is read and filled in. What it returned (>= 0), or OSError."""
+    result: int = _IOCTL(fd, request, ctypes.addressof(argument))
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+def fallocate(fd: int, size: int) -> None:
+    """fallocate(2) from a file's start; the posix_ one writes zeros where it is missing."""
+    if _LIBC.fallocate64(fd, 0, ctypes.c_int64(0), ctypes.c_int64(size)) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"fallocate of {size} bytes: {os.strerror(number)}")
