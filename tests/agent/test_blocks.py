@@ -162,3 +162,11 @@ def test_requests_that_only_devices_know_are_refused_with_their_errno(
     assert error["errno"] == errno.ENOTTY
     error = agent.fail("raw_ioctl", request=1, size=8, hex="00", node=str(disk))
     assert error["kind"] == "usage"
+
+
+def test_a_mapped_write_beyond_the_end_is_an_error_and_not_a_signal(
+    agent: Agent, disk: Path
+) -> None:
+    given = {"path": str(disk), "tag": 1, "how": "mmap"}
+    assert agent.fail("write", writes=[[SECTORS, 8, 1]], **given)["errno"] == errno.ENOSPC
+    assert agent.ask("ping") == {}

@@ -7,15 +7,19 @@ with; a way never raises for it. io_uring is in lab.agent.block.uring.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import mmap
 import os
 from dataclasses import dataclass
 from enum import Enum
+from typing import Union
 
 from lab.agent.block.memory import Aligned
+from lab.agent.syscalls import LIBC, os_error
 
 _PAGE = mmap.PAGESIZE
+_MS_SYNC = 4
 
 
 class How(str, Enum):
@@ -111,13 +115,31 @@ class NowaitWay(Way):
 
 
 class MmapWay(Way):
-    """A shared mapping of just the pages concerned, stored into and msync'd."""
+    """A shared mapping of just the pages concerned, stored into and msync'd.
+
+    The store and msync go through the C library, which gives up the interpreter's lock: a slow
+    device must not stop the other threads.
+    """
 
     flags = os.O_RDWR
 
     def write(self, data: memoryview, offset: int) -> None:
         start = offset // _PAGE * _PAGE
         length = offset - start + len(data)
+        # A page that cannot be read or is not there would be a SIGBUS, which ends the process.
+        if len(os.pread(self.fd, length, start)) != length:
+            raise OSError(errno.ENOSPC, "the range reaches beyond the end")
         with mmap.mmap(self.fd, length, offset=start) as mapped:
-            mapped[offset - start : length] = data
-            mapped.flush()
+            base = _address(mapped)
+            LIBC.memcpy(
+                ctypes.c_void_p(base + offset - start),
+                ctypes.c_void_p(_address(data)),
+                ctypes.c_size_t(len(data)),
+            )
+            if LIBC.msync(ctypes.c_void_p(base), ctypes.c_size_t(length), _MS_SYNC) != 0:
+                raise os_error(ctypes.get_errno(), "msync")
+
+
+def _address(memory: Union[mmap.mmap, memoryview]) -> int:
+    """Where writable memory lies. It must be held while the address is in use."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
