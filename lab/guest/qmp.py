@@ -6,6 +6,7 @@ LabError
 
 import asyncio
 import contextlib
+import logging
 import socket
 import threading
 import time
@@ -17,6 +18,9 @@ from qemu.qmp import EventListener, ExecuteError, Message, QMPClient, QMPError
 
 from lab.errors import LabError
 from lab.guest.loop import wait_for
+
+# It reports what we raise anyway; without a handler that would go to standard error.
+logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
 
 COMMAND_LIMIT = 30.0
 CLOSE_LIMIT = 2.0

@@ -8,6 +8,7 @@ The guest's host key is known, because we made it. Errors of paramiko become Ssh
 
 import contextlib
 import io
+import logging
 import posixpath
 import shlex
 import tarfile
@@ -21,6 +22,9 @@ import paramiko
 
 from lab.errors import LabError
 from lab.image import Keys
+
+# Its threads report what we raise anyway; without a handler that would go to standard error.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 USER = "root"
 HOST = "127.0.0.1"
