@@ -76,13 +76,14 @@ class BuiltModule:
 
 
 def source_files(source: Path) -> list[Path]:
-    """The sources in a folder: everything but hidden files and what a build leaves behind."""
+    """The sources in a folder: all but its test/, hidden files and what a build leaves behind."""
     if not (source / "Makefile").is_file() and not (source / "Kbuild").is_file():
         raise UsageError(f"{source} has neither Makefile nor Kbuild: it is no kernel module")
     return sorted(
         path
         for path in source.rglob("*")
         if path.is_file()
+        and path.relative_to(source).parts[0] != "test"
         and not any(part.startswith(".") for part in path.relative_to(source).parts)
         and not _PRODUCTS.fullmatch(path.name)
     )

@@ -23,9 +23,11 @@ def source(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_products_of_a_build_are_not_sources(source: Path) -> None:
+def test_products_of_a_build_and_tests_are_not_sources(source: Path) -> None:
     for name in ("a.ko", "a.o", "a.mod", "a.mod.c", ".a.o.cmd", "Module.symvers", "modules.order"):
         (source / name).write_text("")
+    (source / "test").mkdir()
+    (source / "test/check.c").write_text("")
     names = [path.name for path in source_files(source)]
     assert names == ["Makefile", "a.c", "a.h"]
 
