@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from lab.report.wording import duration_text, short
 from lab.runner.events import Event, RunFinished, RunStarted, ScenarioFinished
 from lab.runner.verdict import GREEN_VERDICTS, Finding, ScenarioResult, Verdict
 
-EVIDENCE_LINES = 14
+EVIDENCE_LINES = 16
+_DRY = re.compile(
+    r"\] (?:R[A-DS][XIP]|RBP|R\d\d|FS|CS|CR\d|PKRU|Code|Hardware name|Modules linked in): ?"
+)
+"""Lines of a kernel trace that tell a person little: registers and the like."""
 CONSEQUENCES = 4
 
 
@@ -75,7 +80,8 @@ def _explained(result: ScenarioResult) -> Iterator[str]:
 
 def _finding(finding: Finding, limit: int) -> Iterator[str]:
     yield f"  at {finding.where}: {finding.what}"
-    for line in finding.detail[:limit]:
+    lines = [line for line in finding.detail if not _DRY.search(line)]
+    for line in lines[:limit]:
         yield f"    {line}"
-    if len(finding.detail) > limit:
-        yield f"    ... {len(finding.detail) - limit} more lines in the results"
+    if len(finding.detail) > min(limit, len(lines)):
+        yield f"    ... all {len(finding.detail)} lines are in the results"

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from lab.runner.context import Context
-from lab.runner.failures import answers, blocked_tasks, running
+from lab.runner.failures import running
 from lab.runner.klog import LogLine, find_splats
 from lab.runner.verdict import Finding, Verdict
 from lab.runner.watch import console_lines
@@ -21,8 +21,9 @@ def keep(context: Context, findings: Sequence[Finding]) -> None:
     traces = ["\n".join(splat.trace) + "\n" for splat in find_splats(lines)]
     if traces:
         folder.write_text("splats.txt", "\n".join(traces))
-    if any(finding.verdict is Verdict.HANG for finding in findings) and answers(context.guest):
-        folder.write_text("blocked-tasks.txt", blocked_tasks(context.guest))
+    for finding in findings:
+        if finding.verdict is Verdict.HANG:
+            folder.write_text("blocked-tasks.txt", "".join(f"{line}\n" for line in finding.detail))
 
 
 def _kernel_log(context: Context) -> list[LogLine]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,13 +23,9 @@ DYING_TIMEOUT = 20.0
 """Seconds a kernel needs at most to write its last words, under emulation."""
 AFTERMATH_TIMEOUT = 2.0
 TASKS_TIMEOUT = 30.0
-BLOCKED_TASKS = (
-    "for p in /proc/[0-9]*; do "
-    "if grep -q '^State:.D' $p/status 2>/dev/null; then "
-    'echo "== $p $(tr "\\0" " " < $p/cmdline) $(head -1 $p/status)"; cat $p/stack; fi; done; '
-    "echo w > /proc/sysrq-trigger"
-)
-"""Shell: kernel stacks of tasks in uninterruptible sleep; then the kernel's own list to its log."""
+SYSRQ = "/proc/sysrq-trigger"
+TASKS_PAUSE = 1.0
+"""Seconds after which the kernel has written what SysRq asked it for."""
 
 
 class StepFailed(LabError):  # noqa: N818
@@ -94,9 +91,8 @@ def _silent_guest(
         what = f"the guest is gone: {reason} (machine: {guest.machine.state})"
         return Finding(Verdict.LOST, where, what, last_lines(console, 20))
     if alive:
-        return Finding(
-            Verdict.HANG, where, f"{error.what}; the agent answers, this request is stuck"
-        )
+        what = f"{error.what}; the agent answers, this request is stuck"
+        return Finding(Verdict.HANG, where, what, blocked_tasks(guest))
     splats = find_splats(console)
     detail = splats[-1].trace if splats else last_lines(console, 20)
     return Finding(Verdict.HANG, where, f"the guest does not answer any more: {error.what}", detail)
@@ -127,14 +123,15 @@ def answers(guest: Guest) -> bool:
     return True
 
 
-def blocked_tasks(guest: Guest) -> str:
-    """Stacks of all tasks that wait uninterruptibly; empty if the guest cannot tell."""
+def blocked_tasks(guest: Guest) -> tuple[str, ...]:
+    """What the kernel says of tasks that wait uninterruptibly (SysRq w) and of what its processors
+    do (SysRq l); empty if the guest cannot tell any more."""
     try:
-        answer = guest.channel.request(
-            "exec",
-            {"argv": ["sh", "-c", BLOCKED_TASKS], "timeout": TASKS_TIMEOUT / 2},
-            TASKS_TIMEOUT,
-        )
+        mark = guest.channel.request("klog_mark", {"text": "blksnap-lab: hang"}, TASKS_TIMEOUT)
+        for key in "wl":
+            guest.channel.request("write_file", {"path": SYSRQ, "text": key}, TASKS_TIMEOUT)
+        time.sleep(TASKS_PAUSE)
+        answer = guest.channel.request("kmsg", {"since_seq": mark["seq"]}, TASKS_TIMEOUT)
     except LabError:
-        return ""
-    return str(answer["stdout"])
+        return ()
+    return tuple(str(record["text"]) for record in answer["records"])

@@ -62,7 +62,9 @@ class KernelLog:
 
 def splat_finding(splat: Splat, where: str) -> Finding:
     """The finding for a report of the kernel."""
-    return Finding(Verdict.SPLAT, where, f"{splat.kind}: {splat.headline}", splat.trace)
+    said = splat.headline
+    what = said if said.startswith(splat.kind) else f"{splat.kind}: {said}"
+    return Finding(Verdict.SPLAT, where, what, splat.trace)
 
 
 def console_lines(console: Path) -> list[LogLine]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.runner import checks
+from lab.runner import checks, failures
 from lab.runner.engine import RunSettings, run
 from lab.runner.events import Event
 from lab.runner.verdict import RunResult, ScenarioResult
@@ -46,8 +46,9 @@ class Recorder:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fake kernel frees its memory at once or never."""
+    """The fake kernel does everything at once or never."""
     monkeypatch.setattr(checks, "SETTLE_LIMIT", 0.0)
+    monkeypatch.setattr(failures, "TASKS_PAUSE", 0.0)
 
 
 @pytest.fixture

@@ -179,6 +179,9 @@ class Agent:
         return {"text": "".join(f"{name} 0 {n}\n" for name, n in self.kernel.faults.items())}
 
     def op_write_file(self, path: str, text: str) -> None:
+        if path == "/proc/sysrq-trigger":
+            self.kernel.say("sysrq: Show Blocked State", "task:python3 state:D pid:7")
+            return
         name, _, times = text.split()
         self.kernel.faults[name] = int(times)
 

@@ -52,7 +52,7 @@ def test_a_request_that_is_stuck_is_a_hang_and_named(run_one: RunOne) -> None:
     assert "snapshot_take" in result.findings[0].what
     assert "the agent answers" in result.findings[0].what
     assert result.folder is not None
-    assert (result.folder / "blocked-tasks.txt").exists()
+    assert "state:D" in (result.folder / "blocked-tasks.txt").read_text()
 
 
 def test_a_bug_of_the_agent_or_of_the_lab_is_an_error(run_one: RunOne) -> None:
