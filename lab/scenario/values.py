@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import re
-import re
 from enum import StrEnum
 from typing import Annotated, Any
 
