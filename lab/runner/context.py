@@ -138,6 +138,7 @@ class Context:
         self.memory_marks: dict[str, Memory] = {}
         self.digests: dict[str, dict[int, str]] = {}
         self.generations: dict[str, list[str]] = {}
+        self.latest_generation: dict[str, str] = {}
         self.copies: dict[str, str] = {}
         self.reports: dict[str, object] = {}
         self.turn = 0

@@ -192,7 +192,9 @@ class CheckTracker(Model):
     device: Name = Field(description="The original.")
     tracked: bool = Field(True, description="false: there must be no tracker.")
     generation: GenerationExpect | None = Field(
-        None, description="Against the last one seen; new also means: never seen at all."
+        None,
+        description="same: as after the last take or check_tracker. new: no earlier check_tracker "
+        "saw it.",
     )
     number: int | None = Field(None, ge=0, le=255, description="Number of the last take.")
     block_size: Size | None = Field(None, description="Bytes one byte of the map stands for.")

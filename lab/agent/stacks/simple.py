@@ -22,7 +22,10 @@ _BLKPG_ADD, _BLKPG_DEL = 1, 2
 
 @stack_kind("loop")
 class Loop(Stack):
-    """A loop device on the device `on`, or on `file`, which is made sparse of `size` bytes."""
+    """A loop device on the device `on`, or on `file`, which is made sparse of `size` bytes.
+
+    A file that is there already keeps what it holds, as when a loop is detached and attached.
+    """
 
     def __init__(
         self,
@@ -48,7 +51,7 @@ class Loop(Stack):
             wait_node("/dev/loop-control")
         if self._size is not None:
             Path(self._below).parent.mkdir(parents=True, exist_ok=True)
-            with open(self._below, "wb") as file:  # noqa: PTH123
+            with open(self._below, "ab") as file:  # noqa: PTH123
                 file.truncate(self._size)
         self.path = need(["losetup", "--find", "--show", *self._options, self._below]).strip()
         wait_node(self.path)

@@ -61,7 +61,7 @@ def check_tracker(context: Context, action: verbs.CheckTracker) -> Detail:
     """One tracker, or that there is none."""
     seen = tracker_of(context, action.device)
     before = context.generations.get(action.device, [])
-    last = before[-1] if before else "none"
+    last = context.latest_generation.get(action.device, "none")
     if not action.tracked:
         if seen is not None:
             raise StepFailed(f"{action.device} is tracked; it must not be")
@@ -74,6 +74,7 @@ def check_tracker(context: Context, action: verbs.CheckTracker) -> Detail:
     if action.generation is verbs.GenerationExpect.NEW and seen.generation in before:
         raise StepFailed(f"generation {seen.generation} again; must be a new one")
     observe(context, action.device, seen)
+    context.generations.setdefault(action.device, []).append(seen.generation)
     wanted = (
         ("number", seen.number, action.number),
         ("block size", seen.block_size, action.block_size),
@@ -86,12 +87,10 @@ def check_tracker(context: Context, action: verbs.CheckTracker) -> Detail:
 
 
 def observe(context: Context, device: str, seen: TrackerSeen | None) -> None:
-    """Compare a tracker's record with the model, and remember its generation."""
+    """Compare a tracker's record with the model, which knows when its generation may change."""
     agree("", context.model.compare_tracker(device, seen))
     if seen is not None:
-        known = context.generations.setdefault(device, [])
-        if seen.generation not in known[-1:]:
-            known.append(seen.generation)
+        context.latest_generation[device] = seen.generation
 
 
 def tracker_remove(context: Context, action: verbs.TrackerRemove) -> Detail:
