@@ -45,6 +45,7 @@ class ReadersExpect(StrEnum):
 
     VALID = "valid"
     VALID_THEN_EIO = "valid_then_eio"
+    VALID_THEN_GONE = "valid_then_gone"
 
 
 class Readers(Model):
@@ -57,7 +58,8 @@ class Readers(Model):
     direct: bool = Field(True, description="Past the page cache.")
     expect: ReadersExpect = Field(
         ReadersExpect.VALID,
-        description="valid: no read fails. valid_then_eio: from the first EIO on, all fail.",
+        description="valid: no read fails. valid_then_eio: from the first EIO on, all fail. "
+        "valid_then_gone: the same, and in the end there is nothing more to read.",
     )
     only_old: bool = Field(
         False,

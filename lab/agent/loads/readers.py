@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import time
@@ -85,6 +86,8 @@ class Readers(Load):
             with memory[:] as view:
                 got = os.preadv(fd, [view], sector * SECTOR)
                 data = bytes(view[:got])
+            if not data:
+                number = errno.ENODATA  # the device is gone, or has shrunk
         except OSError as error:
             number = error.errno or 5
         done = time.monotonic_ns()

@@ -12,6 +12,12 @@ from lab.scenario import steps_load as verbs
 
 Detail = Mapping[str, object]
 Report = Mapping[str, Any]
+READ_ERRORS: dict[verbs.ReadersExpect, set[int]] = {
+    verbs.ReadersExpect.VALID: set(),
+    verbs.ReadersExpect.VALID_THEN_EIO: {errno.EIO},
+    verbs.ReadersExpect.VALID_THEN_GONE: {errno.EIO, errno.ENODATA},
+}
+"""With which errors reads may fail; ENODATA: nothing could be read."""
 
 
 def judge(load: Load, report: Report) -> Detail:
@@ -48,7 +54,7 @@ def _judge_readers(what: verbs.Readers, report: Report) -> Detail:
     if report["bad"]:
         lines = [f"sector {sector}: {why}" for sector, why in report["bad"]]
         raise StepFailed(f"{report['bad_count']} wrong sectors were read: {lines[0]}", lines)
-    allowed = {errno.EIO} if what.expect is verbs.ReadersExpect.VALID_THEN_EIO else set()
+    allowed = READ_ERRORS[what.expect]
     wrong = {errno.errorcode.get(n, n): count for n, count in errors.items() if n not in allowed}
     if wrong:
         raise StepFailed(f"reads failed: {wrong}")

@@ -77,7 +77,6 @@ def _ring(context: Context, load: Load, what: verbs.Ring) -> dict[str, object]:
 
 
 def _readers(context: Context, what: verbs.Readers) -> dict[str, object]:
-    then_eio = what.expect is verbs.ReadersExpect.VALID_THEN_EIO
     old: dict[str, object] = {}
     if what.only_old:
         model = context.model
@@ -87,7 +86,7 @@ def _readers(context: Context, what: verbs.Readers) -> dict[str, object]:
         "workers": what.workers,
         "size": what.size,
         "direct": what.direct,
-        "expect": "eio-after" if then_eio else "any",
+        "expect": "any" if what.expect is verbs.ReadersExpect.VALID else "eio-after",
         "seed": what.seed,
     }
 
