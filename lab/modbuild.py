@@ -29,7 +29,7 @@ FACTS, LOG = "build.json", "build.log"
 SOURCE = "/tmp/module"
 # Three minutes on two idle cores under emulation; much more when they are shared.
 BUILD_LIMIT = 3600.0
-COMMAND_LIMIT = 60.0
+COMMAND_LIMIT = 180.0
 # What a build leaves behind is not source, even if somebody built in place; nor are texts.
 _PRODUCTS = re.compile(r".*\.(ko|o|a|mod|mod\.c|cmd|symvers|order|d|md)")
 _COMPILED = re.compile(r"\s+CC \[M\]\s+(\S+)")

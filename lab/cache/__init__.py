@@ -2,12 +2,13 @@
 
 from lab.cache.digest import digest_file, digest_of, digest_tree
 from lab.cache.seal import damage, seal
-from lab.cache.store import ENVIRONMENT, Cache, CacheError, cache_root
+from lab.cache.store import ENVIRONMENT, Cache, CacheError, Hold, cache_root
 
 __all__ = [
     "ENVIRONMENT",
     "Cache",
     "CacheError",
+    "Hold",
     "cache_root",
     "damage",
     "digest_file",

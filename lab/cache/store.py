@@ -14,9 +14,9 @@ import fcntl
 import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
 
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
@@ -38,6 +38,18 @@ def cache_root() -> Path:
     """The folder of the cache; it need not exist."""
     override = os.environ.get(ENVIRONMENT)
     return Path(override).absolute() if override else user_cache_path("blksnap-lab")
+
+
+class Hold:
+    """A shared lock on a descriptor; given back by close(), or when the object is collected."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._close = weakref.finalize(self, os.close, descriptor)
+
+    def close(self) -> None:
+        """Let go; safe to call more than once."""
+        self._close()
 
 
 class Cache:
@@ -107,15 +119,15 @@ class Cache:
             if folder.is_dir():
                 self._remove(folder)
 
-    def use(self, kind: str, key: str) -> IO[bytes]:
-        """Keep an entry from being pruned for as long as the file returned is open."""
+    def use(self, kind: str, key: str) -> Hold:
+        """Keep an entry from being pruned for as long as the object returned lives."""
         with self._errors(f"the cache entry {key}"):
             path = self._use_file(kind, key)
             path.parent.mkdir(parents=True, exist_ok=True)
-            file = path.open("ab")
+            hold = Hold(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
             os.utime(path)
-            fcntl.flock(file, fcntl.LOCK_SH)
-            return file
+            fcntl.flock(hold.descriptor, fcntl.LOCK_SH)
+            return hold
 
     def prune(self, kind: str, keep: int) -> None:
         """Remove the entries that were used longest ago, but not those in use; `keep` stay."""

@@ -25,8 +25,8 @@ from lab.guest.disks import (
 from lab.guest.machine import Machine
 from lab.units import SECTOR
 
-REQUEST_LIMIT = 30.0
-PLUG_LIMIT = 60.0
+REQUEST_LIMIT = 90.0
+PLUG_LIMIT = 120.0
 PAUSE = 0.02
 
 # Prints the names of the disks with a serial number; there is no udev that would.

@@ -19,9 +19,9 @@ from lab.guest.qmp import QmpEvent
 from lab.guest.ssh import Ssh
 from lab.image import Keys
 
-BOOT_LIMIT = 180.0
-REQUEST_LIMIT = 30.0
-SSH_LIMIT = 60.0
+BOOT_LIMIT = 600.0
+REQUEST_LIMIT = 90.0
+SSH_LIMIT = 180.0
 ENTROPY = 64
 
 

@@ -29,8 +29,8 @@ from lab.guest.loop import call, loop
 from lab.guest.lost import GuestLost
 from lab.guest.qmp import Qmp, QmpError, QmpEvent
 
-LAUNCH_LIMIT = 20.0
-COMMAND_LIMIT = 30.0
+LAUNCH_LIMIT = 60.0
+COMMAND_LIMIT = 60.0
 KILL_LIMIT = 10.0
 
 P = ParamSpec("P")

@@ -22,7 +22,7 @@ from lab.guest.loop import wait_for
 # It reports what we raise anyway; without a handler that would go to standard error.
 logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
 
-COMMAND_LIMIT = 30.0
+COMMAND_LIMIT = 60.0
 CLOSE_LIMIT = 2.0
 
 

@@ -12,7 +12,7 @@ from lab.guest.lost import GuestLost
 from lab.guest.machine import Machine
 
 SAVE_LIMIT = 60.0
-RESTORE_LIMIT = 30.0
+RESTORE_LIMIT = 90.0
 SAVE_PAUSE = 0.02
 RESTORE_PAUSE = 0.002
 

@@ -23,7 +23,7 @@ from lab.guest.ssh import Ssh
 from lab.image import Image, Keys, Payload, base_payload, build_initramfs
 from lab.units import GIB
 
-BOOT_LIMIT = 180.0
+BOOT_LIMIT = 600.0
 UP = "lab-init: up"
 
 

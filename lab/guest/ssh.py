@@ -28,9 +28,9 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 USER = "root"
 HOST = "127.0.0.1"
-CONNECT_LIMIT = 15.0
+CONNECT_LIMIT = 60.0
 RETRY_PAUSE = 0.5
-COPY_LIMIT = 120.0
+COPY_LIMIT = 300.0
 CHUNK = 1 << 16
 
 

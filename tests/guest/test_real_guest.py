@@ -31,7 +31,7 @@ from lab.units import GIB, MIB, TIB
 
 pytestmark = [pytest.mark.guest, pytest.mark.timeout(900)]
 
-LIMIT = 60.0
+LIMIT = 120.0
 
 
 # A size that nobody else uses: a test damages the template.
