@@ -11,7 +11,7 @@ from lab.runner.verdict import GREEN_VERDICTS, Finding, ScenarioResult, Verdict
 
 EVIDENCE_LINES = 16
 _DRY = re.compile(
-    r"\] (?:R[A-DS][XIP]|RBP|R\d\d|FS|CS|CR\d|PKRU|Code|Hardware name|Modules linked in): ?"
+    r"(?:^|\] )(?:R[A-DS][XIP]|RBP|R\d\d|FS|CS|CR\d|PKRU|Code|Hardware name|Modules linked in): ?"
 )
 """Lines of a kernel trace that tell a person little: registers and the like."""
 CONSEQUENCES = 4
