@@ -84,19 +84,8 @@ def run(
     its children are killed after `timeout` seconds, and when the caller is interrupted.
     CommandFailed if it does not end with status 0, EnvironmentLack if it is not installed.
     """
-    command = [find_program(argv[0]), *argv[1:]]
     lines: list[str] = []
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        cwd=cwd,
-        env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    ) as process:
+    with _start(argv, cwd, env) as process:
         late = threading.Event()
         watch = threading.Timer(timeout, _expire, (process, late))
         watch.start()
@@ -115,6 +104,22 @@ def run(
     if late.is_set() or status != 0:
         raise CommandFailed(argv, None if late.is_set() else status, "".join(lines))
     return "".join(lines)
+
+
+def _start(
+    argv: Sequence[str], cwd: Path | None, env: Mapping[str, str] | None
+) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [find_program(argv[0]), *argv[1:]],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=cwd,
+        env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
 
 
 def _expire(process: "subprocess.Popen[str]", late: threading.Event) -> None:

@@ -11,85 +11,41 @@ import contextlib
 import functools
 import os
 import re
-import shlex
 import signal
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Self
 
 from lab.errors import LabError
 from lab.guest.command import MachineSpec, Wiring, qemu_command
 from lab.guest.loop import call, loop
 from lab.guest.lost import GuestLost
 from lab.guest.qmp import Qmp, QmpError, QmpEvent
+from lab.guest.states import (
+    Ending,
+    LaunchFailed,
+    MachineState,
+    MachineStateError,
+    require,
+)
+
+__all__ = [
+    "Ending",
+    "GuestLost",
+    "LaunchFailed",
+    "Machine",
+    "MachineState",
+    "MachineStateError",
+]
 
 LAUNCH_LIMIT = 60.0
 COMMAND_LIMIT = 60.0
 KILL_LIMIT = 10.0
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-class MachineState(StrEnum):
-    """Where a machine is in its life; only forward."""
-
-    NEW = "new"
-    RUNNING = "running"
-    PANICKED = "panicked"
-    EXITED = "exited"
-
-
-class Ending(StrEnum):
-    """How a machine was brought to its end."""
-
-    SOFT = "soft"
-    HARD = "hard"
-    ALREADY = "already ended"
-
-
-class LaunchFailed(LabError):  # noqa: N818
-    """QEMU did not come up. `status` is its exit status, None if it had to be killed."""
-
-    def __init__(self, command: list[str], status: int | None, output: str) -> None:
-        ended = "did not answer" if status is None else f"ended with status {status}"
-        super().__init__(f"QEMU {ended}: {output.strip() or 'no output'}\n  {shlex.join(command)}")
-        self.command = tuple(command)
-        self.status = status
-        self.output = output
-
-
-class MachineStateError(LabError):
-    """A method was called that needs the machine in another state."""
-
-
-def require(
-    *states: MachineState,
-) -> Callable[[Callable[Concatenate["Machine", P], R]], Callable[Concatenate["Machine", P], R]]:
-    """Guard of a public method: MachineStateError unless the machine is in one of the states."""
-
-    def guard(
-        method: Callable[Concatenate["Machine", P], R],
-    ) -> Callable[Concatenate["Machine", P], R]:
-        @functools.wraps(method)
-        def guarded(machine: "Machine", /, *args: P.args, **kwargs: P.kwargs) -> R:
-            if machine.state not in states:
-                wanted = " or ".join(states)
-                raise MachineStateError(
-                    f"{method.__name__} needs a machine that is {wanted}; "
-                    f"this one is {machine.describe()}"
-                )
-            return method(machine, *args, **kwargs)
-
-        return guarded
-
-    return guard
 
 
 class Machine:

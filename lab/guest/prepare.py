@@ -52,16 +52,27 @@ def prepare(
     initramfs = build_initramfs(image.folder, payload)
     slots = tuple(Slot(sizes) for sizes in settings.slots)
     wanted = MachineSpec(
-        kernel=image.kernel,
-        initrd=Path(),
-        accel=decision.accel,
-        memory=settings.memory,
-        cpus=settings.cpus,
-        slots=slots,
+        image.kernel, Path(), decision.accel, None, settings.memory, settings.cpus, slots=slots
     )
-    identity = Identity(
+    identity = _identity(wanted, image, initramfs, agent, module)
+    hold = cache.use(KIND, identity.key)
+    folder = _template_folder(wanted, image, identity, initramfs, cache=cache, progress=progress)
+    spec = template_spec(wanted, image, folder)
+    module_dir = f"/{MODULE_FOLDER}" if module else None
+    return Template(folder, identity, spec, image, keys, module, module_dir, hold)
+
+
+def _identity(
+    wanted: MachineSpec,
+    image: Image,
+    initramfs: bytes,
+    agent: Payload,
+    module: BuiltModule | None,
+) -> Identity:
+    """What a template of these parts is made from."""
+    return Identity(
         qemu=qemu_identity(),
-        accel=decision.accel,
+        accel=wanted.accel,
         image=image.key,
         kernel_release=image.facts.kernel_release,
         initramfs=digest_of(initramfs),
@@ -69,11 +80,6 @@ def prepare(
         agent=digest_of(*(part for file in agent.files for part in (file.name, file.content))),
         command_line=_command_line_digest(wanted, image),
     )
-    hold = cache.use(KIND, identity.key)
-    folder = _template_folder(wanted, image, identity, initramfs, cache=cache, progress=progress)
-    spec = template_spec(wanted, image, folder)
-    module_dir = f"/{MODULE_FOLDER}" if module else None
-    return Template(folder, identity, spec, image, keys, module, module_dir, hold)
 
 
 def _command_line_digest(wanted: MachineSpec, image: Image) -> str:

@@ -66,15 +66,9 @@ def boot_scratch(
             stack.callback(file.path.unlink, missing_ok=True)
             node = block_node(slot_name(index), file, discard=disk.discard)
             slots.append(Slot(disk.block_sizes, node, disk.serial_number))
+        root = overlay_node("root", overlay, image.disk)
         spec = MachineSpec(
-            kernel=image.kernel,
-            initrd=initrd,
-            accel=accel,
-            root=overlay_node("root", overlay, image.disk),
-            memory=memory,
-            cpus=cpus,
-            slots=tuple(slots),
-            forward_ssh=True,
+            image.kernel, initrd, accel, root, memory, cpus, slots=tuple(slots), forward_ssh=True
         )
         machine = stack.enter_context(Machine(spec, folder))
         machine.wait_console(UP, BOOT_LIMIT)
