@@ -23,11 +23,18 @@ NEXT = "next-increment"
 DESTROY_LIMIT = 30.0
 SETTLE_LIMIT = 5.0
 """Seconds in which memory that is freed later (RCU, work queues) must be given back."""
-LEFTOVERS = (
-    "ls -d /sys/block/blksnap-image* /dev/blksnap* /sys/class/blksnap 2>/dev/null;"
-    " ps -eo comm 2>/dev/null | grep '^blksnap'; true"
-)
-"""Shell: image disks, nodes and threads of the module that are still there."""
+LEFTOVERS = """
+for f in /sys/block/blksnap-image* /dev/blksnap* /sys/class/blksnap /sys/module/blksnap; do
+    [ -e $f ] && echo $f
+done
+for f in /proc/[0-9]*/comm; do
+    read name 2>/dev/null <$f || continue
+    case $name in blksnap*) echo $name ;; esac
+done
+true
+"""
+"""Shell, without starting further programs: image disks, nodes and threads of the module that are
+still there."""
 
 
 @dataclass(frozen=True)

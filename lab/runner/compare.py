@@ -23,7 +23,7 @@ WINDOWS = frozenset({"partition", "linear", "delay", "flakey", "error"})
 
 def originals(context: Context) -> int:
     """Compare every original; returns how many sectors were looked at."""
-    context.run(["sync"])
+    context.request("sync")
     found: list[Disagreement] = []
     sectors = 0
     for name, device in context.devices.items():

@@ -96,7 +96,7 @@ def write_files(context: Context, action: verbs.WriteFiles) -> Detail:
     }
     context.request("files_write", args)
     if not action.fsync:
-        context.run(["sync"])
+        context.request("sync")
     return {"files": action.count}
 
 
