@@ -87,8 +87,8 @@ def _silent_guest(
         return Finding(Verdict.ERROR, where, full.what, (f"remedy: {full.remedy}",))
     console = console_lines(guest.machine.console_path)
     if isinstance(error, GuestLost) or not running(guest):
-        reason = error.what if isinstance(error, GuestLost) else "the machine does not run any more"
-        what = f"the guest is gone: {reason} (machine: {guest.machine.state})"
+        reason = error.reason if isinstance(error, GuestLost) else error.what
+        what = f"the guest is lost: {reason} (machine: {guest.machine.describe()})"
         return Finding(Verdict.LOST, where, what, last_lines(console, 20))
     if alive:
         what = f"{error.what}; the agent answers, this request is stuck"

@@ -56,6 +56,9 @@ class FakeMachine:
     state: str = "running"
     command_line: Sequence[str] = ("qemu-system-x86_64", "-m", "1G")
 
+    def describe(self) -> str:
+        return self.state
+
     def wait_exit(self, timeout: float) -> bool:
         return self.state == "exited"
 
