@@ -2,8 +2,7 @@
 /*
  * The snapshots: create, append storage, take, collect, destroy.
  *
- * created -> taken -> gone; a failed take leaves it as it was created. Whatever
- * can fail in a take is done before the switch, images included.
+ * created -> taken -> gone; a failed take leaves it as it was created.
  *
  * Each snapshot holds a reference on the module, until it is destroyed.
  *
@@ -16,73 +15,17 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME "-snapshot: " fmt
 
-#include <linux/kref.h>
-#include <linux/list.h>
 #include <linux/module.h>
-#include <linux/mutex.h>
 #include <linux/rwsem.h>
-#include <linux/sched/mm.h>
 
 #include <linux/blksnap.h>
 
 #include "account.h"
-#include "compat_bdev.h"
 #include "diff_area.h"
-#include "diff_storage.h"
-#include "event_queue.h"
-#include "fault.h"
 #include "params.h"
 #include "snapimage.h"
 #include "snapshot.h"
-#include "tracker.h"
-
-/**
- * enum snapshot_state - Where a snapshot is in its life.
- * @snapshot_created: Devices are tracked and claimed.
- * @snapshot_taken: The images can be read.
- * @snapshot_gone: Destroyed; somebody still has a reference.
- */
-enum snapshot_state {
-	snapshot_created,
-	snapshot_taken,
-	snapshot_gone,
-};
-
-/**
- * struct snapshot_member - A device of a snapshot.
- * @image: Its image, if taken.
- * @fresh: Its tracker was made for this snapshot.
- */
-struct snapshot_member {
-	struct snapimage *image;
-	bool fresh;
-};
-
-/**
- * struct snapshot - A snapshot.
- * @kref: References: the list's, and those of commands under way.
- * @link: In the list.
- * @id: Random.
- * @lock: Protects the state, and the members' images and areas.
- * @state: enum snapshot_state.
- * @events: What clients wait for.
- * @storage: Difference storage of all members.
- * @count: Number of members.
- * @changes: Trackers and, if taken, areas; one for each member.
- * @members: The rest of the members.
- */
-struct snapshot {
-	struct kref kref;
-	struct list_head link;
-	uuid_t id;
-	struct mutex lock;
-	enum snapshot_state state;
-	struct event_queue events;
-	struct diff_storage storage;
-	u32 count;
-	struct tracker_switch *changes;
-	struct snapshot_member *members;
-};
+#include "snapshot_impl.h"
 
 static DECLARE_RWSEM(snapshot_list_lock);
 static LIST_HEAD(snapshot_list);
@@ -268,150 +211,6 @@ out_put:
 
 /* ---- Take ---- */
 
-/* All that one member needs. */
-static int snapshot_prepare(struct snapshot *snapshot, u32 i)
-{
-	struct tracker_switch *change = &snapshot->changes[i];
-	struct tracker *tracker = change->tracker;
-	struct diff_area *area;
-	struct snapimage *image;
-	int ret;
-
-	area = diff_area_new(tracker_number(tracker), &snapshot->storage,
-			     &snapshot->events);
-	if (IS_ERR(area))
-		return PTR_ERR(area);
-	change->area = area;
-	/* Is what was opened what is tracked? */
-	ret = tracker_is_dead(tracker) ? -ENXIO : tracker_prepare(change);
-	if (ret)
-		goto out_area;
-	image = snapimage_new(area, tracker_map(tracker));
-	if (IS_ERR(image)) {
-		ret = PTR_ERR(image);
-		goto out_cancel;
-	}
-	snapshot->members[i].image = image;
-	return 0;
-
-out_cancel:
-	tracker_cancel(change);
-out_area:
-	change->area = NULL;
-	diff_area_free(area);
-	return ret;
-}
-
-/* Images and areas; nothing is switched to them. */
-static void snapshot_dismantle(struct snapshot *snapshot, u32 count)
-{
-	u32 i;
-
-	for (i = 0; i < count; i++)
-		snapimage_free(snapshot->members[i].image);
-	for (i = 0; i < count; i++) {
-		diff_area_free(snapshot->changes[i].area);
-		snapshot->members[i].image = NULL;
-		snapshot->changes[i].area = NULL;
-	}
-}
-
-/* From now on nobody waits for them any more. */
-static void snapshot_silence(struct snapshot *snapshot, u32 count)
-{
-	u32 i;
-
-	for (i = 0; i < count; i++) {
-		diff_area_give_up(snapshot->changes[i].area);
-		snapimage_set_dead(snapshot->members[i].image);
-	}
-}
-
-static void snapshot_unprepare_all(struct snapshot *snapshot, u32 count)
-{
-	u32 i;
-
-	snapshot_silence(snapshot, count);
-	for (i = 0; i < count; i++)
-		tracker_cancel(&snapshot->changes[i]);
-	snapshot_dismantle(snapshot, count);
-}
-
-static int snapshot_prepare_all(struct snapshot *snapshot)
-{
-	u32 i;
-	int ret;
-
-	for (i = 0; i < snapshot->count; i++) {
-		ret = snapshot_prepare(snapshot, i);
-		if (ret) {
-			snapshot_unprepare_all(snapshot, i);
-			return ret;
-		}
-	}
-	return 0;
-}
-
-static void snapshot_thaw(struct snapshot *snapshot, u32 count)
-{
-	while (count--) {
-		struct block_device *bdev;
-
-		bdev = snapshot->changes[count].area->original.bdev;
-		if (compat_bdev_thaw(bdev))
-			pr_warn("%pg cannot be thawed\n", bdev);
-	}
-}
-
-/* Freeze all file systems, or none. */
-static int snapshot_freeze(struct snapshot *snapshot)
-{
-	u32 i;
-	int ret;
-
-	for (i = 0; i < snapshot->count; i++) {
-		struct block_device *bdev;
-
-		bdev = snapshot->changes[i].area->original.bdev;
-		ret = fault_at(fault_freeze) ? -EIO : compat_bdev_freeze(bdev);
-		if (ret) {
-			snapshot_thaw(snapshot, i);
-			pr_info("%pg cannot be frozen: error %d\n", bdev, -ret);
-			return ret;
-		}
-	}
-	return 0;
-}
-
-static int snapshot_take_locked(struct snapshot *snapshot)
-{
-	unsigned int noio;
-	u32 i;
-	int ret;
-
-	lockdep_assert_held(&snapshot->lock);
-	ret = snapshot_prepare_all(snapshot);
-	if (ret)
-		return ret;
-	ret = snapshot_freeze(snapshot);
-	if (ret) {
-		snapshot_unprepare_all(snapshot, snapshot->count);
-		return ret;
-	}
-
-	/* With file systems frozen, no memory is to be had by writing to them. */
-	noio = memalloc_noio_save();
-	tracker_switch_all(snapshot->changes, snapshot->count);
-	snapshot_thaw(snapshot, snapshot->count);
-	memalloc_noio_restore(noio);
-
-	tracker_drain_all(snapshot->changes, snapshot->count);
-	for (i = 0; i < snapshot->count; i++)
-		snapimage_set_live(snapshot->members[i].image);
-	snapshot->state = snapshot_taken;
-	return 0;
-}
-
 static int snapshot_may_take(struct snapshot *snapshot)
 {
 	lockdep_assert_held(&snapshot->lock);
@@ -453,11 +252,8 @@ out_put:
 static void snapshot_take_down(struct snapshot *snapshot, bool undo)
 {
 	lockdep_assert_held(&snapshot->lock);
-	if (snapshot->state == snapshot_taken) {
-		snapshot_silence(snapshot, snapshot->count);
-		tracker_unswitch_all(snapshot->changes, snapshot->count);
-		snapshot_dismantle(snapshot, snapshot->count);
-	}
+	if (snapshot->state == snapshot_taken)
+		snapshot_untake(snapshot);
 	snapshot_release_all(snapshot, undo);
 	diff_storage_done(&snapshot->storage);
 	snapshot->state = snapshot_gone;

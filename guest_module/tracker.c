@@ -1,397 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The trackers: what happens to a write to an original.
+ * The trackers: made with the first snapshot of a device, attached to it as a
+ * filter, kept until they are removed or the module goes.
  *
- * Each write is marked in the CBT map, is counted until it ends, and, while a
- * snapshot is held, waits until the old data is safe.
+ * A tracker holds memory only, never its device. If the device goes away, the
+ * tracker is dead: it stays in the list, and is replaced when a device of the
+ * same number is to be tracked.
  *
- * The take is one instant for all devices: the exclusive side of the switch lock.
- * Each write takes the shared side once, for a moment, and is a write from before
- * or after the take accordingly; it never waits for I/O with the lock held. Those
- * from before may still be under way then. So they are counted per epoch, and
- * the take waits for the old epoch to end before images can be read: an image
- * shows each of them, or, where a later write had the chunk copied first, does
- * not, and stays so. Writers are not held up for that; inside stacked drivers
- * that could not work.
+ * Context: process context.
  *
- * A write that is under way at the take was marked for the take, but may come
- * too late for the image. At its end it is marked again, for the next take.
- *
- * To learn of its end, the bio's completion is replaced. A bio may be replaced
- * several times: by the trackers of a partition and its disk, by those of the
- * devices of a stack. A bio that comes back to the same tracker (the remainder
- * of a split, the block layer's own retry) is known and passes: all of it was
- * treated when it came first, for the epoch that it belongs to. Waiting then
- * could not be done safely, with the driver in the middle of its work.
- *
- * Context: the callback in process context; completion in any.
- *
- * Locking: tracker_list_lock (a mutex) for the list and for claims. The switch
- * lock for tracker->area, tracker->epoch and the numbers of the maps. The first
- * may be held while taking the second.
+ * Locking: tracker_list_lock for the list and for claims. It is never waited for
+ * where bios are submitted.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME "-tracker: " fmt
 
 #include <linux/blk-integrity.h>
 #include <linux/blkdev.h>
-#include <linux/list.h>
-#include <linux/mempool.h>
-#include <linux/mutex.h>
-#include <linux/percpu-refcount.h>
-#include <linux/percpu-rwsem.h>
-#include <linux/sched/mm.h>
-#include <linux/workqueue.h>
 
 #include <linux/blksnap.h>
 
 #include "account.h"
-#include "bdevfilter.h"
 #include "cbt_map.h"
 #include "compat_bdev.h"
-#include "diff_area.h"
 #include "diff_io.h"
 #include "fault.h"
-#include "tracker.h"
+#include "tracker_impl.h"
 
 #define TRACKER_FILTER_NAME "blksnap"
-/* Writes under way that are possible without any free memory. */
-#define TRACKER_WRITES_RESERVE 1024
 
-/**
- * struct tracker - The tracker of a device.
- * @filter: What is attached to the device; its count is the tracker's.
- * @link: In the list; tracker_list_lock.
- * @dev: Number of the device.
- * @claimed: A snapshot holds it; tracker_list_lock.
- * @map: The CBT map.
- * @area: Where old data goes, NULL if no snapshot is taken; the switch lock.
- * @epoch: Counts writes under way; the switch lock, and read without it.
- */
-struct tracker {
-	struct bdev_filter filter;
-	struct list_head link;
-	dev_t dev;
-	bool claimed;
-	struct cbt_map *map;
-	struct diff_area *area;
-	struct tracker_epoch *epoch;
-};
-
-/**
- * struct tracker_epoch - The writes between two takes.
- * @writes: The epoch itself until it is over, and each write under way.
- * @tracker: Whose writes; a reference.
- * @drained: The last write has ended, or is about to return from here.
- * @last: Frees the epoch at its end, if nobody waits for it.
- * @nobody_waits: That is so.
- */
-struct tracker_epoch {
-	struct percpu_ref writes;
-	struct tracker *tracker;
-	struct completion drained;
-	struct work_struct last;
-	bool nobody_waits;
-};
-
-/**
- * struct tracker_write - A write under way.
- * @end_io: Completion of its submitter.
- * @private: Data of its submitter.
- * @epoch: Its epoch, counted.
- * @sector: First sector on the tracker's device.
- * @count: Number of sectors.
- */
-struct tracker_write {
-	bio_end_io_t *end_io;
-	void *private;
-	struct tracker_epoch *epoch;
-	sector_t sector;
-	sector_t count;
-};
-
-static DEFINE_MUTEX(tracker_list_lock);
-static LIST_HEAD(tracker_list);
-/* Not a static one: those leave an RCU callback behind at unload. */
-static struct percpu_rw_semaphore tracker_switch_lock;
-static mempool_t *tracker_writes;
-static struct workqueue_struct *tracker_queue;
-
-/* Objects that have not been freed yet; the module's exit waits for none. */
-static atomic_t tracker_objects = ATOMIC_INIT(0);
-
-static void tracker_object_gone(void)
-{
-	if (atomic_dec_and_test(&tracker_objects))
-		wake_up_var(&tracker_objects);
-}
-
-/* ---- Epochs ---- */
-
-static void tracker_epoch_free(struct tracker_epoch *epoch)
-{
-	percpu_ref_exit(&epoch->writes);
-	bdev_filter_put(&epoch->tracker->filter);
-	account_free(account_epoch, epoch, sizeof(*epoch));
-	tracker_object_gone();
-}
-
-static void tracker_epoch_last(struct work_struct *work)
-{
-	tracker_epoch_free(container_of(work, struct tracker_epoch, last));
-}
-
-static void tracker_epoch_drained(struct percpu_ref *ref)
-{
-	struct tracker_epoch *epoch = container_of(ref, struct tracker_epoch,
-						   writes);
-
-	if (epoch->nobody_waits)
-		queue_work(tracker_queue, &epoch->last);
-	else
-		complete(&epoch->drained);
-}
-
-static struct tracker_epoch *tracker_epoch_new(struct tracker *tracker)
-{
-	struct tracker_epoch *epoch;
-
-	epoch = account_zalloc(account_epoch, sizeof(*epoch), GFP_KERNEL);
-	if (!epoch)
-		return NULL;
-	if (percpu_ref_init(&epoch->writes, tracker_epoch_drained, 0,
-			    GFP_KERNEL)) {
-		account_free(account_epoch, epoch, sizeof(*epoch));
-		return NULL;
-	}
-	init_completion(&epoch->drained);
-	INIT_WORK(&epoch->last, tracker_epoch_last);
-	epoch->tracker = tracker;
-	bdev_filter_get(&tracker->filter);
-	atomic_inc(&tracker_objects);
-	return epoch;
-}
-
-/* No write can join it any more. Wait for those that have. */
-static void tracker_epoch_wait(struct tracker_epoch *epoch)
-{
-	wait_for_completion(&epoch->drained);
-	tracker_epoch_free(epoch);
-}
-
-/* No write can join it any more. It is freed when the last one has ended. */
-static void tracker_epoch_abandon(struct tracker_epoch *epoch)
-{
-	epoch->nobody_waits = true;
-	percpu_ref_kill(&epoch->writes);
-}
-
-/* ---- Completion ---- */
-
-/*
- * A chain of bios (a large discard, for example) may complete all at once, from
- * the first to the last. bio_endio() does that in a loop, but not if completions
- * are replaced: then each would call the next one, as deep as the chain is long.
- * So the next link of a chain whose turn it is, is completed by a work item.
- */
-static bio_end_io_t *tracker_chain_end;
-static DEFINE_SPINLOCK(tracker_ended_lock);
-static struct bio_list tracker_ended = BIO_EMPTY_LIST;
-
-static void tracker_end_all(struct work_struct *work)
-{
-	struct bio *bio;
-
-	for (;;) {
-		spin_lock_irq(&tracker_ended_lock);
-		bio = bio_list_pop(&tracker_ended);
-		spin_unlock_irq(&tracker_ended_lock);
-		if (!bio)
-			break;
-		bio->bi_end_io(bio);
-		cond_resched();
-	}
-}
-
-static DECLARE_WORK(tracker_end_work, tracker_end_all);
-
-static void tracker_end_later(struct bio *bio)
-{
-	unsigned long flags;
-
-	spin_lock_irqsave(&tracker_ended_lock, flags);
-	bio_list_add(&tracker_ended, bio);
-	spin_unlock_irqrestore(&tracker_ended_lock, flags);
-	queue_work(tracker_queue, &tracker_end_work);
-}
-
-static void tracker_write_end(struct bio *bio);
-
-/* Would its submitter's completion complete a chained write in turn? */
-static bool tracker_would_nest(const struct bio *bio)
-{
-	const struct bio *parent = bio->bi_private;
-
-	return bio->bi_end_io == tracker_chain_end &&
-	       READ_ONCE(parent->bi_end_io) == tracker_write_end &&
-	       atomic_read(&parent->__bi_remaining) <= 1;
-}
-
-/* The completion of bio_chain() is not exported: ask it. */
-static void tracker_learn_chain_end(void)
-{
-	struct bio child, parent;
-
-	bio_init(&child, NULL, NULL, 0, 0);
-	bio_init(&parent, NULL, NULL, 0, 0);
-	bio_chain(&child, &parent);
-	tracker_chain_end = child.bi_end_io;
-	bio_uninit(&child);
-	bio_uninit(&parent);
-}
-
-static struct tracker_write *tracker_write_new(sector_t sector, sector_t count,
-					       bool nowait)
-{
-	struct tracker_write *write;
-
-	write = mempool_alloc(tracker_writes, nowait ? GFP_NOWAIT : GFP_NOIO);
-	if (write) {
-		write->sector = sector;
-		write->count = count;
-		account_add(account_write, sizeof(*write));
-	}
-	return write;
-}
-
-static void tracker_write_free(struct tracker_write *write)
-{
-	account_sub(account_write, sizeof(*write));
-	mempool_free(write, tracker_writes);
-}
-
-static void tracker_write_end(struct bio *bio)
-{
-	struct tracker_write *write = bio->bi_private;
-	struct tracker_epoch *epoch = write->epoch;
-	struct tracker *tracker = epoch->tracker;
-
-	bio->bi_end_io = write->end_io;
-	bio->bi_private = write->private;
-
-	/* The data has landed; was there a take since the write began? */
-	smp_mb();
-	if (READ_ONCE(tracker->epoch) != epoch)
-		cbt_map_set(tracker->map, write->sector, write->count);
-	tracker_write_free(write);
-	/* This may be the last thing that kept the tracker. */
-	percpu_ref_put(&epoch->writes);
-
-	if (tracker_would_nest(bio))
-		tracker_end_later(bio);
-	else if (bio->bi_end_io)
-		bio->bi_end_io(bio);
-}
-
-/* ---- Writes ---- */
-
-static void tracker_write_wrap(struct tracker_write *write, struct bio *bio)
-{
-	write->end_io = bio->bi_end_io;
-	write->private = bio->bi_private;
-	bio->bi_private = write;
-	bio->bi_end_io = tracker_write_end;
-}
-
-/* Has this bio been here before, with at least this range? */
-static bool tracker_write_known(const struct tracker *tracker,
-				const struct bio *bio, sector_t sector,
-				sector_t count)
-{
-	bio_end_io_t *end_io = bio->bi_end_io;
-	const void *private = bio->bi_private;
-
-	while (end_io == tracker_write_end) {
-		const struct tracker_write *write = private;
-
-		if (write->epoch->tracker == tracker &&
-		    sector >= write->sector &&
-		    sector + count <= write->sector + write->count)
-			return true;
-		end_io = write->end_io;
-		private = write->private;
-	}
-	return false;
-}
-
-static bool tracker_switch_enter(bool nowait)
-{
-	if (nowait)
-		return percpu_down_read_trylock(&tracker_switch_lock);
-	percpu_down_read(&tracker_switch_lock);
-	return true;
-}
-
-/*
- * Decide on which side of the next take the write is. Return: 0, with the area
- * to copy to, referenced, or NULL; -EAGAIN if it would have to wait, but must not.
- */
-static int tracker_write_begin(struct tracker *tracker, struct bio *bio,
-			       struct tracker_write *write, bool nowait,
-			       struct diff_area **area)
-{
-	int ret = 0;
-
-	if (!tracker_switch_enter(nowait))
-		return -EAGAIN;
-	*area = tracker->area;
-	if (nowait && *area &&
-	    !diff_area_is_safe(*area, write->sector, write->count)) {
-		ret = -EAGAIN;
-		goto out;
-	}
-	if (*area)
-		diff_area_get(*area);
-	/* Not decisive: a map that fails is told apart, copying goes on. */
-	cbt_map_set(tracker->map, write->sector, write->count);
-	write->epoch = tracker->epoch;
-	percpu_ref_get(&write->epoch->writes);
-	tracker_write_wrap(write, bio);
-out:
-	percpu_up_read(&tracker_switch_lock);
-	return ret;
-}
-
-static enum bdev_filter_result tracker_submit_bio(struct bio *bio,
-						  struct bdev_filter *filter,
-						  sector_t sector,
-						  sector_t count)
-{
-	struct tracker *tracker = container_of(filter, struct tracker, filter);
-	bool nowait = bio->bi_opf & REQ_NOWAIT;
-	struct tracker_write *write;
-	struct diff_area *area;
-
-	if (!count || !op_is_write(bio_op(bio)) || diff_io_in_scope() ||
-	    tracker_write_known(tracker, bio, sector, count))
-		return bdev_filter_pass;
-
-	write = tracker_write_new(sector, count, nowait);
-	if (!write)
-		goto again;
-	if (tracker_write_begin(tracker, bio, write, nowait, &area)) {
-		tracker_write_free(write);
-		goto again;
-	}
-	if (area) {
-		diff_area_copy(area, sector, count);
-		diff_area_put(area);
-	}
-	return bdev_filter_pass;
-
-again:
-	bio_wouldblock_error(bio);
-	return bdev_filter_skip;
-}
+DEFINE_MUTEX(tracker_list_lock);
+LIST_HEAD(tracker_list);
+struct workqueue_struct *tracker_queue;
 
 /* ---- Trackers ---- */
 
@@ -427,7 +66,7 @@ static struct tracker *tracker_alloc(struct block_device *bdev)
 		cbt_map_put(map);
 		return ERR_PTR(-ENOMEM);
 	}
-	atomic_inc(&tracker_objects);
+	tracker_object_come();
 	bdev_filter_init(&tracker->filter, &tracker_filter_operations);
 	tracker->dev = bdev->bd_dev;
 	tracker->map = map;
@@ -485,8 +124,7 @@ static int tracker_attach(struct block_device *bdev, struct tracker **made)
 	return 0;
 }
 
-/* It is not in the list any more. Writes under way keep it for a while. */
-static void tracker_detach(struct tracker *tracker)
+void tracker_detach(struct tracker *tracker)
 {
 	/* -ENOENT: it was detached when its device came back as another one. */
 	bdev_filter_detach(&tracker->filter, TRACKER_FILTER_NAME,
@@ -499,14 +137,13 @@ static void tracker_detach(struct tracker *tracker)
 
 /* ---- The list ---- */
 
-static void tracker_list_del(struct tracker *tracker)
+void tracker_list_del(struct tracker *tracker)
 {
 	lockdep_assert_held(&tracker_list_lock);
 	list_del_init(&tracker->link);
 }
 
-/* The tracker of a number: one that lives rather than one that is dead. */
-static struct tracker *tracker_list_find(dev_t dev)
+struct tracker *tracker_list_find(dev_t dev)
 {
 	struct tracker *tracker, *found = NULL;
 
@@ -614,215 +251,6 @@ bool tracker_is_dead(struct tracker *tracker)
 	return bdev_filter_is_dead(&tracker->filter);
 }
 
-/* ---- The take ---- */
-
-int tracker_prepare(struct tracker_switch *change)
-{
-	struct tracker *tracker = change->tracker;
-
-	if (fault_at(fault_tracker_prepare))
-		return -ENOMEM;
-	change->spare = cbt_map_prepare(tracker->map, change->area->capacity);
-	if (IS_ERR(change->spare)) {
-		int ret = PTR_ERR(change->spare);
-
-		change->spare = NULL;
-		return ret;
-	}
-	change->epoch = tracker_epoch_new(tracker);
-	if (!change->epoch) {
-		cbt_map_spare_free(change->spare);
-		change->spare = NULL;
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-void tracker_cancel(struct tracker_switch *change)
-{
-	cbt_map_spare_free(change->spare);
-	change->spare = NULL;
-	tracker_epoch_abandon(change->epoch);
-	change->epoch = NULL;
-}
-
-void tracker_switch_all(struct tracker_switch *changes, u32 count)
-{
-	u32 i;
-
-	percpu_down_write(&tracker_switch_lock);
-	for (i = 0; i < count; i++) {
-		struct tracker *tracker = changes[i].tracker;
-		struct tracker_epoch *before = tracker->epoch;
-
-		cbt_map_switch(tracker->map, changes[i].spare);
-		tracker->area = changes[i].area;
-		WRITE_ONCE(tracker->epoch, changes[i].epoch);
-		changes[i].epoch = before;
-	}
-	percpu_up_write(&tracker_switch_lock);
-}
-
-void tracker_drain_all(struct tracker_switch *changes, u32 count)
-{
-	u32 i;
-
-	for (i = 0; i < count; i++)
-		percpu_ref_kill(&changes[i].epoch->writes);
-	for (i = 0; i < count; i++) {
-		tracker_epoch_wait(changes[i].epoch);
-		changes[i].epoch = NULL;
-		cbt_map_spare_free(changes[i].spare);
-		changes[i].spare = NULL;
-	}
-}
-
-void tracker_unswitch_all(struct tracker_switch *changes, u32 count)
-{
-	u32 i;
-
-	percpu_down_write(&tracker_switch_lock);
-	for (i = 0; i < count; i++)
-		changes[i].tracker->area = NULL;
-	percpu_up_write(&tracker_switch_lock);
-}
-
-/* ---- Commands ---- */
-
-int tracker_dev(const struct blk_snap_dev_t *dev, dev_t *number)
-{
-	if (dev->mj >= 1U << (32 - MINORBITS) || dev->mn > MINORMASK)
-		return -ENXIO;
-	*number = MKDEV(dev->mj, dev->mn);
-	return 0;
-}
-
-int tracker_remove(const struct blk_snap_dev_t *dev)
-{
-	struct tracker *tracker;
-	dev_t number;
-	int ret = 0;
-
-	if (tracker_dev(dev, &number))
-		return -ENODATA;
-	mutex_lock(&tracker_list_lock);
-	tracker = tracker_list_find(number);
-	if (!tracker)
-		ret = -ENODATA;
-	else if (tracker->claimed)
-		ret = -EBUSY;
-	else
-		tracker_list_del(tracker);
-	mutex_unlock(&tracker_list_lock);
-	if (!ret)
-		tracker_detach(tracker);
-	return ret;
-}
-
-static void tracker_info(struct tracker *tracker,
-			 struct blk_snap_cbt_info *info)
-{
-	memset(info, 0, sizeof(*info));
-	if (!bdev_filter_is_dead(&tracker->filter))
-		cbt_map_info(tracker->map, info);
-	info->dev_id.mj = MAJOR(tracker->dev);
-	info->dev_id.mn = MINOR(tracker->dev);
-}
-
-int tracker_collect(struct blk_snap_cbt_info *infos, u32 capacity, u32 *count)
-{
-	struct tracker *tracker;
-	u32 needed = 0, i = 0;
-	int ret = 0;
-
-	mutex_lock(&tracker_list_lock);
-	list_for_each_entry(tracker, &tracker_list, link)
-		needed++;
-	if (infos && needed > capacity)
-		ret = -ENOBUFS;
-	else if (infos)
-		list_for_each_entry(tracker, &tracker_list, link)
-			tracker_info(tracker, &infos[i++]);
-	mutex_unlock(&tracker_list_lock);
-	*count = needed;
-	return ret;
-}
-
-/* The tracker behind a number, with a reference; NULL if there is none. */
-static struct tracker *tracker_get(const struct blk_snap_dev_t *dev)
-{
-	struct tracker *tracker = NULL;
-	dev_t number;
-
-	if (tracker_dev(dev, &number))
-		return NULL;
-	mutex_lock(&tracker_list_lock);
-	tracker = tracker_list_find(number);
-	if (tracker)
-		bdev_filter_get(&tracker->filter);
-	mutex_unlock(&tracker_list_lock);
-	return tracker;
-}
-
-static bool tracker_is_taken(struct tracker *tracker)
-{
-	bool taken;
-
-	percpu_down_read(&tracker_switch_lock);
-	taken = tracker->area;
-	percpu_up_read(&tracker_switch_lock);
-	return taken;
-}
-
-ssize_t tracker_read_cbt(const struct blk_snap_dev_t *dev, u32 offset,
-			 u32 length, char __user *buf)
-{
-	struct tracker *tracker = tracker_get(dev);
-	ssize_t ret = -EPERM;
-
-	if (!tracker)
-		return -ENODATA;
-	if (tracker_is_taken(tracker))
-		ret = cbt_map_read_to_user(tracker->map, buf, offset, length);
-	bdev_filter_put(&tracker->filter);
-	return ret;
-}
-
-static int tracker_mark(struct tracker *tracker,
-			const struct blk_snap_block_range *ranges, u32 count)
-{
-	u32 i;
-	int ret;
-
-	for (i = 0; i < count; i++) {
-		ret = cbt_map_check_range(tracker->map, ranges[i].sector_offset,
-					  ranges[i].sector_count);
-		if (ret)
-			return ret;
-	}
-	/* One side of a take for all of them. */
-	percpu_down_read(&tracker_switch_lock);
-	for (i = 0; i < count; i++)
-		cbt_map_set_both(tracker->map, ranges[i].sector_offset,
-				 ranges[i].sector_count);
-	percpu_up_read(&tracker_switch_lock);
-	return 0;
-}
-
-int tracker_mark_dirty(const struct blk_snap_dev_t *dev,
-		       const struct blk_snap_block_range *ranges, u32 count)
-{
-	struct tracker *tracker = tracker_get(dev);
-	int ret = -ENODEV;
-
-	if (!tracker)
-		return -ENODEV;
-	if (!bdev_filter_is_dead(&tracker->filter))
-		ret = tracker_mark(tracker, ranges, count);
-	bdev_filter_put(&tracker->filter);
-	return ret;
-}
-
 /* ---- The module's part ---- */
 
 int tracker_init(void)
@@ -831,14 +259,14 @@ int tracker_init(void)
 
 	if (ret)
 		return ret;
-	tracker_learn_chain_end();
 	tracker_queue = alloc_workqueue("blksnap-tracker",
 					WQ_MEM_RECLAIM | WQ_HIGHPRI, 0);
-	if (!tracker_queue)
+	if (!tracker_queue) {
+		ret = -ENOMEM;
 		goto out_lock;
-	tracker_writes = mempool_create_kmalloc_pool(TRACKER_WRITES_RESERVE,
-					sizeof(struct tracker_write));
-	if (!tracker_writes)
+	}
+	ret = tracker_write_init();
+	if (ret)
 		goto out_queue;
 	return 0;
 
@@ -846,10 +274,10 @@ out_queue:
 	destroy_workqueue(tracker_queue);
 out_lock:
 	percpu_free_rwsem(&tracker_switch_lock);
-	return -ENOMEM;
+	return ret;
 }
 
-void tracker_done(void)
+static void tracker_detach_all(void)
 {
 	struct tracker *tracker, *next;
 
@@ -859,11 +287,15 @@ void tracker_done(void)
 		tracker_detach(tracker);
 	}
 	mutex_unlock(&tracker_list_lock);
+}
 
+void tracker_done(void)
+{
+	tracker_detach_all();
 	/* Writes under way still have to come back to us. */
-	wait_var_event(&tracker_objects, !atomic_read(&tracker_objects));
+	tracker_objects_wait();
 	destroy_workqueue(tracker_queue);
-	mempool_destroy(tracker_writes);
+	tracker_write_done();
 	percpu_free_rwsem(&tracker_switch_lock);
 	/*
 	 * A completion, or who freed the last object, may still be in the last

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the files that make up the trackers share among themselves:
+ *
+ *	tracker.c		the trackers, their list, claims
+ *	tracker_write.c		what happens to a write
+ *	tracker_epoch.c		counting of writes under way, per epoch
+ *	tracker_switch.c	the take
+ *	tracker_command.c	commands of the control node
+ */
+#ifndef BLKSNAP_TRACKER_IMPL_H
+#define BLKSNAP_TRACKER_IMPL_H
+
+#include <linux/completion.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/percpu-refcount.h>
+#include <linux/percpu-rwsem.h>
+#include <linux/workqueue.h>
+
+#include "bdevfilter.h"
+#include "tracker.h"
+
+/**
+ * struct tracker - The tracker of a device.
+ * @filter: What is attached to the device; its count is the tracker's.
+ * @link: In the list; tracker_list_lock.
+ * @dev: Number of the device.
+ * @claimed: A snapshot holds it; tracker_list_lock.
+ * @map: The CBT map.
+ * @area: Where old data goes, NULL if no snapshot is taken; the switch lock.
+ * @epoch: Counts writes under way; the switch lock, and read without it.
+ */
+struct tracker {
+	struct bdev_filter filter;
+	struct list_head link;
+	dev_t dev;
+	bool claimed;
+	struct cbt_map *map;
+	struct diff_area *area;
+	struct tracker_epoch *epoch;
+};
+
+/**
+ * struct tracker_epoch - The writes between two takes.
+ * @writes: The epoch itself until it is over, and each write under way.
+ * @tracker: Whose writes; a reference.
+ * @drained: The last write has ended, or is about to return from here.
+ * @last: Frees the epoch at its end, if nobody waits for it.
+ * @nobody_waits: That is so.
+ */
+struct tracker_epoch {
+	struct percpu_ref writes;
+	struct tracker *tracker;
+	struct completion drained;
+	struct work_struct last;
+	bool nobody_waits;
+};
+
+/* Protects the list of trackers and their claims. */
+extern struct mutex tracker_list_lock;
+extern struct list_head tracker_list;
+
+/*
+ * The switch lock: who decides about a write holds it shared, for a moment; a
+ * take exclusively. May be taken with tracker_list_lock held.
+ */
+extern struct percpu_rw_semaphore tracker_switch_lock;
+
+/* For what must not run, nor wait to run, when the module goes. */
+extern struct workqueue_struct *tracker_queue;
+
+/*
+ * Trackers and epochs that exist. Their last references may go at any time, by
+ * the end of a write; the module's exit waits for that.
+ */
+void tracker_object_come(void);
+void tracker_object_gone(void);
+void tracker_objects_wait(void);
+
+/* An epoch holds a reference on its tracker. NULL: no memory. */
+struct tracker_epoch *tracker_epoch_new(struct tracker *tracker);
+/* No write can join it any more. Free it when the last one has ended. */
+void tracker_epoch_abandon(struct tracker_epoch *epoch);
+/* The same in two steps, the second of which waits for that. */
+void tracker_epoch_close(struct tracker_epoch *epoch);
+void tracker_epoch_wait(struct tracker_epoch *epoch);
+
+/* The filter's callback. */
+enum bdev_filter_result tracker_submit_bio(struct bio *bio,
+					   struct bdev_filter *filter,
+					   sector_t sector, sector_t count);
+int tracker_write_init(void);
+void tracker_write_done(void);
+
+/* The tracker of a number: one that lives rather than one that is dead. */
+struct tracker *tracker_list_find(dev_t dev);
+void tracker_list_del(struct tracker *tracker);
+/* It is not in the list any more. Writes under way keep it for a while. */
+void tracker_detach(struct tracker *tracker);
+
+#endif /* BLKSNAP_TRACKER_IMPL_H */

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What happens to a write to an original.
+ *
+ * Each write is marked in the CBT map, is counted until it ends, and, while a
+ * snapshot is held, waits until the old data is safe. A write that is under way
+ * at a take was marked for that take, but may come too late for the image. At
+ * its end it is marked again, for the next take.
+ *
+ * To learn of its end, the bio's completion is replaced. A bio may be replaced
+ * several times: by the trackers of a partition and its disk, by those of the
+ * devices of a stack. A bio that comes back to the same tracker (the remainder
+ * of a split, the block layer's own retry) is known and passes: all of it was
+ * treated when it came first, for the epoch that it belongs to. Waiting then
+ * could not be done safely, with the driver in the middle of its work.
+ *
+ * Context: the callback in process context; completion in any.
+ *
+ * Locking: the switch lock, shared and for a moment; never over I/O.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME "-tracker: " fmt
+
+#include <linux/mempool.h>
+#include <linux/spinlock.h>
+
+#include "account.h"
+#include "cbt_map.h"
+#include "diff_area.h"
+#include "diff_io.h"
+#include "tracker_impl.h"
+
+/* Writes under way that are possible without any free memory. */
+#define TRACKER_WRITES_RESERVE 1024
+
+/**
+ * struct tracker_write - A write under way.
+ * @end_io: Completion of its submitter.
+ * @private: Data of its submitter.
+ * @epoch: Its epoch, counted.
+ * @sector: First sector on the tracker's device.
+ * @count: Number of sectors.
+ */
+struct tracker_write {
+	bio_end_io_t *end_io;
+	void *private;
+	struct tracker_epoch *epoch;
+	sector_t sector;
+	sector_t count;
+};
+
+static mempool_t *tracker_writes;
+
+/* ---- Completion ---- */
+
+/*
+ * A chain of bios (a large discard, for example) may complete all at once, from
+ * the first to the last. bio_endio() does that in a loop, but not if completions
+ * are replaced: then each would call the next one, as deep as the chain is long.
+ * So the next link of a chain whose turn it is, is completed by a work item.
+ */
+static bio_end_io_t *tracker_chain_end;
+static DEFINE_SPINLOCK(tracker_ended_lock);
+static struct bio_list tracker_ended = BIO_EMPTY_LIST;
+
+static void tracker_end_all(struct work_struct *work)
+{
+	struct bio *bio;
+
+	for (;;) {
+		spin_lock_irq(&tracker_ended_lock);
+		bio = bio_list_pop(&tracker_ended);
+		spin_unlock_irq(&tracker_ended_lock);
+		if (!bio)
+			break;
+		bio->bi_end_io(bio);
+		cond_resched();
+	}
+}
+
+static DECLARE_WORK(tracker_end_work, tracker_end_all);
+
+static void tracker_end_later(struct bio *bio)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&tracker_ended_lock, flags);
+	bio_list_add(&tracker_ended, bio);
+	spin_unlock_irqrestore(&tracker_ended_lock, flags);
+	queue_work(tracker_queue, &tracker_end_work);
+}
+
+static void tracker_write_end(struct bio *bio);
+
+/* Would its submitter's completion complete a chained write in turn? */
+static bool tracker_would_nest(const struct bio *bio)
+{
+	const struct bio *parent = bio->bi_private;
+
+	return bio->bi_end_io == tracker_chain_end &&
+	       READ_ONCE(parent->bi_end_io) == tracker_write_end &&
+	       atomic_read(&parent->__bi_remaining) <= 1;
+}
+
+/* The completion of bio_chain() is not exported: ask it. */
+static void tracker_learn_chain_end(void)
+{
+	struct bio child, parent;
+
+	bio_init(&child, NULL, NULL, 0, 0);
+	bio_init(&parent, NULL, NULL, 0, 0);
+	bio_chain(&child, &parent);
+	tracker_chain_end = child.bi_end_io;
+	bio_uninit(&child);
+	bio_uninit(&parent);
+}
+
+static struct tracker_write *tracker_write_new(sector_t sector, sector_t count,
+					       bool nowait)
+{
+	struct tracker_write *write;
+
+	write = mempool_alloc(tracker_writes, nowait ? GFP_NOWAIT : GFP_NOIO);
+	if (write) {
+		write->sector = sector;
+		write->count = count;
+		account_add(account_write, sizeof(*write));
+	}
+	return write;
+}
+
+static void tracker_write_free(struct tracker_write *write)
+{
+	account_sub(account_write, sizeof(*write));
+	mempool_free(write, tracker_writes);
+}
+
+static void tracker_write_end(struct bio *bio)
+{
+	struct tracker_write *write = bio->bi_private;
+	struct tracker_epoch *epoch = write->epoch;
+	struct tracker *tracker = epoch->tracker;
+
+	bio->bi_end_io = write->end_io;
+	bio->bi_private = write->private;
+
+	/* The data has landed; was there a take since the write began? */
+	smp_mb();
+	if (READ_ONCE(tracker->epoch) != epoch)
+		cbt_map_set(tracker->map, write->sector, write->count);
+	tracker_write_free(write);
+	/* This may be the last thing that kept the tracker. */
+	percpu_ref_put(&epoch->writes);
+
+	if (tracker_would_nest(bio))
+		tracker_end_later(bio);
+	else if (bio->bi_end_io)
+		bio->bi_end_io(bio);
+}
+
+/* ---- Writes ---- */
+
+static void tracker_write_wrap(struct tracker_write *write, struct bio *bio)
+{
+	write->end_io = bio->bi_end_io;
+	write->private = bio->bi_private;
+	bio->bi_private = write;
+	bio->bi_end_io = tracker_write_end;
+}
+
+/* Has this bio been here before, with at least this range? */
+static bool tracker_write_known(const struct tracker *tracker,
+				const struct bio *bio, sector_t sector,
+				sector_t count)
+{
+	bio_end_io_t *end_io = bio->bi_end_io;
+	const void *private = bio->bi_private;
+
+	while (end_io == tracker_write_end) {
+		const struct tracker_write *write = private;
+
+		if (write->epoch->tracker == tracker &&
+		    sector >= write->sector &&
+		    sector + count <= write->sector + write->count)
+			return true;
+		end_io = write->end_io;
+		private = write->private;
+	}
+	return false;
+}
+
+static bool tracker_switch_enter(bool nowait)
+{
+	if (nowait)
+		return percpu_down_read_trylock(&tracker_switch_lock);
+	percpu_down_read(&tracker_switch_lock);
+	return true;
+}
+
+/*
+ * Decide on which side of the next take the write is. Return: 0, with the area
+ * to copy to, referenced, or NULL; -EAGAIN if it would have to wait, but must not.
+ */
+static int tracker_write_begin(struct tracker *tracker, struct bio *bio,
+			       struct tracker_write *write, bool nowait,
+			       struct diff_area **area)
+{
+	int ret = 0;
+
+	if (!tracker_switch_enter(nowait))
+		return -EAGAIN;
+	*area = tracker->area;
+	if (nowait && *area &&
+	    !diff_area_is_safe(*area, write->sector, write->count)) {
+		ret = -EAGAIN;
+		goto out;
+	}
+	if (*area)
+		diff_area_get(*area);
+	/* Not decisive: a map that fails is told apart, copying goes on. */
+	cbt_map_set(tracker->map, write->sector, write->count);
+	write->epoch = tracker->epoch;
+	percpu_ref_get(&write->epoch->writes);
+	tracker_write_wrap(write, bio);
+out:
+	percpu_up_read(&tracker_switch_lock);
+	return ret;
+}
+
+enum bdev_filter_result tracker_submit_bio(struct bio *bio,
+					   struct bdev_filter *filter,
+					   sector_t sector, sector_t count)
+{
+	struct tracker *tracker = container_of(filter, struct tracker, filter);
+	bool nowait = bio->bi_opf & REQ_NOWAIT;
+	struct tracker_write *write;
+	struct diff_area *area;
+
+	if (!count || !op_is_write(bio_op(bio)) || diff_io_in_scope() ||
+	    tracker_write_known(tracker, bio, sector, count))
+		return bdev_filter_pass;
+
+	write = tracker_write_new(sector, count, nowait);
+	if (!write)
+		goto again;
+	if (tracker_write_begin(tracker, bio, write, nowait, &area)) {
+		tracker_write_free(write);
+		goto again;
+	}
+	if (area) {
+		diff_area_copy(area, sector, count);
+		diff_area_put(area);
+	}
+	return bdev_filter_pass;
+
+again:
+	bio_wouldblock_error(bio);
+	return bdev_filter_skip;
+}
+
+/* ---- The module's part ---- */
+
+int tracker_write_init(void)
+{
+	tracker_learn_chain_end();
+	tracker_writes =
+		mempool_create_kmalloc_pool(TRACKER_WRITES_RESERVE,
+					    sizeof(struct tracker_write));
+	return tracker_writes ? 0 : -ENOMEM;
+}
+
+void tracker_write_done(void)
+{
+	mempool_destroy(tracker_writes);
+}
