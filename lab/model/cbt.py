@@ -70,6 +70,10 @@ class CbtModel:
         self._write: RunMap[Byte] = RunMap(self.grain.count, CLEAN)
         self._read: RunMap[Byte] = RunMap(self.grain.count, CLEAN)
 
+    def began(self, called: int, returned: int) -> None:
+        """When the create that began the tracking was called and had returned."""
+        self.eras[0] = Era(0, 1, (called, returned))
+
     @property
     def active(self) -> int:
         """The number that writes are marked with now."""
@@ -105,6 +109,9 @@ class CbtModel:
 
     def mark_load(self, write: LoadWrite) -> None:
         """A write with its times: which takes it may have met decides what is known."""
+        tracked_from, tracked_surely = self.eras[0].began
+        if write.done is not None and write.done <= tracked_from:
+            return
         done = write.done if write.errno == 0 else None
         sure = self._era_at(write.issued, surely=True)
         latest = len(self.eras) - 1 if done is None else self._era_at(done, surely=False)
@@ -113,7 +120,7 @@ class CbtModel:
             return
         low_number = low.active if low.generation == high.generation else 0
         blocks = self._blocks(write.sector, write.count)
-        if done is None:
+        if done is None or write.issued < tracked_surely:
             low_number = 0
         self._write.update(
             *blocks,
@@ -161,7 +168,8 @@ class CbtModel:
         where = f"CBT map of {self.name}"
         found: list[Disagreement] = []
         position = first
-        end = self.grain.count if count is None else min(first + count, self.grain.count)
+        end = self.grain.count if count is None else first + count
+        end = max(first, min(end, self.grain.count))
         for run in sorted(runs, key=lambda one: one.block):
             if run.block != position:
                 found.append(general(where, f"a gap before block {run.block}", "every block"))

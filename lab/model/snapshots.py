@@ -14,12 +14,16 @@ from lab.model.writes import Ranges, Writes
 class Snapshots(Writes):
     """Commands that succeeded; those that failed change nothing and are not told."""
 
-    def created(self, snapshot: str, devices: tuple[str, ...]) -> None:
-        """A snapshot was created; tracking begins where it had not."""
+    def created(
+        self, snapshot: str, devices: tuple[str, ...], begin_ns: int = 0, end_ns: int = 0
+    ) -> None:
+        """A snapshot was created, called and returned at these times; tracking begins where it
+        had not."""
         for name in devices:
             if name not in self._trackers:
                 node = self._nodes[name]
                 tracker = CbtModel(name, node.sectors, self.parameters, self._used_ids)
+                tracker.began(begin_ns, end_ns)
                 tracker.wild = self._is_wild(node)
                 self._trackers[name] = tracker
         storage = StorageModel(self.parameters["diff_storage_minimum"])

@@ -158,10 +158,42 @@ def test_a_write_of_a_load_is_counted_on_the_side_of_the_take_that_its_times_all
     assert right == next_map
 
 
+@pytest.mark.parametrize(
+    ("write", "read_map"),
+    [
+        (load(10, 40), {0}),
+        (load(40, 55), {0, 1}),
+        (load(55, 58), {0, 1}),
+        (load(55, 90), {0, 1}),
+        (load(70, 90), {1}),
+        (load(40, None), {0, 1}),
+    ],
+)
+def test_a_write_of_a_load_from_before_the_tracking_is_not_counted(
+    write: LoadWrite, read_map: set[int]
+) -> None:
+    model = cbt()
+    model.began(50, 60)
+    model.taken(100, 200)
+    model.mark_load(write)
+    right = {v for v in range(5) if model.compare(runs_of([v] + [0] * 20)) == ()}
+    assert right == read_map
+
+
+def test_a_part_of_a_map_is_compared_as_far_as_there_is_one() -> None:
+    model = cbt()
+    assert model.compare([MapRun(15, 5, 0)], 15, 5) == ()
+    assert model.compare([MapRun(15, 6, 0)], 15, 100) == ()
+    assert model.compare([], 21, 5) == ()
+    assert model.compare([MapRun(21, 1, 0)], 21, 5) != ()
+    assert "up to 20" in str(model.compare([MapRun(15, 4, 0)], 15, 5)[0])
+    assert model.compare([MapRun(15, 5, 1)], 15, 5) != ()
+
+
 def test_a_gap_or_a_short_map_is_told() -> None:
     model = cbt()
     assert "gap" in str(model.compare([MapRun(0, 5, 0), MapRun(6, 15, 0)])[0])
-    assert "20 blocks" in str(model.compare([MapRun(0, 20, 0)])[0])
+    assert "blocks up to 20" in str(model.compare([MapRun(0, 20, 0)])[0])
     assert model.compare([MapRun(0, 22, 0)]) != ()
 
 

@@ -262,7 +262,12 @@ class Agent:
         return {"runs": runs, "blocks": len(runs), "next": None}
 
     def op_snapshot_create(self, devices: list[str]) -> dict[str, Any]:
-        return {"id": self.kernel.create(devices)}
+        begin = self.kernel.tick()
+        return {
+            "id": self.kernel.create(devices),
+            "begin_ns": begin,
+            "end_ns": self.kernel.tick(),
+        }
 
     def op_append_storage(self, id: str, device: str, ranges: list[list[int]]) -> dict[str, Any]:
         self.kernel.known(id).capacity += sum(count for _, count in ranges)

@@ -35,7 +35,8 @@ def create(context: Context, action: verbs.Create) -> Detail:
         raise StepFailed(f"there is a snapshot {action.snapshot!r} already")
     paths = [context.device(name).path for name in action.devices]
     answer = context.request("snapshot_create", {"devices": paths})
-    context.model.created(action.snapshot, action.devices)
+    times = int(answer["begin_ns"]), int(answer["end_ns"])
+    context.model.created(action.snapshot, action.devices, *times)
     context.snapshots[action.snapshot] = Snapshot(
         action.snapshot, str(answer["id"]), action.devices
     )
