@@ -44,7 +44,8 @@ class Walk:
     def device(self, name: str, place: Place) -> Known | None:
         found = self.known.get(name)
         if found is None:
-            self.report(place, f"there is no device `{name}`", suggest(name, self.known))
+            sure = self.known.keys() - self.excused
+            self.report(place, f"there is no device `{name}`", suggest(name, sure))
         return found
 
     def snapshot(
