@@ -63,7 +63,7 @@ class RunSettings:
     command: tuple[str, ...] = ("blksnap-lab", "run")
     jobs: int = 1
     repeat: int = 1
-    features: frozenset[str] = frozenset({"hotplug"})
+    features: frozenset[str] = frozenset({"hotplug", "reboot"})
     kernel: str = "any"
 
 

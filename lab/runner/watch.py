@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.runner.klog import LogLine, Splat, find_splats, parse_console
+from lab.runner.klog import LogLine, Splat, find_splats, panicked, parse_console
 from lab.runner.ports import Guest
 from lab.runner.verdict import Finding, Verdict
 
@@ -20,6 +20,8 @@ class KernelLog:
 
     def __init__(self) -> None:
         self.lines: list[LogLine] = []
+        self._mark = ""
+        self._boot = 0
         self._next = 0
         self._told = 0
         self._polled = 0.0
@@ -28,9 +30,19 @@ class KernelLog:
         """Begin here: what the kernel said before is not judged."""
         answer = guest.channel.request("klog_mark", {"text": text}, POLL_TIMEOUT)
         self._next = int(answer["seq"]) + 1
+        self._mark = text
 
-    def restarted(self) -> None:
-        """Another kernel runs now; its records are numbered from the start."""
+    def restarted(self, console: Path) -> None:
+        """Another kernel runs now; its records are numbered from the start.
+
+        `console` is that of the one before: what it said at its end nobody could ask it for.
+        """
+        last = console_lines(console)
+        marked = [n for n, line in enumerate(last) if line.text == self._mark]
+        last = last[marked[-1] + 1 :] if marked else last
+        if len(find_splats(last)) > len(find_splats(self.lines[self._boot :])):
+            self.lines[self._boot :] = last
+        self._boot = len(self.lines)
         self._next = 0
 
     def poll(self, guest: Guest) -> None:
@@ -64,7 +76,8 @@ def splat_finding(splat: Splat, where: str) -> Finding:
     """The finding for a report of the kernel."""
     said = splat.headline
     what = said if said.startswith(splat.kind) else f"{splat.kind}: {said}"
-    return Finding(Verdict.SPLAT, where, what, splat.trace)
+    verdict = Verdict.PANIC if panicked(map(LogLine, splat.trace)) else Verdict.SPLAT
+    return Finding(verdict, where, what, splat.trace)
 
 
 def console_lines(console: Path) -> list[LogLine]:

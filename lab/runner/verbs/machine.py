@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from lab.runner.context import Context, Device, Executor
 from lab.runner.failures import StepFailed
@@ -51,22 +52,24 @@ def power_cut(context: Context, _: verbs.PowerCut) -> Detail:
 
 def boot(context: Context, _: verbs.Boot) -> Detail:
     """Boot after a power cut."""
+    console = context.guest.machine.console_path
     context.guest.boot()
-    return _booted(context)
+    return _booted(context, console)
 
 
 def reboot(context: Context, action: verbs.Reboot) -> Detail:
     """Shut down in order and boot. StepFailed if it had to be killed."""
+    console = context.guest.machine.console_path
     ending = str(context.guest.reboot(action.within))
-    detail = _booted(context)
+    detail = _booted(context, console)
     if ending != "soft":
         raise StepFailed(f"the guest did not shut down within {action.within:g} s")
     return detail
 
 
-def _booted(context: Context) -> Detail:
+def _booted(context: Context, console: Path) -> Detail:
     """A kernel has started anew: nothing of before lives but the disks; the module is loaded."""
-    context.log.restarted()
+    context.log.restarted(console)
     context.log.mark(context.guest, f"blksnap-lab: {context.scenario.name} after boot")
     context.snapshots.clear()
     context.mounts.clear()
