@@ -1,0 +1,66 @@
+"""The kernel log is followed over a reboot, and nothing of its end is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.runner.klog import LogLine
+from lab.runner.verdict import Verdict
+from lab.runner.watch import KernelLog
+
+from .fake_guest import PANIC, FakeGuest, FakeMachine
+from .fake_kernel import FakeKernel
+
+OLD = "[    1.000000] WARNING: CPU: 0 PID: 1 at before.c:1 before the mark\n"
+MARK = "[    2.000000] the mark\n"
+
+
+@pytest.fixture
+def guest(tmp_path: Path) -> FakeGuest:
+    machine = FakeMachine(tmp_path / "console.log")
+    return FakeGuest(machine, {}, FakeKernel({}, frozenset()), [], lambda _op: None)
+
+
+@pytest.fixture
+def log(guest: FakeGuest) -> KernelLog:
+    log = KernelLog()
+    log.mark(guest, "the mark")
+    return log
+
+
+def test_what_a_kernel_said_before_the_mark_is_not_judged(guest: FakeGuest) -> None:
+    guest.kernel.say("WARNING: CPU: 0 PID: 9 at x.c:1 f")
+    log = KernelLog()
+    log.mark(guest, "the mark")
+    log.poll(guest)
+    assert log.judge("here") == []
+
+
+def test_a_report_is_told_once(guest: FakeGuest, log: KernelLog) -> None:
+    guest.kernel.say("WARNING: CPU: 0 PID: 9 at x.c:1 f")
+    log.poll(guest)
+    (finding,) = log.judge("here")
+    assert (finding.verdict, finding.where) == (Verdict.SPLAT, "here")
+    log.poll(guest)
+    assert log.judge("there") == []
+
+
+def test_a_panic_while_shutting_down_is_found_on_the_console(
+    guest: FakeGuest, log: KernelLog
+) -> None:
+    guest.machine.console_path.write_text(OLD + MARK + PANIC)
+    log.restarted(guest.machine.console_path)
+    (finding,) = log.judge("reboot")
+    assert finding.verdict is Verdict.PANIC
+    assert "NULL pointer" in finding.what
+
+
+def test_what_was_told_before_a_reboot_is_not_told_again(guest: FakeGuest, log: KernelLog) -> None:
+    log.lines.append(LogLine("WARNING: CPU: 0 PID: 9 at x.c:1 f"))
+    assert len(log.judge("here")) == 1
+    text = OLD + MARK + "[    3.000000] WARNING: CPU: 0 PID: 9 at x.c:1 f\n"
+    guest.machine.console_path.write_text(text)
+    log.restarted(guest.machine.console_path)
+    assert log.judge("reboot") == []
