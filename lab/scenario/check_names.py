@@ -44,7 +44,8 @@ class Walk:
     def device(self, name: str, place: Place) -> Known | None:
         found = self.known.get(name)
         if found is None:
-            sure = self.known.keys() - self.excused
+            declared = self.scenario.disks.keys() | self.scenario.devices.keys()
+            sure = self.known.keys() - (self.excused - declared)
             self.report(place, f"there is no device `{name}`", suggest(name, sure))
         return found
 
