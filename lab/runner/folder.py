@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shlex
 import shutil
 import time
 from collections.abc import Iterator
@@ -43,8 +42,7 @@ def full_disk(folder: Path) -> HostDiskFull:
     """The error that says that the disk of `folder` is full."""
     return HostDiskFull(
         f"the disk that holds {folder} is full ({free_bytes(folder) // MIB} MiB free)",
-        f"free some space, e.g. rm -r {shlex.quote(str(folder.parent))}, "
-        "or choose another folder with --results",
+        "free some space on it (`df -h` shows the disks), or choose another folder with --results",
     )
 
 

@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lab.guest.channel import ChannelTimeout
 from lab.guest.disks import DiskSpec
+from lab.guest.lost import GuestLost
 from lab.runner import artifacts, checks, start
 from lab.runner.bus import Bus
 from lab.runner.context import Context
@@ -22,7 +24,7 @@ from lab.runner.ports import Guest, Template, facts
 from lab.runner.start import SkipScenario
 from lab.runner.stepper import Stepper
 from lab.runner.stop import Interrupted, Stop
-from lab.runner.verdict import GUEST_DEAD, ScenarioResult, Verdict
+from lab.runner.verdict import ScenarioResult, Verdict
 from lab.scenario.scenario import Scenario
 
 CHECKS_LIMIT = 600.0
@@ -68,6 +70,7 @@ class _ScenarioRun:
         self._stop = stop
         self._guest: Guest | None = None
         self._context: Context | None = None
+        self._silent = False
 
     def go(self) -> ScenarioResult:
         """All of it."""
@@ -82,9 +85,10 @@ class _ScenarioRun:
             self._in_clone()
         except SkipScenario as skip:
             skipped = skip.what
-        except (Interrupted, HostDiskFull):
+        except Interrupted:
             raise
         except Exception as error:
+            # A full disk too: the disks of this guest, which are gone now, may have filled it.
             self._stop.check()
             self._journal.add(finding_of(error, "clone", self._guest, folder.path))
         return self._result(skipped, time.monotonic() - began)
@@ -121,14 +125,9 @@ class _ScenarioRun:
             self._guarded("", stepper.run_all, where=lambda: stepper.where)
         context.deadline.restart(CHECKS_LIMIT)
         for check in checks.ALL:
-            if self._dead:
+            if self._silent:
                 break
             self._check(check)
-
-    @property
-    def _dead(self) -> bool:
-        """Whether the guest is beyond being asked anything."""
-        return any(finding.verdict in GUEST_DEAD for finding in self._journal.findings)
 
     def _guarded(
         self, name: str, work: Callable[[], None], where: Callable[[], str] | None = None
@@ -139,7 +138,7 @@ class _ScenarioRun:
         """
         try:
             work()
-        except (Interrupted, SkipScenario, HostDiskFull):
+        except (Interrupted, SkipScenario):
             raise
         except StepsEnded:
             return False  # its finding is there already
@@ -148,11 +147,15 @@ class _ScenarioRun:
             place = where() if where is not None else name
             folder = self._place.folder.path
             finding = finding_of(error, place, self._guest, folder)
-            if finding.verdict not in GUEST_DEAD:
-                self._judge_log(place)
+            self._note_silence(error)
+            self._judge_log(place)
             self._journal.add(finding)
             return False
         return True
+
+    def _note_silence(self, error: Exception) -> None:
+        """After some errors no request to the guest can be expected to be answered."""
+        self._silent |= isinstance(error, ChannelTimeout | GuestLost | HostDiskFull)
 
     def _after_step(self, where: str) -> None:
         """Look at the kernel log now and then: a report ends the steps."""
@@ -167,12 +170,13 @@ class _ScenarioRun:
 
     def _judge_log(self, where: str) -> None:
         context = self._context
-        if context is None:
+        if context is None or self._silent:
             return
         try:
             context.log.poll(context.guest)
         except Exception as error:
             self._stop.check()
+            self._note_silence(error)
             self._journal.add(finding_of(error, "kernel log", self._guest, context.folder.path))
         self._journal.add(*context.log.judge(f"kernel log, by {where}"))
 

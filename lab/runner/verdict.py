@@ -46,8 +46,6 @@ class ExitStatus(IntEnum):
 GREEN_VERDICTS = frozenset({Verdict.PASSED, Verdict.SKIPPED})
 """What a green run may consist of."""
 
-GUEST_DEAD = frozenset({Verdict.PANIC, Verdict.HANG, Verdict.LOST})
-"""After these no request to the guest can be expected to be answered."""
 
 MODULE_BUILD = "module build"
 """`Finding.where` of a module source that does not compile."""

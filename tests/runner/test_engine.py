@@ -141,13 +141,26 @@ def test_a_full_disk_is_said_before_anything_begins(
         run_all(CYCLE)
 
 
-def test_a_disk_that_fills_up_ends_the_run(
+def test_a_disk_that_is_full_while_a_guest_runs_is_an_error_of_its_scenario(
     run_all: RunAll, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_self: folder.Folder, _name: str, _value: object) -> None:
         raise folder.full_disk(Path("/"))
 
     monkeypatch.setattr(folder.Folder, "append_json", full)
+    result = run_all(CYCLE).results[0]
+    assert result.verdict is Verdict.ERROR
+    assert "is full" in result.reason
+    assert "--results" in result.findings[0].detail[0]
+
+
+def test_a_disk_that_stays_full_ends_the_run(
+    run_all: RunAll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_self: folder.Folder, _name: str, _value: object) -> None:
+        raise folder.full_disk(Path("/"))
+
+    monkeypatch.setattr(folder.Folder, "write_json", full)
     with pytest.raises(HostDiskFull):
         run_all(CYCLE, CYCLE)
 
