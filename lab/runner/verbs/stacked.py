@@ -104,12 +104,17 @@ def _assemble_lvm(context: Context, name: str, images: Sequence[str]) -> str:
 
 
 def _assemble_raid(context: Context, images: Sequence[str]) -> str:
-    """Read-only: nothing is resynchronised, so what the members hold is what is read."""
+    """Read-only: nothing is resynchronised, so what the members hold is what is read.
+
+    The original array has the same id. mdadm refuses a second one that it finds in its own list of
+    arrays; the kernel does not mind.
+    """
     path = next(
         f"/dev/md{number}"
         for number in MD_NUMBERS
         if all(device.path != f"/dev/md{number}" for device in context.devices.values())
     )
+    context.run(["sh", "-c", "mkdir -p /run/mdadm && : > /run/mdadm/map"])
     context.run(["mdadm", "--assemble", "--run", "--readonly", path, *images])
     return path
 
@@ -129,11 +134,12 @@ def _group(name: str) -> str:
 
 
 LVM_CONFIG = (
-    "devices { obtain_device_list_from_udev=0 } "
+    'devices { obtain_device_list_from_udev=0 use_devicesfile=0 types=["blksnap-image", 16] } '
     "activation { udev_sync=0 udev_rules=0 verify_udev_operations=0 } "
     "global { use_lvmpolld=0 }"
 )
-"""LVM without udev: look at devices and make nodes directly."""
+"""LVM without udev: look at devices and make nodes directly. Image disks are of a type that it
+must be told of."""
 MD_NUMBERS = range(50, 90)
 
 EXECUTORS: dict[str, Executor] = {
