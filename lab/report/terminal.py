@@ -15,6 +15,7 @@ from rich.text import Text
 from lab.report.summary import Summary
 from lab.report.wording import STYLES, duration_text, guest_line, printable, result_line
 from lab.runner.events import (
+    CheckFinished,
     Event,
     GuestReady,
     RunFinished,
@@ -45,10 +46,12 @@ class Terminal:
     def handle(self, event: Event) -> None:
         """Show the event."""
         self._summary.handle(event)
+        if self._live is not None:
+            self._live.handle(event)
         if isinstance(event, RunStarted):
             self._print(f"{len(event.scenarios)} scenarios, results in {event.folder}")
             if self._live is not None:
-                self._live.start(len(event.scenarios))
+                self._live.start(len(event.scenarios) * event.repeat)
         elif isinstance(event, StageProgress):
             self._show_stage(event)
         elif isinstance(event, GuestReady):
@@ -59,8 +62,6 @@ class Terminal:
             self.close()
             for line in self._summary.lines():
                 self._print(line)
-        if self._live is not None:
-            self._live.handle(event)
 
     def close(self) -> None:
         """Leave the terminal as it was."""
@@ -109,12 +110,16 @@ class _Board:
         elif isinstance(event, ScenarioStarted):
             self._running[event.scenario, event.repeat] = (time.monotonic(), "clone")
         elif isinstance(event, StepStarted):
-            key = (event.scenario, event.repeat)
-            began = self._running.get(key, (time.monotonic(), ""))[0]
-            self._running[key] = (began, f"{event.path} {event.summary}")
+            self._does(event.scenario, event.repeat, f"{event.path} {event.summary}")
+        elif isinstance(event, CheckFinished):
+            self._does(event.scenario, event.repeat, f"checked: {event.check}")
         elif isinstance(event, ScenarioFinished):
             self._running.pop((event.scenario, event.repeat), None)
             self._done += 1
+
+    def _does(self, scenario: str, repeat: int, what: str) -> None:
+        began = self._running.get((scenario, repeat), (time.monotonic(), ""))[0]
+        self._running[scenario, repeat] = (began, printable(what))
 
     def __rich__(self) -> RenderableType:
         rows: list[RenderableType] = []

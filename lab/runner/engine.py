@@ -134,6 +134,7 @@ class _Run:
                 command=self._command,
                 scenarios=names,
                 jobs=self._settings.jobs,
+                repeat=self._settings.repeat,
             )
         )
         try:

@@ -41,6 +41,7 @@ class RunStarted(Event):
     command: str
     scenarios: tuple[str, ...]
     jobs: int = 1
+    repeat: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
