@@ -94,6 +94,19 @@ static const char *tracker_refusal(struct block_device *bdev)
 	return NULL;
 }
 
+/*
+ * Writes that were under way before the filter came are not counted, and would be
+ * missed by a take that is quicker than they are. Attaching has waited for all
+ * requests of the queue; but a driver that works on bios has no requests. The
+ * file system can wait for its writes, by being frozen. If it cannot be frozen,
+ * because it is frozen already, there is nothing to wait for.
+ */
+static void tracker_settle(struct block_device *bdev)
+{
+	if (!queue_is_mq(bdev_get_queue(bdev)) && !compat_bdev_freeze(bdev))
+		compat_bdev_thaw(bdev);
+}
+
 static int tracker_attach(struct block_device *bdev, struct tracker **made)
 {
 	const char *why = tracker_refusal(bdev);
@@ -118,6 +131,7 @@ static int tracker_attach(struct block_device *bdev, struct tracker **made)
 		bdev_filter_put(&tracker->filter);
 		return ret;
 	}
+	tracker_settle(bdev);
 	pr_info("tracking %u:%u, %llu sectors\n", MAJOR(tracker->dev),
 		MINOR(tracker->dev), (u64)bdev_nr_sectors(bdev));
 	*made = tracker;
