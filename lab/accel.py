@@ -79,6 +79,7 @@ def _cached_probe(image: Image, cache: Cache, progress: ProgressSink) -> Decisio
 
 def probe(image: Image, folder: Path, accel: Accel = Accel.KVM) -> str | None:
     """Boot the tiny guest; None if it came up, else what happened instead."""
+    folder.mkdir(parents=True, exist_ok=True)
     initrd = folder / "probe.cpio"
     initrd.write_bytes(build_probe_initramfs(image.folder, ALIVE))
     spec = MachineSpec(image.kernel, initrd, accel, memory=PROBE_MEMORY, cpus=1)

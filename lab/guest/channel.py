@@ -16,7 +16,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -88,8 +88,14 @@ class Pending:
 class Channel:
     """The host's end of the agent's port, over a connected socket that it closes at the end."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(
+        self,
+        connection: socket.socket,
+        explain: Callable[[], GuestLost] = lambda: GuestLost("QEMU closed the agent's port"),
+    ) -> None:
+        """`explain` is asked why, when the port was closed from the other end."""
         self._connection = connection
+        self._explain = explain
         self._sending = threading.Lock()
         self._lock = threading.Lock()
         self._pending: dict[int, Pending] = {}
@@ -183,7 +189,8 @@ class Channel:
                 *lines, rest = (rest + piece).split(b"\n")
                 for line in lines:
                     self._accept(line)
-        self.lose(GuestLost("QEMU closed the agent's port"))
+        if self._lost is None:
+            self.lose(self._explain())
 
     def _accept(self, line: bytes) -> None:
         try:

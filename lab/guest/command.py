@@ -51,7 +51,7 @@ _KERNEL_COMMAND_LINE = (
 
 # Not "max": emulated, the kernel's string copies (erms) and its guards against user memory (smap)
 # are slow; without them reading files takes half the time. The random instructions feed the kernel.
-_EMULATED = "qemu64,+rdrand,+rdseed,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16"
+_EMULATED = "qemu64,+rdrand,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16"
 
 
 class Accel(StrEnum):

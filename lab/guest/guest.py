@@ -22,6 +22,7 @@ from lab.image import Keys
 BOOT_LIMIT = 600.0
 REQUEST_LIMIT = 90.0
 SSH_LIMIT = 180.0
+EXIT_LIMIT = 5.0
 ENTROPY = 64
 
 
@@ -69,7 +70,7 @@ class Guest:
         self._machine.listen(self._on_event)
         self._machine.launch(restored=restored)
         assert self._machine.agent_socket is not None  # it was launched
-        self._channel = Channel(self._machine.agent_socket)
+        self._channel = Channel(self._machine.agent_socket, self._why_closed)
 
     def close(self) -> None:
         """End the guest and remove the files of its disks; the console stays."""
@@ -141,6 +142,14 @@ class Guest:
         if self._channel is not None:
             self._channel.close()
 
+    def _why_closed(self) -> GuestLost:
+        """Why the agent's port was closed; by now QEMU has ended, or is about to."""
+        machine = self._machine
+        machine.wait_exit(EXIT_LIMIT)
+        if machine.panic_info is not None:
+            return GuestLost("its kernel panicked")
+        return GuestLost(f"QEMU {machine.describe()}")
+
     def _on_event(self, event: QmpEvent) -> None:
         """Runs in the QEMU thread; tells those who wait for the agent why it will not answer."""
         channel = self._channel
@@ -149,7 +158,7 @@ class Guest:
         if event.name == "GUEST_PANICKED":
             channel.lose(GuestLost("its kernel panicked"))
         elif event.name == "LAB_EXITED":
-            channel.lose(GuestLost(f"QEMU ended with status {event.data['status']}"))
+            channel.lose(GuestLost(f"QEMU exited with status {event.data['status']}"))
         elif event.name == "VSERPORT_CHANGE" and event.data.get("open") is False:
             channel.lose(GuestLost("its agent ended"))
         elif event.name == "BLOCK_IO_ERROR":

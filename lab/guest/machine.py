@@ -7,6 +7,7 @@ LabError
  └─ QmpError           (lab.guest.qmp)
 """
 
+import asyncio
 import contextlib
 import functools
 import os
@@ -66,6 +67,7 @@ class Machine:
         self._state = MachineState.NEW
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = threading.Event()
+        self._finishing: asyncio.Task[None] | None = None
         self._listeners: list[Callable[[QmpEvent], None]] = []
         self._qmp = Qmp("blksnap-lab", self._on_event)
         self.agent_socket: socket.socket | None = None
@@ -150,7 +152,12 @@ class Machine:
     def _on_exit(self, process: "subprocess.Popen[bytes]", watch: int) -> None:
         loop().remove_reader(watch)
         os.close(watch)
-        self.exit_status = process.wait()
+        self._finishing = loop().create_task(self._finish(process.wait()))
+
+    async def _finish(self, status: int) -> None:
+        """QEMU has ended; what it said before, such as that the guest panicked, counts first."""
+        await self._qmp.drain()
+        self.exit_status = status
         self._state = MachineState.EXITED
         self._ended.set()
         self._qmp.events.close()

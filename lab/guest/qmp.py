@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qemu.qmp import EventListener, ExecuteError, Message, QMPClient, QMPError
+from qemu.qmp import EventListener, ExecuteError, Message, QMPClient, QMPError, Runstate
 
 from lab.errors import LabError
 from lab.guest.loop import wait_for
@@ -24,6 +24,8 @@ logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
 
 COMMAND_LIMIT = 60.0
 CLOSE_LIMIT = 2.0
+DRAIN_LIMIT = 1.0
+DRAIN_PAUSE = 0.002
 
 
 class QmpError(LabError):
@@ -88,6 +90,7 @@ class Qmp:
     def __init__(self, name: str, on_event: Callable[[QmpEvent], None] | None = None) -> None:
         self._client = QMPClient(name)
         self._on_event = on_event
+        self._listener = EventListener()
         self._pump: asyncio.Task[None] | None = None
         self.events = EventQueue()
 
@@ -129,14 +132,21 @@ class Qmp:
             wait_for(self._close(), CLOSE_LIMIT)
         self.events.close()
 
-    async def _connect(self, connection: socket.socket) -> None:
-        listener = EventListener()
-        self._client.register_listener(listener)
-        await self._client.connect(connection)
-        self._pump = asyncio.create_task(self._forward(listener))
+    async def drain(self) -> None:
+        """After QEMU has ended: deliver the events that it had sent. Runs in the QEMU thread."""
+        limit = time.monotonic() + DRAIN_LIMIT
+        while time.monotonic() < limit:
+            if self._client.runstate is not Runstate.RUNNING and self._listener.empty():
+                return
+            await asyncio.sleep(DRAIN_PAUSE)
 
-    async def _forward(self, listener: EventListener) -> None:
-        async for message in listener:
+    async def _connect(self, connection: socket.socket) -> None:
+        self._client.register_listener(self._listener)
+        await self._client.connect(connection)
+        self._pump = asyncio.create_task(self._forward())
+
+    async def _forward(self) -> None:
+        async for message in self._listener:
             self._deliver(message)
 
     def _deliver(self, message: Message) -> None:

@@ -21,7 +21,7 @@ from lab.guest.command import Accel
 from lab.guest.disks import DiskSpec
 from lab.guest.guest import Guest
 from lab.guest.identity import StaleTemplate
-from lab.guest.lost import GuestLost
+from lab.guest.lost import GuestLost, HostFault
 from lab.guest.machine import Ending, LaunchFailed, Machine, MachineState, MachineStateError
 from lab.guest.prepare import prepare
 from lab.guest.settings import GuestSettings
@@ -29,7 +29,7 @@ from lab.guest.template import Template
 from lab.modbuild import ModuleBuildFailed, build_module
 from lab.units import GIB, MIB, TIB
 
-pytestmark = [pytest.mark.guest, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.guest, pytest.mark.timeout(3600)]
 
 LIMIT = 120.0
 
@@ -184,6 +184,21 @@ def test_a_guest_killed_from_outside_is_lost(guest: Guest) -> None:
         shell(guest, "sleep 10")
     with pytest.raises(MachineStateError, match="exited with status -9"):
         guest.machine.ssh_port()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+def test_a_full_disk_of_the_host_is_told_apart(template: Template, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8M", "tmpfs", str(small)], check=True)
+    try:
+        with (
+            template.clone([DiskSpec("a", 64 * MIB)], small) as guest,
+            pytest.raises(HostFault, match="the host's disk is full"),
+        ):
+            shell(guest, "dd if=/dev/urandom of=/dev/vdb bs=1M count=32 oflag=direct")
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
 
 
 def test_a_guest_whose_agent_ends_is_lost(guest: Guest) -> None:
