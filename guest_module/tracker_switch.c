@@ -50,7 +50,12 @@ void tracker_cancel(struct tracker_switch *change)
 {
 	cbt_map_spare_free(change->spare);
 	change->spare = NULL;
-	tracker_epoch_abandon(change->epoch);
+	/*
+	 * No write has joined it, so that this waits for RCU only; and when the
+	 * take has failed, nothing of it is left (K27).
+	 */
+	tracker_epoch_close(change->epoch);
+	tracker_epoch_wait(change->epoch);
 	change->epoch = NULL;
 }
 
