@@ -34,7 +34,7 @@ COMPILER = (
     " -static -nostdlib -no-pie -s -Iinclude -I/usr/include -I/usr/include/x86_64-linux-gnu"
 )
 LIMIT = 60.0
-GROUP_LIMIT = 600.0
+GROUP_LIMIT = 300.0
 DISKS = tuple(DiskSpec(name, 64 * MIB) for name in ("a", "b", "store"))
 
 GROUPS = {
