@@ -77,15 +77,17 @@ def _cached_probe(image: Image, cache: Cache, progress: ProgressSink) -> Decisio
     return Decision(Accel.TCG, reason)
 
 
-def probe(image: Image, folder: Path, accel: Accel = Accel.KVM) -> str | None:
-    """Boot the tiny guest; None if it came up, else what happened instead."""
+def probe(
+    image: Image, folder: Path, accel: Accel = Accel.KVM, limit: float = PROBE_LIMIT
+) -> str | None:
+    """Boot the tiny guest; None if it came up within `limit` seconds, else what happened."""
     folder.mkdir(parents=True, exist_ok=True)
     initrd = folder / "probe.cpio"
     initrd.write_bytes(build_probe_initramfs(image.folder, ALIVE))
     spec = MachineSpec(image.kernel, initrd, accel, memory=PROBE_MEMORY, cpus=1)
     try:
         with Machine(spec, folder) as machine:
-            machine.wait_console(ALIVE, PROBE_LIMIT)
+            machine.wait_console(ALIVE, limit)
     except LabError as error:
         return error.what.splitlines()[0]
     return None

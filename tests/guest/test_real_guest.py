@@ -279,7 +279,7 @@ def test_clones_are_fast(template: Template) -> None:
 
 
 def test_the_probe_tells_what_works_from_what_does_not(template: Template, tmp_path: Path) -> None:
-    assert probe(template.image, tmp_path / "tcg", Accel.TCG) is None
+    assert probe(template.image, tmp_path / "tcg", Accel.TCG, LIMIT) is None
     broken = replace(template.image, folder=tmp_path)
     (tmp_path / "vmlinuz").write_bytes(b"no kernel")
     (tmp_path / "busybox").write_bytes(b"")
