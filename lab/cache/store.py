@@ -14,6 +14,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +29,8 @@ from lab.progress import Progress, ProgressSink, silent
 ENVIRONMENT = "BLKSNAP_LAB_CACHE"
 # The longest that another process may take to build what we wait for, seconds.
 BUILD_LIMIT = 3600.0
+# A folder under construction is locked at once; only one older than this is looked at, seconds.
+SWEEP_AGE = 60.0
 
 
 class CacheError(LabError):
@@ -50,6 +53,20 @@ class Hold:
     def close(self) -> None:
         """Let go; safe to call more than once."""
         self._close()
+
+
+def _sweep(aside: Path) -> None:
+    """Remove what killed processes left: old enough, and its lock gone with its process."""
+    for folder in aside.iterdir():
+        with contextlib.suppress(OSError):
+            if time.time() - folder.stat().st_mtime < SWEEP_AGE:
+                continue
+            hold = Hold(os.open(folder, os.O_RDONLY | os.O_CLOEXEC))
+            try:
+                fcntl.flock(hold.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                hold.close()
 
 
 class Cache:
@@ -90,11 +107,15 @@ class Cache:
         """A folder on the cache's file system that is gone afterwards, unless renamed away."""
         aside = self.root / "aside"
         aside.mkdir(parents=True, exist_ok=True)
+        _sweep(aside)
         folder = Path(tempfile.mkdtemp(prefix=f"{label}.", dir=aside))
+        hold = Hold(os.open(folder, os.O_RDONLY | os.O_CLOEXEC))
         try:
+            fcntl.flock(hold.descriptor, fcntl.LOCK_EX)
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            hold.close()
 
     @contextlib.contextmanager
     def lock(self, name: str, progress: ProgressSink = silent) -> Iterator[None]:

@@ -120,6 +120,17 @@ def test_two_builders_at_once_build_once(cache: Cache) -> None:
     assert "waiting for another process" in told[0].detail
 
 
+def test_what_a_killed_process_left_is_swept_and_live_work_is_not(cache: Cache) -> None:
+    dead = cache.root / "aside" / "dead.x"
+    dead.mkdir(parents=True)
+    os.utime(dead, (0, 0))
+    with cache.scratch("live") as live:
+        os.utime(live, (0, 0))
+        with cache.scratch("other"):
+            assert live.is_dir()
+            assert not dead.exists()
+
+
 def test_pruning_keeps_the_newest_and_what_is_used(cache: Cache) -> None:
     for number in range(4):
         cache.entry("kind", f"k{number}", writes("x", []))
