@@ -276,8 +276,13 @@ class Machine:
     def wait_console(self, text: str, timeout: float) -> None:
         """Wait until the console shows a text; GuestLost if QEMU ends, or it does not come."""
         limit = time.monotonic() + timeout
-        while text not in self.console_text():
-            if self._ended.wait(0.2):
+        while True:
+            # In this order: what QEMU wrote before its end is there to be read after it.
+            ended = self._ended.is_set()
+            if text in self.console_text():
+                return
+            if ended:
                 raise GuestLost(f"QEMU {self.describe()} before {text!r} was on the console")
             if time.monotonic() > limit:
                 raise GuestLost(f"{text!r} was not on the console within {timeout:g} s")
+            self._ended.wait(0.2)

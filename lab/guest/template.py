@@ -82,8 +82,9 @@ class Template:
     def _restore(self, guest: Guest, bay: DiskBay, started: float) -> None:
         guest.start(restored=True)
         restore_devices(guest.machine, self.folder / STATE)
-        bay.announce(guest.machine)
         guest.machine.qmp("cont")
+        # Not before: QEMU 10 lets nobody touch the disks of a machine that has not gone on yet.
+        bay.announce(guest.machine)
         guest.channel.hello(HELLO_LIMIT)
         guest.first_answer_s = time.monotonic() - started
         guest.freshen()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -121,10 +122,13 @@ class StartLoad(Model):
 
 
 class WaitLoad(Model):
-    """Go on only when a load has done so many more operations (writes, rounds, reads, answers)."""
+    """Go on only when a load has done so many operations (writes, rounds, reads, answers)."""
 
     load: Name = Field(description="The load.")
-    operations: int = Field(ge=1, description="How many more, counted from now.")
+    operations: int = Field(ge=1, description="How many, counted from `since`.")
+    since: Literal["now", "start"] = Field(
+        "now", description="start: those that the load has done before this step count too."
+    )
 
 
 class StopLoad(Model):

@@ -10,7 +10,8 @@ from lab.model.seen import LoadWrite
 from lab.runner.context import Load
 from lab.runner.failures import StepFailed
 from lab.runner.verbs.load_reports import judge
-from lab.scenario.steps_load import StartLoad
+from lab.runner.verbs.loads import wait_load
+from lab.scenario.steps_load import StartLoad, WaitLoad
 
 READERS: dict[str, Any] = {
     "reads": 9,
@@ -64,3 +65,29 @@ def test_an_answer_that_was_refused_fails() -> None:
     assert judge(answer, report)["low space events"] == 3
     with pytest.raises(StepFailed, match="used up"):
         judge(answer, report | {"refused": [{"why": "used up", "errno": None}]})
+
+
+class Impatient:
+    """A context whose only load has done one thing and will not do another."""
+
+    def __init__(self, waiting: Load) -> None:
+        self.loads = {waiting.name: waiting}
+        self.deadline = self
+
+    def request(self, op: str, args: dict[str, Any]) -> dict[str, Any]:
+        assert (op, args["name"]) == ("load_poll", "l")
+        return {"appended": 1, "running": 1}
+
+    def left(self) -> float:
+        raise TimeoutError
+
+
+def test_what_a_load_did_before_the_wait_counts_from_its_start_only() -> None:
+    context: Any = Impatient(load("answer", device="store"))
+    for since, operations, done in (("start", 1, True), ("start", 2, False), ("now", 1, False)):
+        wait = WaitLoad.model_validate({"load": "l", "operations": operations, "since": since})
+        if done:
+            assert wait_load(context, wait) == {"operations": 1}
+        else:
+            with pytest.raises(TimeoutError):
+                wait_load(context, wait)

@@ -107,10 +107,10 @@ def _answer(context: Context, what: verbs.Answer) -> dict[str, object]:
 
 
 def wait_load(context: Context, action: verbs.WaitLoad) -> Detail:
-    """Wait for so many more operations. StepFailed if the load has ended by itself before."""
+    """Wait for so many operations. StepFailed if the load has ended by itself before."""
     load = _find(context, action.load)
     key = OPERATIONS[load.kind]
-    first = int(_poll(context, load)[key])
+    first = int(_poll(context, load)[key]) if action.since == "now" else 0
     while True:
         report = _poll(context, load)
         done = int(report[key]) - first
