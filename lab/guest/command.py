@@ -67,6 +67,7 @@ class MachineSpec:
 
     `ram_file` holds the guest's memory: shared when a template is made, mapped privately in its
     clones, none for a guest of its own. `root` is the node of the root disk, if there is one.
+    `one_thread`: all processors are emulated in turns (see lab.guest.identity.misses_patches).
     """
 
     kernel: Path
@@ -79,6 +80,7 @@ class MachineSpec:
     ram_shared: bool = False
     slots: tuple[Slot, ...] = ()
     forward_ssh: bool = False
+    one_thread: bool = False
     append: tuple[str, ...] = field(default=())
 
 
@@ -127,7 +129,8 @@ def qemu_command(spec: MachineSpec, wiring: Wiring) -> list[str]:
 def _processor(spec: MachineSpec) -> list[str]:
     if spec.accel is Accel.KVM:
         return ["-accel", "kvm", "-cpu", "host", "-smp", str(spec.cpus)]
-    return ["-accel", "tcg,thread=multi", "-cpu", _EMULATED, "-smp", str(spec.cpus)]
+    threads = "single" if spec.one_thread else "multi"
+    return ["-accel", f"tcg,thread={threads}", "-cpu", _EMULATED, "-smp", str(spec.cpus)]
 
 
 def _memory(spec: MachineSpec) -> list[str]:

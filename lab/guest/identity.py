@@ -6,6 +6,7 @@ holds kernel, module and agent.
 
 import functools
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -71,12 +72,31 @@ def differences(wanted: Mapping[str, object], found: Mapping[str, object]) -> li
 
 def qemu_identity() -> str:
     """Version of QEMU, and inode, size and time of its program: an upgrade changes them."""
+    info = Path(find_program(QEMU)).resolve().stat()
+    return f"{_version()}; {info.st_ino} {info.st_size} {info.st_mtime_ns}"
+
+
+def misses_patches() -> bool:
+    """Whether this QEMU, emulating each processor in a thread of its own, may run stale code.
+
+    Before 8.1 it can keep its translation of an instruction that another processor replaced while
+    it was being translated. A guest that patches a busy function (which is what loading and
+    unloading a filter does) then hangs, all processors at that instruction. 8.1 locks the page.
+    """
+    return qemu_release(_version()) < (8, 1)
+
+
+def qemu_release(version: str) -> tuple[int, int]:
+    """Major and minor number in what QEMU calls its version; (0, 0) if it has none."""
+    found = re.search(r"version (\d+)\.(\d+)", version)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _version() -> str:
     path = Path(find_program(QEMU)).resolve()
-    info = path.stat()
-    version = _version(str(path), info.st_mtime_ns)
-    return f"{version}; {info.st_ino} {info.st_size} {info.st_mtime_ns}"
+    return _version_of(str(path), path.stat().st_mtime_ns)
 
 
 @functools.cache
-def _version(path: str, _mtime: int) -> str:
+def _version_of(path: str, _mtime: int) -> str:
     return run([path, "--version"], timeout=VERSION_LIMIT).splitlines()[0]

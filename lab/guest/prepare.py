@@ -6,9 +6,9 @@ from pathlib import Path
 
 from lab.accel import decide
 from lab.cache import Cache, digest_of
-from lab.guest.command import MachineSpec, Wiring, qemu_command
+from lab.guest.command import Accel, MachineSpec, Wiring, qemu_command
 from lab.guest.disks import Slot
-from lab.guest.identity import Identity, StaleTemplate, qemu_identity
+from lab.guest.identity import Identity, StaleTemplate, misses_patches, qemu_identity
 from lab.guest.settings import GuestSettings
 from lab.guest.template import STAGE, Template, save_template, template_spec
 from lab.image import Image, Payload, base_payload, build_initramfs, machine_keys, prepare_image
@@ -52,7 +52,13 @@ def prepare(
     initramfs = build_initramfs(image.folder, payload)
     slots = tuple(Slot(sizes) for sizes in settings.slots)
     wanted = MachineSpec(
-        image.kernel, Path(), decision.accel, None, settings.memory, settings.cpus, slots=slots
+        image.kernel,
+        Path(),
+        decision.accel,
+        memory=settings.memory,
+        cpus=settings.cpus,
+        slots=slots,
+        one_thread=decision.accel is Accel.TCG and misses_patches(),
     )
     identity = _identity(wanted, image, initramfs, agent, module)
     hold = cache.use(KIND, identity.key)

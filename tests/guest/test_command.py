@@ -62,6 +62,14 @@ def test_a_comma_in_a_path_is_no_option() -> None:
     assert consoles == ["file,id=console,path=/tmp/a,,b/console"]
 
 
+@pytest.mark.parametrize(("one_thread", "threads"), [(False, "multi"), (True, "single")])
+def test_processors_are_emulated_in_as_many_threads_as_is_safe(
+    one_thread: bool, threads: str
+) -> None:
+    command = qemu_command(replace(SPEC, one_thread=one_thread), WIRING)
+    assert values(command, "-accel") == [f"tcg,thread={threads}"]
+
+
 def test_memory_is_private_in_clones() -> None:
     clone = replace(SPEC, ram_file=Path("/ram"), ram_shared=False)
     backend = json.loads(values(qemu_command(clone, WIRING), "-object")[0])

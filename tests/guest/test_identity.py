@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from lab.errors import UsageError
+from lab.guest import identity
 from lab.guest.disks import BlockSizes
-from lab.guest.identity import Identity, StaleTemplate
+from lab.guest.identity import Identity, StaleTemplate, misses_patches, qemu_release
 from lab.guest.settings import GuestSettings
 from lab.units import MIB
 
@@ -38,6 +39,24 @@ def test_what_does_not_say_what_it_is_is_refused(tmp_path: Path, text: str | Non
         (tmp_path / "identity.json").write_text(text)
     with pytest.raises(StaleTemplate):
         IDENTITY.check(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("said", "release", "misses"),
+    [
+        ("QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)", (7, 2), True),
+        ("QEMU emulator version 8.0.5", (8, 0), True),
+        ("QEMU emulator version 8.1.0", (8, 1), False),
+        ("QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2)", (10, 0), False),
+        ("something else", (0, 0), True),
+    ],
+)
+def test_old_emulators_are_told_from_new_ones(
+    monkeypatch: pytest.MonkeyPatch, said: str, release: tuple[int, int], misses: bool
+) -> None:
+    monkeypatch.setattr(identity, "_version", lambda: said)
+    assert qemu_release(said) == release
+    assert misses_patches() is misses
 
 
 @pytest.mark.parametrize(
