@@ -43,6 +43,7 @@ static const char *const account_names[] = {
 	[account_snapimage] = "snapimage",
 	[account_array] = "array",
 };
+
 static_assert(ARRAY_SIZE(account_names) == account_kind_end);
 
 static struct dentry *account_debugfs;

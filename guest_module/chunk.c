@@ -52,6 +52,7 @@ static void chunk_set_state(struct chunk *chunk, enum chunk_state state)
 
 static enum chunk_state chunk_state(const struct chunk *chunk)
 {
+	/* Pairs with chunk_set_state(). */
 	return smp_load_acquire(&chunk->state);
 }
 
@@ -343,8 +344,9 @@ void chunk_wait_safe(struct diff_area *area, unsigned long number)
 
 	if (WARN_ON_ONCE(!chunk))
 		return;
-	wait_var_event(chunk, chunk_may_overwrite(chunk) ||
-			      chunk_state(chunk) == chunk_failed);
+	wait_var_event(chunk,
+		       chunk_may_overwrite(chunk) ||
+		       chunk_state(chunk) == chunk_failed);
 }
 
 int chunk_wait_stored(struct diff_area *area, unsigned long number)

@@ -143,6 +143,7 @@ static const struct ctrl_command native_commands[] = {
 	{ IOCTL_BLK_SNAP_SNAPSHOT_COLLECT_IMAGES, native_collect_images },
 	{ IOCTL_BLK_SNAP_SNAPSHOT_WAIT_EVENT, ctrl_wait_event },
 };
+
 static_assert(ARRAY_SIZE(native_commands) == blk_snap_ioctl_end);
 
 long ctrl_dispatch(const struct ctrl_command *commands, size_t count,

@@ -25,7 +25,7 @@
 #include "tracker.h"
 
 /* Elements of an array: 16 MiB of ranges. More is a mistake. */
-#define CTRL_COUNT_LIMIT (1u << 20)
+#define CTRL_COUNT_LIMIT 1048576u
 
 /* Room for records that come into being between the question and the answer. */
 #define CTRL_SPARE_RECORDS 16

@@ -202,6 +202,7 @@ static const struct ctrl_command compat_commands[] = {
 	{ IOCTL32_SNAPSHOT_COLLECT_IMAGES, compat_collect_images },
 	{ IOCTL_BLK_SNAP_SNAPSHOT_WAIT_EVENT, ctrl_wait_event },
 };
+
 static_assert(ARRAY_SIZE(compat_commands) == blk_snap_ioctl_end);
 
 long ctrl_compat_ioctl(struct file *file, unsigned int request,

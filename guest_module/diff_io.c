@@ -45,8 +45,14 @@ void diff_io_done(void)
 
 static void diff_io_drop(struct diff_buffer *buffer)
 {
+	/*
+	 * Read beforehand: who waits for the count may see it fall to zero, and
+	 * the buffer may be in somebody else's transfer by the next line.
+	 */
+	void (*done)(struct diff_buffer *buffer) = buffer->done;
+
 	if (atomic_dec_and_test(&buffer->pending))
-		buffer->done(buffer);
+		done(buffer);
 }
 
 static void diff_io_end(struct bio *bio)

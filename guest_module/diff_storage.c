@@ -79,11 +79,12 @@ static int diff_range_insert(struct diff_range *range)
 
 	lockdep_assert_held(&diff_range_lock);
 	while (*place) {
+		struct diff_range *other;
 		int order;
 
 		parent = *place;
-		order = diff_range_compare(range, rb_entry(parent,
-						struct diff_range, node));
+		other = rb_entry(parent, struct diff_range, node);
+		order = diff_range_compare(range, other);
 		if (!order)
 			return -EINVAL;
 		place = order < 0 ? &parent->rb_left : &parent->rb_right;

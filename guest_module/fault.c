@@ -46,6 +46,7 @@ static const char *const fault_names[] = {
 	[fault_id_copy] = "id_copy",
 	[fault_event_copy] = "event_copy",
 };
+
 static_assert(ARRAY_SIZE(fault_names) == fault_point_end);
 
 /* Longer than any line that makes sense. */

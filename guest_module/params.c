@@ -84,7 +84,7 @@ static const struct kernel_param_ops param_ops = {
 	.get = param_show,
 };
 
-#define PARAM(name, initial, from, to, text)				\
+#define PARAMETER(name, initial, from, to, text)			\
 	static struct param name = {					\
 		.value = (initial), .lowest = (from), .highest = (to),	\
 	};								\
@@ -93,28 +93,28 @@ static const struct kernel_param_ops param_ops = {
 	MODULE_PARM_DESC(name, text)
 
 /* Below a sector there is nothing; above 2 GiB the size has no 32 bits. */
-PARAM(tracking_block_minimum_shift,
-	CONFIG_BLK_SNAP_TRACKING_BLOCK_MINIMUM_SHIFT, 9, 31,
-	"log2 of the smallest tracking block in bytes");
-PARAM(tracking_block_maximum_shift,
-	CONFIG_BLK_SNAP_TRACKING_BLOCK_MAXIMUM_SHIFT, 9, 31,
-	"log2 of the largest tracking block in bytes");
-PARAM(tracking_block_maximum_count,
-	CONFIG_BLK_SNAP_TRACKING_BLOCK_MAXIMUM_COUNT, 1, INT_MAX,
-	"number of tracking blocks above which they are made larger");
+PARAMETER(tracking_block_minimum_shift,
+	  CONFIG_BLK_SNAP_TRACKING_BLOCK_MINIMUM_SHIFT, 9, 31,
+	  "log2 of the smallest tracking block in bytes");
+PARAMETER(tracking_block_maximum_shift,
+	  CONFIG_BLK_SNAP_TRACKING_BLOCK_MAXIMUM_SHIFT, 9, 31,
+	  "log2 of the largest tracking block in bytes");
+PARAMETER(tracking_block_maximum_count,
+	  CONFIG_BLK_SNAP_TRACKING_BLOCK_MAXIMUM_COUNT, 1, INT_MAX,
+	  "number of tracking blocks above which they are made larger");
 /* The storage is given out in units of 4 KiB; a chunk is copied at once. */
-PARAM(chunk_minimum_shift, CONFIG_BLK_SNAP_CHUNK_MINIMUM_SHIFT, 12, 30,
-	"log2 of the smallest chunk in bytes");
-PARAM(chunk_maximum_shift, CONFIG_BLK_SNAP_CHUNK_MAXIMUM_SHIFT, 12, 30,
-	"log2 of the largest chunk in bytes");
-PARAM(chunk_maximum_count, CONFIG_BLK_SNAP_CHUNK_MAXIMUM_COUNT, 1, INT_MAX,
-	"number of chunks of a device above which they are made larger");
-PARAM(chunk_maximum_in_cache, CONFIG_BLK_SNAP_CHUNK_MAXIMUM_IN_CACHE,
-	1, INT_MAX, "limit of chunks of a device that are held in memory");
-PARAM(free_diff_buffer_pool_size, CONFIG_BLK_SNAP_FREE_DIFF_BUFFER_POOL_SIZE,
-	0, INT_MAX, "limit of spare buffers of a device");
-PARAM(diff_storage_minimum, CONFIG_BLK_SNAP_DIFF_STORAGE_MINIMUM, 1, INT_MAX,
-	"sectors of difference storage that are asked for at a time");
+PARAMETER(chunk_minimum_shift, CONFIG_BLK_SNAP_CHUNK_MINIMUM_SHIFT, 12, 30,
+	  "log2 of the smallest chunk in bytes");
+PARAMETER(chunk_maximum_shift, CONFIG_BLK_SNAP_CHUNK_MAXIMUM_SHIFT, 12, 30,
+	  "log2 of the largest chunk in bytes");
+PARAMETER(chunk_maximum_count, CONFIG_BLK_SNAP_CHUNK_MAXIMUM_COUNT, 1, INT_MAX,
+	  "number of chunks of a device above which they are made larger");
+PARAMETER(chunk_maximum_in_cache, CONFIG_BLK_SNAP_CHUNK_MAXIMUM_IN_CACHE,
+	  1, INT_MAX, "limit of chunks of a device that are held in memory");
+PARAMETER(free_diff_buffer_pool_size, CONFIG_BLK_SNAP_FREE_DIFF_BUFFER_POOL_SIZE,
+	  0, INT_MAX, "limit of spare buffers of a device");
+PARAMETER(diff_storage_minimum, CONFIG_BLK_SNAP_DIFF_STORAGE_MINIMUM, 1, INT_MAX,
+	  "sectors of difference storage that are asked for at a time");
 
 void params_read(struct params *params)
 {

@@ -310,9 +310,11 @@ static int snapimage_mark(struct snapimage *image,
 		if (ret)
 			return ret;
 	}
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count; i++) {
 		cbt_map_set_both(image->map, ranges[i].sector_offset,
 				 ranges[i].sector_count);
+		cond_resched();
+	}
 	return 0;
 }
 

@@ -17,6 +17,7 @@
 
 #include <linux/module.h>
 #include <linux/rwsem.h>
+#include <linux/sched/signal.h>
 
 #include <linux/blksnap.h>
 
@@ -114,6 +115,9 @@ static int snapshot_check_devices(const struct blk_snap_dev_t *devs, u32 count)
 		for (j = 0; j < i; j++)
 			if (devs[i].mj == devs[j].mj && devs[i].mn == devs[j].mn)
 				return -EINVAL;
+		/* So many pairs take minutes, if somebody wants them to. */
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		cond_resched();
 	}
 	return 0;

@@ -126,9 +126,11 @@ static int tracker_mark(struct tracker *tracker,
 	}
 	/* One side of a take for all of them. */
 	percpu_down_read(&tracker_switch_lock);
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count; i++) {
 		cbt_map_set_both(tracker->map, ranges[i].sector_offset,
 				 ranges[i].sector_count);
+		cond_resched();
+	}
 	percpu_up_read(&tracker_switch_lock);
 	return 0;
 }

@@ -148,13 +148,16 @@ static void tracker_write_end(struct bio *bio)
 	if (READ_ONCE(tracker->epoch) != epoch)
 		cbt_map_set(tracker->map, write->sector, write->count);
 	tracker_write_free(write);
-	/* This may be the last thing that kept the tracker. */
-	percpu_ref_put(&epoch->writes);
 
 	if (tracker_would_nest(bio))
 		tracker_end_later(bio);
 	else if (bio->bi_end_io)
 		bio->bi_end_io(bio);
+	/*
+	 * At last: this may be what kept the tracker, and with the last tracker
+	 * goes the queue that the bio may just have been put on.
+	 */
+	percpu_ref_put(&epoch->writes);
 }
 
 /* ---- Writes ---- */
