@@ -7,9 +7,7 @@
  * time.
  */
 #include <linux/err.h>
-#include <linux/jiffies.h>
-#include <linux/math64.h>
-#include <linux/minmax.h>
+#include <linux/ktime.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 
@@ -111,27 +109,22 @@ static bool event_is_there(struct event_queue *queue)
 	return there;
 }
 
-/* msecs_to_jiffies() takes half of all values for infinite. */
-static long event_timeout(u32 timeout_ms)
-{
-	u64 timeout = div_u64((u64)timeout_ms * HZ + MSEC_PER_SEC - 1,
-			      MSEC_PER_SEC);
-
-	return min_t(u64, timeout, MAX_SCHEDULE_TIMEOUT - 1);
-}
-
 struct event *event_wait(struct event_queue *queue, u32 timeout_ms)
 {
-	long left = event_timeout(timeout_ms);
+	/* Not in jiffies, which lag behind on a machine that is short of time. */
+	ktime_t end = ktime_add_ms(ktime_get(), timeout_ms);
 	struct event *event;
+	int ret;
 
 	while (!(event = event_take(queue))) {
-		if (!left)
+		ktime_t left = ktime_sub(end, ktime_get());
+
+		if (left <= 0)
 			return ERR_PTR(-ENOENT);
-		left = wait_event_interruptible_timeout(queue->wait,
-							event_is_there(queue),
-							left);
-		if (left < 0)
+		ret = wait_event_interruptible_hrtimeout(queue->wait,
+							 event_is_there(queue),
+							 left);
+		if (ret == -ERESTARTSYS)
 			return ERR_PTR(-EINTR);
 	}
 	return event;

@@ -122,6 +122,11 @@ class WaitEvent(OfSnapshot):
     device: Name | None = Field(None, description="The original a corrupted event names.")
     portion: Size | None = Field(None, description="Space a low_space event asks for.")
     skip: tuple[EventKind, ...] = Field((), description="Events passed over if they come first.")
+    on_time: bool = Field(
+        False,
+        description="expect: none takes its milliseconds: never less, and, of some tries, once "
+        "at most a fifth more (K25).",
+    )
 
     @model_validator(mode="after")
     def _fields_fit(self) -> WaitEvent:
@@ -129,6 +134,8 @@ class WaitEvent(OfSnapshot):
             raise ValueError("`errno` and `device` belong to expect: corrupted")
         if self.expect is not EventKind.LOW_SPACE and self.portion is not None:
             raise ValueError("`portion` belongs to expect: low_space")
+        if self.expect is not EventKind.NONE and self.on_time:
+            raise ValueError("`on_time` belongs to expect: none")
         return self
 
 

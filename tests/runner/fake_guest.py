@@ -305,7 +305,13 @@ class Agent:
                 if "waiters are told nothing" in self.kernel.broken:
                     break
                 raise Refused(errno.ESRCH, "destroyed")
-        return {"event": events.pop(0) if events else None}
+        begin = self.kernel.tick()
+        if not events:
+            jiffies = 4 if "waits in jiffies" in self.kernel.broken else 1
+            self.kernel.time += timeout_ms * jiffies * 1_000_000
+            self.kernel.time -= 2_000_000 * ("wakes early" in self.kernel.broken)
+        event = events.pop(0) if events else None
+        return {"event": event, "begin_ns": begin, "end_ns": self.kernel.tick()}
 
 
 @dataclass(frozen=True)

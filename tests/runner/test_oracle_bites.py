@@ -177,7 +177,7 @@ steps:
     ("broken", "what"),
     [
         ("taken twice", "4 of 4 takes at once succeeded"),
-        ("waiters are told nothing", "2 of 2 waiters: ended with {'event': None}"),
+        ("waiters are told nothing", "2 of 2 waiters: ended with {'event': None,"),
     ],
 )
 def test_commands_at_the_same_time(run_one: RunOne, broken: str, what: str) -> None:
@@ -194,3 +194,34 @@ def test_a_part_of_a_map_is_compared_with_that_part(run_one: RunOne) -> None:
     result = run_one(part % 4000, "map cut short")
     assert result.verdict is Verdict.FAILED
     assert "blocks up to 15; must be up to 16" in result.findings[0].what
+
+
+WAIT = """
+summary: Nothing comes, within the milliseconds that were asked for
+disks:
+  a: {size: 1MiB}
+steps:
+  - create: {devices: [a]}
+  - wait_event: {expect: low_space}
+  - wait_event: {expect: none, within_ms: 100, on_time: true}
+"""
+
+
+@pytest.mark.parametrize(
+    ("broken", "what"),
+    [
+        ("waits in jiffies", "a wait of 100 ms took 400.0 ms, the shortest of 5"),
+        ("wakes early", "a wait of 100 ms came back after 98.0 ms"),
+    ],
+)
+def test_a_wait_that_does_not_take_its_time_fails(run_one: RunOne, broken: str, what: str) -> None:
+    assert run_one(WAIT).findings == ()
+    result = run_one(WAIT, broken)
+    assert result.verdict is Verdict.FAILED
+    assert what in result.findings[0].what
+
+
+def test_an_event_where_none_must_come_fails(run_one: RunOne) -> None:
+    result = run_one(WAIT.replace("  - wait_event: {expect: low_space}\n", ""))
+    assert result.verdict is Verdict.FAILED
+    assert "event low_space, 2097152 sectors asked for; must be none" in result.findings[0].what

@@ -135,10 +135,14 @@ def collect_images(id: str) -> Result:
 
 @operation
 def wait_event(id: str, timeout_ms: int) -> Result:
-    """The oldest event, or null when none came in time."""
+    """The oldest event, or null when none came in time; the clock before and after, as for take."""
     with blksnap.Control() as control:
-        event = _snapshot(control, id).wait_event(timeout_ms)
-    return {"event": None if event is None else described(event)}
+        snapshot = _snapshot(control, id)
+        begin = time.monotonic_ns()
+        event = snapshot.wait_event(timeout_ms)
+        end = time.monotonic_ns()
+    found = None if event is None else described(event)
+    return {"event": found, "begin_ns": begin, "end_ns": end}
 
 
 def _tracker(info: blksnap.TrackerInfo) -> dict[str, Any]:
