@@ -131,6 +131,7 @@ class Context:
         self.parameters = dict(scenario.module)
         self.model = World(self.parameters)
         self.devices: dict[str, Device] = {}
+        self.gone: dict[str, Device] = {}
         self.snapshots: dict[str, Snapshot] = {}
         self.mounts: dict[str, Mounted] = {}
         self.frozen: set[str] = set()
@@ -209,8 +210,10 @@ class Context:
             raise StepFailed(f"snapshot {snapshot!r} has no image of {device!r} now") from None
 
     def name_of(self, number: tuple[int, int]) -> str:
-        """The scenario's name of a device by its number; the number as text if it has none."""
-        names = [device.name for device in self.devices.values() if device.number == number]
+        """The scenario's name of a device by its number, also of one that is gone; the number as
+        text if it has none."""
+        known = (*self.devices.values(), *self.gone.values())
+        names = [device.name for device in known if device.number == number]
         return names[0] if names else f"{number[0]}:{number[1]}"
 
     def path(self, device: str, snapshot: str | None = None) -> str:

@@ -134,6 +134,14 @@ class FakeKernel:
         for place in range(sector, sector + count):
             device.content.pop(place, None)
 
+    def would_wait(self, path: str, sector: int, count: int) -> bool:
+        """Whether a write has to wait for a copy."""
+        device = self.find(path)
+        images = [image for one in self.snapshots.values() for image in one.images]
+        chunks = set(range(sector // CHUNK, (sector + count - 1) // CHUNK + 1))
+        waits = any(image.device is device and chunks - image.copied for image in images)
+        return waits and "nothing is refused" not in self.broken
+
     def _before_write(self, device: Device, sector: int, count: int) -> None:
         self._mark(device, sector, count)
         snapshot = self.snapshot_of(device)

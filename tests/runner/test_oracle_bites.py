@@ -194,3 +194,27 @@ def test_a_part_of_a_map_is_compared_with_that_part(run_one: RunOne) -> None:
     result = run_one(part % 4000, "map cut short")
     assert result.verdict is Verdict.FAILED
     assert "blocks up to 15; must be up to 16" in result.findings[0].what
+
+
+NOWAIT = """
+  - name: one in what is copied, two that must wait
+    write: {device: a, how: nowait, refused: [2, 2], ranges: [
+      {at: 8KiB, size: 4KiB}, {at: 252KiB, size: 8KiB}, {at: 512KiB, size: 4KiB}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("broken", "where", "what"),
+    [
+        ("nothing is refused", "steps[5]", "0 of 3 writes got EAGAIN; must be 2 to 2"),
+        ("refused writes are done", "originals", "original a, sector 504"),
+    ],
+)
+def test_a_write_that_must_not_wait_is_done_or_refused(
+    run_one: RunOne, broken: str, where: str, what: str
+) -> None:
+    text = CYCLE.rstrip() + NOWAIT
+    assert run_one(text).findings == ()
+    finding = run_one(text, broken).findings[0]
+    assert finding.where.startswith(where)
+    assert what in finding.what
