@@ -148,7 +148,7 @@ class Context:
         self.errors_expected = False
         self.expecting = False
         self.destroyed: dict[str, Snapshot] = {}
-        self.spoiled = 0
+        self.spoiled: list[tuple[int, int, int]] = []
         self.unclaimed: list[tuple[str, str, str]] = []
 
     def request(
@@ -215,6 +215,10 @@ class Context:
         known = (*self.devices.values(), *self.gone.values())
         names = [device.name for device in known if device.number == number]
         return names[0] if names else f"{number[0]}:{number[1]}"
+
+    def number_of(self, name: str) -> tuple[int, int]:
+        """The number of a device, also of one that is gone."""
+        return (self.devices | self.gone)[name].number
 
     def path(self, device: str, snapshot: str | None = None) -> str:
         """The guest's path of a device, or of its image in a snapshot."""

@@ -162,7 +162,10 @@ class FakeKernel:
         image.spoiled = number
         if "spoiled without event" in self.broken:
             return
-        self.say(f"blksnap-diff-area: {image.device.path} corrupted, {number}", level=3)
+        major, minor = image.device.number
+        if "spoiled without a line" not in self.broken:
+            line = f"blksnap-diff-area: image of {major}:{minor} is spoiled: error {number}"
+            self.say(*[line] * (2 if "line twice" in self.broken else 1), level=3)
         event = {"code": 1, "kind": "corrupted", "time_ns": self.tick(), "errno": number}
         place = {"device": list(image.device.number), "path": image.device.path}
         snapshot.events += [event | place] * (2 if "event twice" in self.broken else 1)

@@ -69,6 +69,8 @@ def test_a_broken_module_fails(run_one: RunOne, broken: str, where: str, what: s
         ("new data after overflow", "must be error EIO"),
         ("spoiled without event", "no event within"),
         ("event twice", "a second one"),
+        ("spoiled without a line", "spoiled by events: 254:16 ENOSPC; by lines of the log: none"),
+        ("line twice", "by lines of the log: 254:16 ENOSPC, 254:16 ENOSPC"),
     ],
 )
 def test_a_wrong_overflow_fails(run_one: RunOne, broken: str, what: str) -> None:
