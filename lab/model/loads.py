@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lab.model.content import Cell, Stamp
 from lab.model.disagreement import Disagreement, general
 from lab.model.seen import LoadWrite
+from lab.model.snapshot import ImageModel
 from lab.model.snapshots import Snapshots
 
 NO_END = 2**63
@@ -28,13 +29,17 @@ class Loads(Snapshots):
     def __init__(self, parameters: dict[str, int] | None = None) -> None:
         super().__init__(parameters)
         self._writers: dict[str, tuple[str, int]] = {}
+        self._image_writers: dict[str, ImageModel] = {}
+        self._cycles: dict[str, tuple[str, ...]] = {}
         self._rings: dict[str, tuple[tuple[RingDevice, ...], tuple[int, int]]] = {}
 
-    def writers_started(self, load: str, device: str) -> int:
-        """A writers load begins; the tag it has to stamp with."""
+    def writers_started(self, load: str, device: str, snapshot: str | None = None) -> int:
+        """A writers load begins, on a device or its image; the tag it has to stamp with."""
         tag = self._new_tag(device)
         self._number(tag, NO_END, f"load {load}")
         self._writers[load] = (device, tag)
+        if snapshot is not None:
+            self._image_writers[load] = self._snapshots[snapshot].images[device]
         return tag
 
     def load_progress(self, load: str, writes: Iterable[LoadWrite]) -> None:
@@ -44,6 +49,9 @@ class Loads(Snapshots):
         and at the end: which side of the take each write is on follows from the times.
         """
         device, tag = self._writers[load]
+        if load in self._image_writers:
+            self._image_progress(self._image_writers[load], device, tag, writes)
+            return
         node = self._nodes[device]
         for write in sorted(writes, key=lambda one: one.issued):
             stamp = Stamp(tag, write.seq, write.seq, 0)
@@ -57,9 +65,35 @@ class Loads(Snapshots):
                 for image in self._images_of(seen.name):
                     image.load_write(moved, placed)
 
+    def _image_progress(
+        self, image: ImageModel, device: str, tag: int, writes: Iterable[LoadWrite]
+    ) -> None:
+        """Writes into an image: no take comes in between, as an image ends with its snapshot."""
+        tracker = self._trackers.get(device)
+        for write in sorted(writes, key=lambda one: one.issued):
+            sure = write.done is not None and write.errno == 0
+            stamp = Stamp(tag, write.seq, write.seq, 0)
+            image.put(write.sector, write.count, stamp, sure=sure)
+            if tracker is not None and sure:
+                tracker.mark_both(write.sector, write.count)
+            elif tracker is not None:
+                tracker.mark_both_maybe(write.sector, write.count)
+
     def writers_stopped(self, load: str) -> None:
         """A writers load has ended and all its writes were told."""
         del self._writers[load]
+        self._image_writers.pop(load, None)
+
+    def cycle_started(self, load: str, devices: tuple[str, ...]) -> None:
+        """A load begins that takes and destroys snapshots of devices, which are tracked."""
+        self._cycles[load] = devices
+
+    def cycle_progress(self, load: str, takes: Iterable[tuple[int, int]]) -> None:
+        """Takes of such a load, called and returned at these times; each is told once, and before
+        any write of a load that came after the first of them."""
+        for begin_ns, end_ns in takes:
+            for name in self._cycles[load]:
+                self._trackers[name].taken(begin_ns, end_ns)
 
     def running_writers(self) -> tuple[str, ...]:
         """Names of the writers loads that run."""

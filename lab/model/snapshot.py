@@ -38,10 +38,14 @@ class ImageModel:
                 cells.set(run.start, run.count, run.value)
         return cells
 
-    def put(self, sector: int, count: int, stamp: Stamp) -> None:
-        """A write into the image."""
-        self.own.set(sector, count, one(stamp))
-        self.touched.touch(sector, count)
+    def put(self, sector: int, count: int, stamp: Stamp, *, sure: bool = True) -> None:
+        """A write into the image; not `sure`: or not."""
+        if sure:
+            self.own.set(sector, count, one(stamp))
+        else:
+            for run in list(self.expected().runs(sector, count)):
+                self.own.set(run.start, run.count, either(run.value, one(stamp)))
+        self.touched.touch(sector, count, sure=sure)
 
     def forget(self, sector: int = 0, count: int | None = None) -> None:
         """Content that no model knows: a mounted image, or a place that holds storage."""

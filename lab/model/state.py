@@ -71,7 +71,9 @@ class State:
             old.resize(sectors)
             return old
         below = [self._nodes[member] for member in device.below]
-        fresh = all(not any(run.value for run in node.root.written.runs()) for node in below)
+        fresh = not isinstance(stack, declared.Crypt) and all(
+            not any(run.value for run in node.root.written.runs()) for node in below
+        )
         for node in below:
             node.change(0, node.sectors, None)
             self.set_wild(node, True)

@@ -6,14 +6,15 @@ stopped, all data is compared with the model, everything is taken down, nothing 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import errno
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.guest.channel import AgentFailure
 from lab.runner import compare
 from lab.runner.context import Context, agree
 from lab.runner.failures import StepFailed, describe
-from lab.runner.klog import module_complaints
+from lab.runner.klog import module_complaints, spoiled_images
 from lab.runner.verbs import filesystem, loads, module, snapshot, stacked
 from lab.runner.wire import read_map, trackers
 from lab.scenario.steps_snapshot import Create, Take
@@ -47,7 +48,7 @@ class Check:
 
 def stop_loads(context: Context) -> Mapping[str, object]:
     """Loads that were not stopped end now, and are judged as if they had been."""
-    names = list(context.loads)
+    names = sorted(context.loads, key=lambda name: context.loads[name].kind != "take_cycle")
     for name in names:
         loads.stop(context, name)
     return {"stopped": names}
@@ -124,7 +125,7 @@ def compare_next_increment(context: Context) -> Mapping[str, object]:
     storage = {"id": held.id, "device": disks[0].path, "ranges": [[place, 8]]}
     context.request("append_storage", storage)
     try:
-        snapshot.take(context, Take(snapshot=NEXT, callers=1))
+        snapshot.take(context, Take(snapshot=NEXT, callers=1, tries=1))
         maps = [(name, read_map(context, context.device(name).path)) for name in names]
         agree("", [one for name, runs in maps for one in context.model.compare_map(name, runs)])
     finally:
@@ -201,22 +202,28 @@ def nothing_left(context: Context) -> Mapping[str, object]:
 
 
 def log_is_quiet(context: Context) -> Mapping[str, object]:
-    """No line of the module above info level in a normal run; one error line per spoiled image.
+    """No line of the module above info level in a normal run; one error line per spoiled image,
+    with device and errno, and none of an image that no event told of.
 
     A run is not normal if a step was meant to fail: refusals may say why.
     """
     context.log.poll(context.guest)
     complaints = module_complaints(context.log.lines)
-    spoiled = context.spoiled
-    if not context.errors_expected and not spoiled and complaints:
+    told = spoiled_images(complaints)
+    if told != sorted(context.spoiled):
+        events, lines = _spoilings(context.spoiled), _spoilings(told)
+        raise StepFailed(f"spoiled by events: {events}; by lines of the log: {lines} (K36)")
+    if not context.errors_expected and not told and complaints:
         raise StepFailed(
             f"the module's log is not quiet (K36): {complaints[0].text}",
             [str(line) for line in complaints[:40]],
         )
-    errors = [line for line in complaints if line.level is not None and line.level <= 3]
-    if spoiled and len(errors) < spoiled:
-        raise StepFailed(f"{spoiled} images were spoiled and {len(errors)} error lines tell of it")
     return {"lines": len(context.log.lines), "complaints": len(complaints)}
+
+
+def _spoilings(spoiled: Sequence[tuple[int, int, int]]) -> str:
+    words = [f"{major}:{minor} {errno.errorcode.get(n, n)}" for major, minor, n in spoiled]
+    return ", ".join(words) or "none"
 
 
 def _refuse(wrong: list[str]) -> None:

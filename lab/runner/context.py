@@ -131,6 +131,7 @@ class Context:
         self.parameters = dict(scenario.module)
         self.model = World(self.parameters)
         self.devices: dict[str, Device] = {}
+        self.gone: dict[str, Device] = {}
         self.snapshots: dict[str, Snapshot] = {}
         self.mounts: dict[str, Mounted] = {}
         self.frozen: set[str] = set()
@@ -147,7 +148,7 @@ class Context:
         self.errors_expected = False
         self.expecting = False
         self.destroyed: dict[str, Snapshot] = {}
-        self.spoiled = 0
+        self.spoiled: list[tuple[int, int, int]] = []
         self.unclaimed: list[tuple[str, str, str]] = []
 
     def request(
@@ -209,9 +210,15 @@ class Context:
             raise StepFailed(f"snapshot {snapshot!r} has no image of {device!r} now") from None
 
     def name_of(self, number: tuple[int, int]) -> str:
-        """The scenario's name of a device by its number; the number as text if it has none."""
-        names = [device.name for device in self.devices.values() if device.number == number]
+        """The scenario's name of a device by its number, also of one that is gone; the number as
+        text if it has none."""
+        known = (*self.devices.values(), *self.gone.values())
+        names = [device.name for device in known if device.number == number]
         return names[0] if names else f"{number[0]}:{number[1]}"
+
+    def number_of(self, name: str) -> tuple[int, int]:
+        """The number of a device, also of one that is gone."""
+        return (self.devices | self.gone)[name].number
 
     def path(self, device: str, snapshot: str | None = None) -> str:
         """The guest's path of a device, or of its image in a snapshot."""

@@ -134,6 +134,7 @@ _PART = re.compile(
 _CONTINUES = {SplatKind.PANIC, SplatKind.OOPS}
 """Headers that also occur inside a report: there they belong to it."""
 _CONSOLE = re.compile(r"^(?:<(\d)>)?\[\s*(\d+)\.(\d{6})\](?:\[[^\]]*\])? ?(.*)$")
+_SPOILED = re.compile(r"^blksnap\S*: image of (\d+):(\d+) is spoiled: error (\d+)$")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -234,3 +235,9 @@ def module_complaints(lines: Sequence[LogLine]) -> list[LogLine]:
         and "taint" not in line.text
         and classify(line.text) is None
     ]
+
+
+def spoiled_images(lines: Iterable[LogLine]) -> list[tuple[int, int, int]]:
+    """(major, minor, errno) of each image that a line of the module says is spoiled, sorted."""
+    found = (_SPOILED.search(line.text) for line in lines)
+    return sorted((int(one[1]), int(one[2]), int(one[3])) for one in found if one is not None)

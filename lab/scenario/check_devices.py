@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lab.scenario import devices as declared
 from lab.scenario.mistakes import Place
 from lab.scenario.values import Range
-from lab.units import format_size
+from lab.units import MIB, format_size
 
 Report = Callable[[Place, str, str], None]
 """(place, what is wrong, what would be right)"""
@@ -69,6 +69,8 @@ def check_device(
     if len(below) != len(device.below):
         return Known(None)
     stack = device.stack
+    if isinstance(stack, (declared.NullBlk, declared.ScsiDebug)) and stack.size % MIB:
+        report((*place, "size"), format_size(stack.size), "whole MiB")
     block = max((one.block for one in below), default=512)
     if isinstance(stack, (declared.Partition, declared.Linear, declared.ErrorZone)):
         check_window(stack.at, stack.size, below[0], place, report)
@@ -77,7 +79,7 @@ def check_device(
 
 def _size(stack: declared.StackKind, below: list[Known]) -> int | None:
     sizes = [one.size for one in below]
-    if isinstance(stack, (declared.Partition, declared.Zram, declared.Lvm)):
+    if isinstance(stack, (declared.Partition, declared.Lvm, declared.Thin, *declared.MADE_UP)):
         return stack.size
     if isinstance(stack, declared.Loop) and stack.file is not None:
         return stack.size

@@ -86,12 +86,32 @@ class GuestSteps(Walk):
                 found.storage = True
             if what.device is not None:
                 self.device(what.device, (*here, "device"))
-        elif what.snapshot is not None:
+        elif isinstance(what, load.TakeCycle):
+            self._taking(what, here)
+        elif isinstance(what, load.Freeze):
+            self.mounted(what.at, (*here, "at"))
+        elif isinstance(what, load.Readers) and what.snapshot is not None:
             self.image(what.snapshot, what.device, here)
-        else:
+        elif isinstance(what, load.Readers):
             self.device(what.device, (*here, "device"))
 
+    def _taking(self, what: load.TakeCycle, place: Place) -> None:
+        for i, name in enumerate(what.devices):
+            self.device(name, (*place, "devices", i))
+            held = [s for s, known in self.snapshots.items() if name in known.devices]
+            if held and self.strict:
+                right = "other devices: each round creates a snapshot of its own"
+                self.report((*place, "devices", i), f"snapshot `{held[0]}` holds `{name}`", right)
+            if name not in self.tracked | self.excused:
+                right = "a `create` before, so that it is known since when it is tracked"
+                self.report((*place, "devices", i), f"`{name}` is not tracked", right)
+        known = self.device(what.storage, (*place, "storage"))
+        if known is not None:
+            self.storage_range(what.within.at, what.within.size, known, (*place, "within"))
+
     def _writing(self, what: load.Writers | load.Ring, place: Place) -> None:
+        if isinstance(what, load.Writers) and what.snapshot is not None:
+            self.image(what.snapshot, what.device, place)
         names = (what.device,) if isinstance(what, load.Writers) else what.devices
         for name in names:
             known = self.device(name, (*place, "devices" if len(names) > 1 else "device"))
@@ -103,7 +123,13 @@ class GuestSteps(Walk):
 
     def _stop_load(self, action: load.StopLoad, place: Place) -> None:
         self.load(action.load, place, ("answer",) if action.events_as_model else ())
-        self.loads.pop(action.load, None)
+        stopped = self.loads.pop(action.load, None)
+        if stopped is None or not isinstance(stopped.load, load.Writers):
+            return
+        for name, other in self.loads.items():
+            if isinstance(other.load, load.TakeCycle) and stopped.load.device in other.load.devices:
+                what = f"load `{name}` still takes snapshots of `{stopped.load.device}`"
+                self.report((*place, "load"), what, f"stop `{name}` before")
 
     def _module_load(self, action: machine.ModuleLoad, place: Place) -> None:
         check_parameters(action.parameters or {}, (*place, "parameters"), self.report)

@@ -49,6 +49,10 @@ class Walk:
             self.report(place, f"there is no device `{name}`", suggest(name, sure))
         return found
 
+    def original(self, name: str, place: Place) -> Known | None:
+        """The original of an image, which may be gone by now."""
+        return self.removed[name] if name in self.removed else self.device(name, place)
+
     def snapshot(
         self, name: str, place: Place, *, taken: bool | None = None
     ) -> KnownSnapshot | None:
@@ -71,7 +75,7 @@ class Walk:
     def image(self, snapshot: str, device: str, place: Place) -> None:
         """An image: the snapshot must be taken and have the device."""
         found = self.snapshot(snapshot, place, taken=True)
-        self.device(device, (*place, "device"))
+        self.original(device, (*place, "device"))
         if found is None or {device, *found.devices} & self.excused:
             return
         if device not in found.devices:
@@ -90,7 +94,9 @@ class Walk:
             self.report((*place, "load"), f"`{name}` is a {running.kind} load", " or ".join(kinds))
 
     def placed(self, action: io.Placed, place: Place) -> None:
-        known = self.device(action.device, (*place, "device"))
+        of_image = isinstance(action, (io.ReadImage, io.WriteImage))
+        find = self.original if of_image else self.device
+        known = find(action.device, (*place, "device"))
         if known is None or not self.strict:
             return
         if action.ranges is not None:

@@ -103,7 +103,7 @@ class SnapshotSteps(Walk):
     def _wait_event(self, action: snap.WaitEvent, place: Place) -> None:
         found = self.snapshot(action.snapshot, place)
         if action.device is not None:
-            self.device(action.device, (*place, "device"))
+            self.original(action.device, (*place, "device"))
             if found is not None and not found.taken:
                 self.report((*place, "expect"), "nothing can be corrupted before the take", "")
 

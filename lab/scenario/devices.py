@@ -142,7 +142,49 @@ class Raid(Model):
     chunk: Size = Field("64KiB", validate_default=True, description="Length of a stripe.")
 
 
-StackKind = Partition | Linear | Delay | Flakey | ErrorZone | Loop | Zram | Stripe | Lvm | Raid
+class Crypt(OnOne):
+    """dm-crypt: the device below, encrypted with a fixed key."""
+
+
+class Thin(Model):
+    """dm-thin: a volume in a pool of its own, whose blocks are allocated when first written."""
+
+    over: tuple[Name, Name] = Field(description="The devices below: for metadata, for data.")
+    size: Size = Field(description="Size of the volume; not more than that of the data device.")
+
+
+class NullBlk(Model):
+    """A disk in memory by the driver null_blk."""
+
+    size: Size = Field(description="Capacity; whole MiB.")
+    zoned: bool = Field(False, description="Of zones that are only written from their start on.")
+
+
+class ScsiDebug(Model):
+    """A SCSI disk in memory by the driver scsi_debug; one at a time."""
+
+    size: Size = Field(description="Capacity; whole MiB.")
+    protected: bool = Field(False, description="With checksums for each block (DIF and DIX).")
+
+
+StackKind = (
+    Partition
+    | Linear
+    | Delay
+    | Flakey
+    | ErrorZone
+    | Loop
+    | Zram
+    | Stripe
+    | Lvm
+    | Raid
+    | Crypt
+    | Thin
+    | NullBlk
+    | ScsiDebug
+)
+MADE_UP = (Zram, NullBlk, ScsiDebug)
+"""Kinds with nothing below."""
 
 
 class Device(Model):
@@ -158,6 +200,10 @@ class Device(Model):
     stripe: Stripe | None = Field(None, description="dm-stripe.")
     lvm: Lvm | None = Field(None, description="A striped logical volume.")
     raid: Raid | None = Field(None, description="An md array.")
+    crypt: Crypt | None = Field(None, description="dm-crypt.")
+    thin: Thin | None = Field(None, description="dm-thin.")
+    null_blk: NullBlk | None = Field(None, description="A disk in memory, zoned if wanted.")
+    scsi_debug: ScsiDebug | None = Field(None, description="A SCSI disk in memory.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Device:
@@ -182,9 +228,9 @@ class Device(Model):
     def below(self) -> tuple[str, ...]:
         """Names of the devices it stands on."""
         stack = self.stack
-        if isinstance(stack, (Stripe, Lvm, Raid)):
+        if isinstance(stack, (Stripe, Lvm, Raid, Thin)):
             return stack.over
-        if isinstance(stack, Zram) or stack.on is None:
+        if isinstance(stack, MADE_UP) or stack.on is None:
             return ()
         return (stack.on,)
 

@@ -35,6 +35,7 @@ class Step(Model):
     timeout: Seconds | None = Field(None, description="Its limit; `step_timeout` if left out.")
 
     write: io.Write | None = None
+    kill_writers: io.KillWriters | None = None
     zero: io.Zero | None = None
     discard: io.Discard | None = None
     secure_erase: io.SecureErase | None = None
@@ -134,6 +135,7 @@ VERBS: tuple[str, ...] = tuple(n for n in Step.model_fields if n not in ("name",
 
 Action = (
     io.Write
+    | io.KillWriters
     | io.Zero
     | io.Discard
     | io.SecureErase

@@ -18,6 +18,11 @@ class WriteHow(StrEnum):
     MMAP = "mmap"
     IO_URING = "io_uring"
     NOWAIT = "nowait"
+    IO_URING_NOWAIT = "io_uring_nowait"
+
+
+NOWAITS = frozenset({WriteHow.NOWAIT, WriteHow.IO_URING_NOWAIT})
+"""Roads on which a write that would have to wait gets EAGAIN."""
 
 
 class RandomRanges(Model):
@@ -60,12 +65,35 @@ class Write(Placed):
     )
     queue_depth: int = Field(1, ge=1, le=256, description="Writes in flight (io_uring).")
     fsync: bool = Field(True, description="End with fsync (buffered, mmap).")
+    refused: tuple[int, int] | None = Field(
+        None,
+        description="nowait: fewest and most writes that get EAGAIN; nothing of them may be done.",
+    )
+
+    @model_validator(mode="after")
+    def _only_nowait(self) -> Write:
+        if self.refused is not None and self.how not in NOWAITS:
+            raise ValueError("`refused` belongs to how: nowait or io_uring_nowait")
+        return self
+
+
+class KillWriters(Placed):
+    """Processes of their own write stamps, one each, and are killed while they wait."""
+
+    after_ms: int = Field(300, ge=0, le=60_000, description="Milliseconds till they are killed.")
+    at_least: int = Field(1, ge=1, description="So many must still be waiting then.")
 
 
 class WriteImage(Write):
     """Write stamps into the image of a device; they live only in the snapshot."""
 
     snapshot: Name = Field("s", description="The snapshot.")
+
+    @model_validator(mode="after")
+    def _nothing_refused(self) -> WriteImage:
+        if self.refused is not None:
+            raise ValueError("`refused` is for writes to originals")
+        return self
 
 
 class Zero(Placed):

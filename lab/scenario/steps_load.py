@@ -15,6 +15,7 @@ class Writers(Model):
     """Workers that write stamps without end; each write's time is noted for the model."""
 
     device: Name = Field(description="What they write to.")
+    snapshot: Name | None = Field(None, description="Its image in this snapshot; else itself.")
     workers: int = Field(2, ge=1, le=64, description="How many.")
     sizes: tuple[Size, Size] = Field(
         ("512B", "64KiB"), validate_default=True, description="Smallest and largest write."
@@ -23,6 +24,10 @@ class Writers(Model):
     how: WriteHow = Field(WriteHow.DIRECT, description="By which road.")
     seed: int = Field(1, description="Another seed, other writes.")
     rate: int | None = Field(None, ge=1, description="Most writes per second, all workers.")
+    boundary: Size | None = Field(
+        None, description="Every other write begins just below a multiple of this."
+    )
+    max_latency_ms: int | None = Field(None, ge=1, description="No write may take longer.")
 
 
 class Ring(Model):
@@ -45,6 +50,7 @@ class ReadersExpect(StrEnum):
     """What background readers must see."""
 
     VALID = "valid"
+    VALID_OR_EIO = "valid_or_eio"
     VALID_THEN_EIO = "valid_then_eio"
     VALID_THEN_GONE = "valid_then_gone"
 
@@ -59,7 +65,8 @@ class Readers(Model):
     direct: bool = Field(True, description="Past the page cache.")
     expect: ReadersExpect = Field(
         ReadersExpect.VALID,
-        description="valid: no read fails. valid_then_eio: from the first EIO on, all fail. "
+        description="valid: no read fails. valid_or_eio: some do, with EIO. "
+        "valid_then_eio: from the first EIO on, all fail. "
         "valid_then_gone: the same, and in the end there is nothing more to read.",
     )
     only_old: bool = Field(
@@ -87,7 +94,36 @@ class Answer(Model):
         return self
 
 
-LoadKind = Writers | Ring | FileRing | Readers | Answer
+class TakeCycle(Model):
+    """Create a snapshot, give it storage, take it, hold it and destroy it, over and over."""
+
+    devices: tuple[Name, ...] = Field(min_length=1, description="Originals, in this order.")
+    storage: Name = Field(description="The device that the storage lies on.")
+    within: Range = Field(description="Where on it; each round gives it anew.")
+    hold_ms: int = Field(0, ge=0, le=60_000, description="Milliseconds a snapshot is held.")
+
+
+class Freeze(Model):
+    """Freeze a mounted file system, hold it frozen, thaw it, over and over."""
+
+    at: GuestPath = Field(description="Where it is mounted.")
+    hold_ms: int = Field(10, ge=0, le=10_000, description="Milliseconds it is frozen.")
+    pause_ms: int = Field(10, ge=0, le=10_000, description="Milliseconds it is not.")
+
+
+class Collect(Model):
+    """Ask for all trackers, CBT maps, snapshots and images, over and over."""
+
+    workers: int = Field(2, ge=1, le=16, description="How many ask.")
+
+
+class Memory(Model):
+    """Look all the time at the memory that the module accounts for (K35)."""
+
+    growth: Size = Field(description="Most bytes it may hold more than at the start, ever.")
+
+
+LoadKind = Writers | Ring | FileRing | Readers | Answer | TakeCycle | Freeze | Collect | Memory
 
 
 class StartLoad(Model):
@@ -99,6 +135,10 @@ class StartLoad(Model):
     file_ring: FileRing | None = Field(None, description="Counters in a ring of files.")
     readers: Readers | None = Field(None, description="Read at random.")
     answer: Answer | None = Field(None, description="Answer low-space events.")
+    take_cycle: TakeCycle | None = Field(None, description="Take and destroy snapshots.")
+    freeze: Freeze | None = Field(None, description="Freeze and thaw a file system.")
+    collect: Collect | None = Field(None, description="Ask the module for everything.")
+    memory: Memory | None = Field(None, description="Watch the module's memory.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> StartLoad:
@@ -122,7 +162,7 @@ class StartLoad(Model):
 
 
 class WaitLoad(Model):
-    """Go on only when a load has done so many operations (writes, rounds, reads, answers)."""
+    """Go on only when a load has done so much (writes, rounds, reads, looks, answers)."""
 
     load: Name = Field(description="The load.")
     operations: int = Field(ge=1, description="How many, counted from `since`.")

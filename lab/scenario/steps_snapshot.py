@@ -80,6 +80,13 @@ class Take(OfSnapshot):
         le=16,
         description="So many take it at the same time; one succeeds, the others get EALREADY.",
     )
+    tries: int = Field(
+        1,
+        ge=1,
+        le=1000,
+        description="So often it may fail with EBUSY, as somebody else holds a file system frozen, "
+        "but for the last time.",
+    )
 
 
 class Destroy(OfSnapshot):

@@ -14,7 +14,8 @@ from lab import stamp
 from .conftest import Agent
 
 SECTORS = (4 << 20) // 512
-HOWS = ["direct", "buffered", "dsync", "fua", "fsync", "mmap", "io_uring", "nowait"]
+HOWS = ["direct", "buffered", "dsync", "fua", "fsync", "mmap"]
+HOWS += ["io_uring", "nowait", "io_uring_nowait"]
 
 
 def scanned(agent: Agent, disk: Path, **more: Any) -> Any:
@@ -36,11 +37,11 @@ def write(agent: Agent, disk: Path, how: str, writes: list[list[int]], **more: A
 @pytest.mark.parametrize("how", HOWS)
 def test_what_is_written_in_any_way_is_found(agent: Agent, disk: Path, how: str) -> None:
     result = write(agent, disk, how, [[8, 16, 3], [2000, 8, 4], [0, 8, 5], [8, 8, 6]])
-    if how == "nowait" and result["errors"]:
+    if "nowait" in how and result["errors"]:
         pytest.skip(f"the file system would have had to wait: {result['errors']}")
     assert result == {"written": 4, "errors": []}
     runs = scanned(agent, disk)["runs"]
-    if how == "io_uring" and runs[1][4] == 3:
+    if "io_uring" in how and runs[1][4] == 3:
         pytest.skip("the two writes to one place were done in the other order, as they may")
     assert runs == [
         [0, 8, "stamp", 3, 5, 0],
@@ -50,6 +51,20 @@ def test_what_is_written_in_any_way_is_found(agent: Agent, disk: Path, how: str)
         [2000, 8, "stamp", 3, 4, 2000],
         [2008, SECTORS - 2008, "zero", None, None, None],
     ]
+
+
+def test_processes_that_are_done_in_time_are_not_killed(
+    agent: Agent, disk: Path, direct: bool
+) -> None:
+    if not direct:
+        pytest.skip("the file system takes no direct I/O")
+    writes = [[place * 8, 8, place + 1] for place in range(20)]
+    given = {"path": str(disk), "tag": 3, "writes": writes}
+    assert agent.ask("write_killed", **given, after=5.0) == {"killed": 0}
+    assert disk.read_bytes()[: 160 * 512] == b"".join(stamp.build(3, *one) for one in writes)
+    assert 0 <= agent.ask("write_killed", **given, after=0.0)["killed"] <= 20
+    beyond = given | {"path": "/dev/full"}
+    assert agent.fail("write_killed", **beyond, after=1.0)["errno"] in (errno.EIO, errno.EINVAL)
 
 
 def test_many_writes_through_a_small_ring_all_arrive(agent: Agent, disk: Path) -> None:

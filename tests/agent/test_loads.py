@@ -7,7 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from lab import stamp
+from lab.agent.loads import watches
 
 from .conftest import Agent
 
@@ -146,3 +149,21 @@ def test_a_load_whose_thread_fails_says_so(agent: Agent) -> None:
     report = poll_until(agent, "bad", lambda report: not report["running"])
     assert report["failed"][0]["errno"] == 2
     agent.ask("load_stop", name="bad")
+
+
+def test_the_highest_memory_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = [10, 10, 70, 30]
+
+    def counted() -> dict[str, tuple[int, int]]:
+        size = sizes.pop(0) if len(sizes) > 1 else sizes[0]
+        return {"chunk": (1, size), "event": (0, 0)}
+
+    monkeypatch.setattr(watches, "counted_memory", counted)
+    memory = watches.Memory()
+    memory.begin()
+    while memory.report(0)["samples"] < 5:
+        time.sleep(0.01)
+    memory.end(10)
+    report = memory.full_report()
+    assert (report["first"], report["most"], report["failed"]) == (10, 70, [])
+    assert report["kinds"] == {"chunk": [1, 70]}

@@ -273,6 +273,52 @@ def test_a_write_seen_in_flight_is_settled_by_the_later_report() -> None:
     assert model.compare_original("a", [zeros(0, 1), rest]) != ()
 
 
+def test_a_load_that_writes_into_an_image_changes_the_image_alone() -> None:
+    model = world()
+    held(model, "a")
+    tag = model.writers_started("w", "a", "s")
+    done, flying, failed = LoadWrite(1, 0, 4, 300, 310), LoadWrite(2, 4, 4, 320, None), 3
+    model.load_progress("w", [done, flying, LoadWrite(failed, 8, 4, 330, 340, errno.EIO)])
+    rest = zeros(12, SIZE - 12)
+    in_image = [stamps(tag, 1, 0, 4), zeros(4, 8), rest]
+    assert model.compare_image("s", "a", in_image) == ()
+    assert model.compare_image("s", "a", [stamps(tag, 1, 0, 4), stamps(tag, 2, 4, 4), zeros(8, 4),
+                                          rest]) == ()  # fmt: skip
+    assert model.compare_image("s", "a", [zeros(0, SIZE)]) != ()
+    assert model.compare_original("a", [zeros(0, SIZE)]) == ()
+    assert model.compare_map("a", [MapRun(0, 1, 0), MapRun(1, 7, 0)]) != ()
+    assert model.compare_map("a", [MapRun(0, 1, 1), MapRun(1, 7, 0)]) == ()
+    model.load_progress("w", [LoadWrite(2, 4, 4, 320, 350)])
+    assert model.compare_image("s", "a", in_image) != ()
+
+
+def test_takes_of_a_load_count_and_sort_the_writes_of_others() -> None:
+    model = world()
+    held(model, "a")
+    model.destroyed("s")
+    tag = model.writers_started("w", "a")
+    assert tag
+    model.cycle_started("c", ("a",))
+    model.cycle_progress("c", [(1000, 1100), (2000, 2100)])
+    writes = [LoadWrite(1, 0, 1, 900, 950), LoadWrite(2, 128, 1, 1200, 1300),
+              LoadWrite(3, 256, 1, 2200, 2300)]  # fmt: skip
+    model.load_progress("w", writes)
+    seen = [MapRun(0, 1, 2), MapRun(1, 1, 3), MapRun(2, 6, 0)]
+    assert model.compare_map("a", seen) == ()
+    for block in range(3):
+        wrong = [MapRun(n, 1, (2, 3, 0)[n] + (n == block)) for n in range(3)]
+        assert model.compare_map("a", [*wrong, MapRun(3, 5, 0)]) != ()
+
+
+def test_nobody_knows_what_fresh_encryption_reads_as() -> None:
+    model = world()
+    model.add_stack("c", Device.model_validate({"crypt": {"on": "b"}}), SIZE)
+    garbage = Seen(0, SIZE, SeenKind.GARBAGE)
+    assert model.compare_original("c", [garbage]) == model.compare_original("b", [garbage]) == ()
+    write(model, "c", 0, SIZE)
+    assert model.compare_original("c", [garbage]) != ()
+
+
 @pytest.mark.parametrize(
     ("counters", "right"),
     [

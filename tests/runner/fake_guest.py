@@ -207,9 +207,14 @@ class Agent:
     def op_write(
         self, path: str, tag: int, writes: list[list[int]], how: str, **_: object
     ) -> dict[str, Any]:
-        for sector, count, seq in writes:
+        errors: list[list[int]] = []
+        for place, (sector, count, seq) in enumerate(writes):
+            if "nowait" in how and self.kernel.would_wait(path, sector, count):
+                errors.append([place, errno.EAGAIN])
+                if "refused writes are done" not in self.kernel.broken:
+                    continue
             self.kernel.write(path, tag, sector, count, seq)
-        return {"written": len(writes), "errors": []}
+        return {"written": len(writes) - len(errors), "errors": errors}
 
     def op_zero(self, path: str, ranges: list[list[int]], how: str) -> None:
         for sector, count in ranges:

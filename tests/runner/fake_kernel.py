@@ -134,6 +134,14 @@ class FakeKernel:
         for place in range(sector, sector + count):
             device.content.pop(place, None)
 
+    def would_wait(self, path: str, sector: int, count: int) -> bool:
+        """Whether a write has to wait for a copy."""
+        device = self.find(path)
+        images = [image for one in self.snapshots.values() for image in one.images]
+        chunks = set(range(sector // CHUNK, (sector + count - 1) // CHUNK + 1))
+        waits = any(image.device is device and chunks - image.copied for image in images)
+        return waits and "nothing is refused" not in self.broken
+
     def _before_write(self, device: Device, sector: int, count: int) -> None:
         self._mark(device, sector, count)
         snapshot = self.snapshot_of(device)
@@ -154,7 +162,10 @@ class FakeKernel:
         image.spoiled = number
         if "spoiled without event" in self.broken:
             return
-        self.say(f"blksnap-diff-area: {image.device.path} corrupted, {number}", level=3)
+        major, minor = image.device.number
+        if "spoiled without a line" not in self.broken:
+            line = f"blksnap-diff-area: image of {major}:{minor} is spoiled: error {number}"
+            self.say(*[line] * (2 if "line twice" in self.broken else 1), level=3)
         event = {"code": 1, "kind": "corrupted", "time_ns": self.tick(), "errno": number}
         place = {"device": list(image.device.number), "path": image.device.path}
         snapshot.events += [event | place] * (2 if "event twice" in self.broken else 1)

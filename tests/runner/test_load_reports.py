@@ -53,10 +53,38 @@ def test_readers_of_a_spoiled_image_may_see_eio_and_nothing_else() -> None:
 
 def test_a_write_to_an_original_never_fails() -> None:
     writers = load("writers", device="a")
-    judge(writers, {"finished": 3})
+    report = {"finished": 3, "max_latency_ns": 0}
+    judge(writers, report)
     writers.refused.append(LoadWrite(7, 16, 8, 1, 2, 28))
     with pytest.raises(StepFailed, match=r"1 writes failed, first write 7, sectors 16\+8: ENOSPC"):
-        judge(writers, {"finished": 3})
+        judge(writers, report)
+
+
+def test_a_write_may_be_too_slow() -> None:
+    writers = load("writers", device="a", max_latency_ms=1000)
+    assert judge(writers, {"finished": 3, "max_latency_ns": 9e8})["longest ms"] == 900
+    with pytest.raises(StepFailed, match="a write took 1100 ms"):
+        judge(writers, {"finished": 3, "max_latency_ns": 1.1e9})
+
+
+def test_memory_may_grow_so_much_and_no_more() -> None:
+    memory = load("memory", growth="1MiB")
+    report = {"samples": 9, "first": 500, "most": 500 + (1 << 20), "kinds": {"chunk": [2, 96]}}
+    assert judge(memory, report) == {"looks": 9, "growth": 1 << 20}
+    with pytest.raises(StepFailed, match="held 1048577 bytes more"):
+        judge(memory, report | {"first": 499})
+
+
+def test_rounds_fail_for_nothing_but_a_file_system_that_is_frozen() -> None:
+    busy = {"cycle": 3, "errno": 16, "operation": None, "message": "busy"}
+    report = {"cycles": 9, "failures": [busy], "failure_count": 1}
+    freeze = load("freeze", at="/mnt/a")
+    take = load("take_cycle", devices=["a"], storage="b", within={"size": "1MiB"})
+    assert judge(freeze, report) == {"rounds": 9, "busy": 1}
+    with pytest.raises(StepFailed, match="a round of take_cycle failed: busy"):
+        judge(take, report)
+    with pytest.raises(StepFailed, match="a round of freeze failed: no such"):
+        judge(freeze, report | {"failures": [busy, busy | {"errno": 22, "message": "no such"}]})
 
 
 def test_an_answer_that_was_refused_fails() -> None:

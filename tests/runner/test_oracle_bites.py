@@ -69,6 +69,8 @@ def test_a_broken_module_fails(run_one: RunOne, broken: str, where: str, what: s
         ("new data after overflow", "must be error EIO"),
         ("spoiled without event", "no event within"),
         ("event twice", "a second one"),
+        ("spoiled without a line", "spoiled by events: 254:16 ENOSPC; by lines of the log: none"),
+        ("line twice", "by lines of the log: 254:16 ENOSPC, 254:16 ENOSPC"),
     ],
 )
 def test_a_wrong_overflow_fails(run_one: RunOne, broken: str, what: str) -> None:
@@ -225,3 +227,27 @@ def test_an_event_where_none_must_come_fails(run_one: RunOne) -> None:
     result = run_one(WAIT.replace("  - wait_event: {expect: low_space}\n", ""))
     assert result.verdict is Verdict.FAILED
     assert "event low_space, 2097152 sectors asked for; must be none" in result.findings[0].what
+
+
+NOWAIT = """
+  - name: one in what is copied, two that must wait
+    write: {device: a, how: nowait, refused: [2, 2], ranges: [
+      {at: 8KiB, size: 4KiB}, {at: 252KiB, size: 8KiB}, {at: 512KiB, size: 4KiB}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("broken", "where", "what"),
+    [
+        ("nothing is refused", "steps[5]", "0 of 3 writes got EAGAIN; must be 2 to 2"),
+        ("refused writes are done", "originals", "original a, sector 504"),
+    ],
+)
+def test_a_write_that_must_not_wait_is_done_or_refused(
+    run_one: RunOne, broken: str, where: str, what: str
+) -> None:
+    text = CYCLE.rstrip() + NOWAIT
+    assert run_one(text).findings == ()
+    finding = run_one(text, broken).findings[0]
+    assert finding.where.startswith(where)
+    assert what in finding.what

@@ -162,6 +162,28 @@ def test_on_is_a_word_and_not_a_boolean() -> None:
         ("backup: {device: a, to: store}", ".backup.to", "smaller"),
         ("check_memory: {growth: 1MiB}", ".since", "no mark"),
         ("expect_error: {errno: EINVAL, step: {write: {device: nix}}}", ".device", "no device"),
+        ("write: {device: a, refused: [1, 1]}", ".write", "belongs to how"),
+        (
+            "write_image: {device: a, how: nowait, refused: [1, 1]}",
+            ".write_image",
+            "for writes to originals",
+        ),
+        (
+            "add_device: {device: n, make: {null_blk: {size: 100KiB}}}",
+            ".null_blk.size",
+            "100KiB",
+        ),
+        (
+            "start_load: {name: c, take_cycle: {devices: [a], storage: store, within: {size: 1s}}}",
+            ".devices[0]",
+            "snapshot `s` holds `a`",
+        ),
+        (
+            "start_load: {name: c, take_cycle: {devices: [store], storage: a, within: {size: 8s}}}",
+            ".devices[0]",
+            "`store` is not tracked",
+        ),
+        ("start_load: {name: f, freeze: {at: /mnt/a}}", ".freeze.at", "mounted"),
         ("repeat: {times: 2, steps: [{create: {snapshot: t, devices: [store]}}]}", "", "exists"),
     ],
 )
@@ -171,6 +193,25 @@ def test_a_step_that_cannot_be_is_told_with_its_path(step: str, path: str, words
     assert any(path in one.path and words in one.what for one in found), "\n".join(map(str, found))
     assert all(one.path.startswith(".steps[4]") for one in found)
     assert all(one.line in {10, 11} for one in found)
+
+
+def test_an_image_outlives_its_original() -> None:
+    gone = WHOLE.replace("  - destroy:\n", "  - unplug: {disk: a}\n")
+    assert parse(gone + "  - read_image: {device: a, size: 8s, expect: eio}\n")
+    assert parse(gone + "  - wait_event: {expect: corrupted, device: a}\n")
+    assert ".write.device" in only(gone + "  - write: {device: a}\n").path
+    assert "over the end" in only(gone + "  - read_image: {device: a, size: 65MiB}\n").what
+
+
+def test_writers_are_stopped_after_who_takes_snapshots_of_their_device() -> None:
+    cycle = "take_cycle: {devices: [a], storage: store, within: {size: 8MiB}}"
+    begun = (
+        WHOLE + "  - start_load: {name: w, writers: {device: a}}\n"
+        f"  - start_load: {{name: c, {cycle}}}\n"
+    )
+    stops = ["  - stop_load: {load: c}\n", "  - stop_load: {load: w}\n"]
+    assert parse(begun + "".join(stops))
+    assert "still takes snapshots of `a`" in only(begun + "".join(reversed(stops))).what
 
 
 def test_a_step_within_expect_error_may_be_wrong_in_what_it_does() -> None:

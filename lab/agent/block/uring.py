@@ -81,11 +81,13 @@ class Ring:
         self._sq_mask = params.sq_entries - 1
         self._cq_mask = params.cq_entries - 1
 
-    def write(self, fd: int, address: int, size: int, offset: int, token: int) -> None:
-        """Submit one write of memory at `address`; its completion carries `token`."""
+    def write(
+        self, fd: int, address: int, size: int, offset: int, token: int, *, flags: int = 0
+    ) -> None:
+        """Submit one write of memory at `address` with RWF_ flags; its completion has `token`."""
         tail = self._get(self._sq_ring, self._sq.tail)
         slot = tail & self._sq_mask
-        entry = _SQE.pack(_OP_WRITE, 0, 0, fd, offset, address, size, 0, token)
+        entry = _SQE.pack(_OP_WRITE, 0, 0, fd, offset, address, size, flags, token)
         self._sqes[slot * 64 : slot * 64 + 64] = entry
         _WORD.pack_into(self._sq_ring, self._sq.array_or_flags + slot * _WORD.size, slot)
         _WORD.pack_into(self._sq_ring, self._sq.tail, (tail + 1) & 0xFFFF_FFFF)
@@ -136,6 +138,8 @@ class Ring:
 class UringWay(Way):
     """Direct writes with up to `depth` in flight, each with memory of its own."""
 
+    write_flags = 0
+
     def __init__(self, fd: int, size: int, depth: int = 8) -> None:
         super().__init__(fd, size * depth)
         self._size = size
@@ -156,7 +160,8 @@ class UringWay(Way):
     def submit(self, token: int, offset: int, size: int) -> None:
         slot = self._slot
         self._flying[slot] = (token, size)
-        self._ring.write(self.fd, self._address + slot * self._size, size, offset, slot)
+        address = self._address + slot * self._size
+        self._ring.write(self.fd, address, size, offset, slot, flags=self.write_flags)
 
     def finish(self, sync: bool = True) -> None:
         while self._flying:
@@ -164,6 +169,8 @@ class UringWay(Way):
 
     def _settle(self, at_least: int) -> None:
         for slot, result in self._ring.completions(at_least):
+            if slot not in self._flying:
+                raise OSError(errno.EPROTO, f"a write ended twice, the second time with {result}")
             token, size = self._flying.pop(slot)
             self._free.append(slot)
             if result != size:
@@ -172,3 +179,9 @@ class UringWay(Way):
     def close(self) -> None:
         self._ring.close()
         super().close()
+
+
+class UringNowaitWay(UringWay):
+    """The same, each with RWF_NOWAIT, so that none is handed to a worker that would wait."""
+
+    write_flags = os.RWF_NOWAIT

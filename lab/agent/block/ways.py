@@ -33,6 +33,7 @@ class How(str, Enum):
     MMAP = "mmap"  # a shared mapping and msync
     IO_URING = "io_uring"  # O_DIRECT, several at once
     NOWAIT = "nowait"  # O_DIRECT with RWF_NOWAIT: EAGAIN rather than wait
+    IO_URING_NOWAIT = "io_uring_nowait"  # the same through io_uring, several at once
 
 
 @dataclass(frozen=True)

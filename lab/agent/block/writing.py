@@ -8,7 +8,7 @@ from typing import Optional
 
 from lab import stamp
 from lab.agent.block.device import SECTOR, opened
-from lab.agent.block.uring import UringWay
+from lab.agent.block.uring import UringNowaitWay, UringWay
 from lab.agent.block.ways import (
     BufferedWay,
     DsyncWay,
@@ -30,6 +30,7 @@ _CLASSES: dict[How, type[Way]] = {
     How.MMAP: MmapWay,
     How.IO_URING: UringWay,
     How.NOWAIT: NowaitWay,
+    How.IO_URING_NOWAIT: UringNowaitWay,
 }
 
 StampedWrite = tuple[int, int, int]  # sector, count, seq
@@ -37,10 +38,10 @@ StampedWrite = tuple[int, int, int]  # sector, count, seq
 
 @contextmanager
 def way_to(path: str, how: How, size: int, depth: int = 1) -> Iterator[Way]:
-    """`path` opened for writes of up to `size` bytes, `depth` at once (io_uring only)."""
+    """`path` opened for writes of up to `size` bytes, `depth` at once (io_uring)."""
     kind = _CLASSES[how]
     with opened(path, kind.flags) as fd:
-        way = UringWay(fd, size, depth) if kind is UringWay else kind(fd, size)
+        way = kind(fd, size, depth) if issubclass(kind, UringWay) else kind(fd, size)
         try:
             yield way
         finally:

@@ -100,18 +100,22 @@ class TakeCycle(_Cycle):
         self._ranges = [blksnap.SectorRange(sector, count) for sector, count in ranges]
         self._hold = hold_ms / 1000
         self._longest_take = 0
+        self._takes: list[tuple[int, int]] = []
 
     def once(self) -> None:
         with blksnap.Control() as control, control.create_snapshot(self._devices) as snapshot:
             snapshot.append_storage(self._storage, self._ranges)
             begun = time.monotonic_ns()
             snapshot.take()
-            self._longest_take = max(self._longest_take, time.monotonic_ns() - begun)
+            ended = time.monotonic_ns()
+            with self.lock:
+                self._takes.append((begun, ended))
+                self._longest_take = max(self._longest_take, ended - begun)
             self.pause(self._hold)
 
     def more(self) -> Mapping[str, Any]:
-        """longest_take_ns."""
-        return {"longest_take_ns": self._longest_take}
+        """longest_take_ns; takes [[begin_ns, end_ns]...], those that succeeded."""
+        return {"longest_take_ns": self._longest_take, "takes": list(self._takes)}
 
 
 @load_kind("freeze")

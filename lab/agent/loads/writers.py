@@ -58,6 +58,7 @@ class Writers(Load):
         self._boundary = boundary
         self._flying: dict[int, tuple[int, int, int]] = {}  # seq: (sector, count, issued)
         self._done: list[list[int]] = []
+        self._max_latency = 0
 
     def begin(self) -> None:
         with way_to(self._path, self._how, SECTOR):
@@ -114,20 +115,22 @@ class Writers(Load):
         number: Optional[int] = None
         try:
             put(way, self._tag, 0, (sector, count, seq))
-            if self._how is How.IO_URING:
+            if self._how in (How.IO_URING, How.IO_URING_NOWAIT):
                 way.finish(sync=False)
             number = way.failures.pop().errno if way.failures else 0
         finally:
             done = time.monotonic_ns()
             with self.lock:
                 sector, count, issued = self._flying.pop(seq)
+                self._max_latency = max(self._max_latency, done - issued)
                 # Without a number this thread is failing: the write may have happened or not.
                 self._done.append(
                     [seq, sector, count, issued, done, 5 if number is None else number]
                 )
 
     def report(self, start: int) -> Mapping[str, Any]:
-        """writes: finished ones from entry `start` on; next, more: to page; in_flight: the rest."""
+        """writes: finished ones from entry `start` on; next, more: to page; in_flight: the rest;
+        max_latency_ns: of the slowest finished one."""
         with self.lock:
             page = self._done[start : start + _PAGE_OF_WRITES]
             total = len(self._done)
@@ -142,4 +145,5 @@ class Writers(Load):
             "more": after < total,
             "in_flight": flying,
             "finished": total,
+            "max_latency_ns": self._max_latency,
         }

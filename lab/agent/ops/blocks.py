@@ -11,6 +11,7 @@ from typing import Any, Literal, Optional
 
 from lab import stamp
 from lab.agent.block.device import SECTOR, Erase, erase, flush_cache, geometry, opened
+from lab.agent.block.killed import write_and_kill
 from lab.agent.block.reading import Bad, reader_of
 from lab.agent.block.ways import How
 from lab.agent.block.writing import write_stamped
@@ -21,6 +22,7 @@ from lab.errors import UsageError
 # An answer is sent by then, with the place to go on from.
 _SCAN_S = 8.0
 _DIGEST_BYTES = 8
+_NOWAITS = (How.NOWAIT, How.IO_URING_NOWAIT)
 
 
 @operation
@@ -38,7 +40,7 @@ def write(
     """Stamped writes, in order. errors: raise at the first failure, or list them and go on."""
     if not writes:
         return {"written": 0, "errors": []}
-    stop = (errors or ("list" if how is How.NOWAIT else "stop")) == "stop"
+    stop = (errors or ("list" if how in _NOWAITS else "stop")) == "stop"
     failures = write_stamped(
         path, tag, writes, how, depth=queue_depth, chunk=chunk, sync=sync, stop=stop
     )
@@ -50,6 +52,12 @@ def write(
         "written": len(writes) - len(failed),
         "errors": [[failure.token, failure.errno] for failure in failures],
     }
+
+
+@operation
+def write_killed(path: str, tag: int, writes: list[tuple[int, int, int]], after: float) -> Result:
+    """A process for each direct stamped write; SIGKILL to all that are not done `after` s later."""
+    return {"killed": write_and_kill(path, tag, writes, after)}
 
 
 @operation

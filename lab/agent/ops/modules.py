@@ -9,11 +9,11 @@ import threading
 from pathlib import Path
 from typing import Any, Optional
 
+from lab.agent.accounting import counted_memory
 from lab.agent.registry import Result, operation
-from lab.agent.syscalls import LIBC, os_error, syscall
+from lab.agent.syscalls import os_error, syscall
 
 _DELETE_MODULE, _FINIT_MODULE = 176, 313
-_DEBUGFS = Path("/sys/kernel/debug")
 
 
 @operation
@@ -81,15 +81,7 @@ def module_param(name: str, param: str, value: Any) -> Result:
 @operation
 def memory_counters() -> Result:
     """blksnap's accounting: {kind: [objects, bytes]}; debugfs is mounted if it is not."""
-    path = _DEBUGFS / "blksnap" / "memory"
-    if not path.exists():
-        _mount_debugfs()
-    counters = {}
-    for line in path.read_text(encoding="ascii").splitlines():
-        fields = line.split()
-        if len(fields) == 3:
-            counters[fields[0]] = [int(fields[1]), int(fields[2])]
-    return {"counters": counters}
+    return {"counters": {kind: list(pair) for kind, pair in counted_memory().items()}}
 
 
 def _info(name: str) -> dict[str, Any]:
@@ -105,15 +97,6 @@ def _info(name: str) -> dict[str, Any]:
             params[entry.name] = ""  # Write-only ones cannot be read.
     refcount = int((folder / "refcnt").read_text(encoding="ascii"))
     return {"loaded": True, "refcount": refcount, "params": params}
-
-
-def _mount_debugfs() -> None:
-    if os.path.ismount(_DEBUGFS):
-        return
-    if LIBC.mount(b"debugfs", str(_DEBUGFS).encode(), b"debugfs", 0, None) != 0:
-        number = ctypes.get_errno()
-        if number != errno.EBUSY:
-            raise os_error(number, f"mounting {_DEBUGFS}")
 
 
 def _value(value: Any) -> str:

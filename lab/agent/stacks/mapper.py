@@ -1,4 +1,4 @@
-"""Device-mapper targets through dmsetup: linear, delay, error, flakey, stripe.
+"""Device-mapper targets through dmsetup: linear, delay, error, flakey, stripe, crypt, thin.
 
 Source of the tables: the kernel's Documentation/admin-guide/device-mapper.
 """
@@ -11,8 +11,12 @@ from typing import Optional
 
 from lab.agent.block.device import geometry, opened
 from lab.agent.processes import need
-from lab.agent.stacks.base import SECTOR, Stack, sectors, stack_kind, wait_node
+from lab.agent.stacks.base import SECTOR, Stack, sectors, stack_kind, undone, wait_node
 from lab.errors import UsageError
+
+_KEY = "5a" * 64
+_THIN_BLOCK = 128  # sectors
+_SUPERBLOCK = 4096
 
 
 class Mapped(Stack):
@@ -23,12 +27,22 @@ class Mapped(Stack):
         """Lines "start length target arguments"."""
 
     def create(self) -> None:
-        need(["dmsetup", "create", self.name, "--noudevsync", "--noudevrules"], input=self.table())
-        self.path = f"/dev/mapper/{self.name}"
-        wait_node(self.path)
+        self.path = _make(self.name, self.table())
 
     def remove(self) -> None:
-        need(["dmsetup", "remove", "--noudevsync", "--retry", self.name])
+        _unmake(self.name)
+
+
+def _make(name: str, table: str) -> str:
+    """A device-mapper device; its path."""
+    need(["dmsetup", "create", name, "--noudevsync", "--noudevrules"], input=table)
+    path = f"/dev/mapper/{name}"
+    wait_node(path)
+    return path
+
+
+def _unmake(name: str) -> None:
+    need(["dmsetup", "remove", "--noudevsync", "--retry", name])
 
 
 def size_of(path: str) -> int:
@@ -117,3 +131,45 @@ class Stripe(Mapped):
         places = " ".join(f"{one} 0" for one in self._over)
         count = len(self._over)
         return f"0 {each * count} striped {count} {self._chunk} {places}\n"
+
+
+@stack_kind("crypt")
+class Crypt(Mapped):
+    """The device `on`, encrypted (dm-crypt, aes-xts-plain64, always the same key)."""
+
+    def __init__(self, name: str, on: str) -> None:
+        super().__init__(name)
+        self._on = on
+
+    def table(self) -> str:
+        return f"0 {size_of(self._on)} crypt aes-xts-plain64 {_KEY} 0 {self._on} 0\n"
+
+
+@stack_kind("thin")
+class Thin(Mapped):
+    """A thin volume of `size` bytes in a pool of its own over [metadata, data], both anew."""
+
+    def __init__(self, name: str, over: list[str], size: int) -> None:
+        super().__init__(name)
+        if len(over) != 2:
+            raise UsageError(f"thin: over a device for metadata and one for data, not {len(over)}")
+        self._metadata, self._data = over
+        self._size = sectors("thin: size", size)
+        self._pool = f"{name}-pool"
+
+    def table(self) -> str:
+        return f"0 {self._size} thin /dev/mapper/{self._pool} 0\n"
+
+    def create(self) -> None:
+        with opened(self._metadata, os.O_WRONLY) as fd:
+            os.pwrite(fd, bytes(_SUPERBLOCK), 0)  # Zeros there ask for a new pool.
+            os.fsync(fd)
+        places = f"{self._metadata} {self._data} {_THIN_BLOCK} 0"
+        _make(self._pool, f"0 {size_of(self._data)} thin-pool {places}\n")
+        with undone(lambda: _unmake(self._pool)):
+            need(["dmsetup", "message", self._pool, "0", "create_thin 0"])
+            super().create()
+
+    def remove(self) -> None:
+        super().remove()
+        _unmake(self._pool)

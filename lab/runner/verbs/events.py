@@ -66,7 +66,7 @@ def note(context: Context, snapshot: str, event: SnapshotEvent) -> None:
         if context.model.is_spoiled(snapshot, event.device):
             raise StepFailed(f"{event}: a second one for this device")
         context.model.corrupted(snapshot, event.device, event.number, event.time_ns)
-        context.spoiled += 1
+        context.spoiled.append((*context.number_of(event.device), event.number))
         context.unclaimed.append((snapshot, event.device, str(event)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 
 from lab.guest.channel import AgentFailure
@@ -25,14 +26,41 @@ def write(context: Context, action: verbs.Write) -> Detail:
     device = context.device(action.device)
     ranges = ranges_of(action, device.sectors, context.turn)
     plan = context.model.plan_write(action.device, ranges, context.where)
+    refused = 0
     for batch in _batches(plan):
         try:
-            _send(context, device.path, action, batch)
+            done = _send(context, device.path, action, batch)
         except AgentFailure:
             context.model.wrote(action.device, batch, action.how.value, failed=True)
             raise
-        context.model.wrote(action.device, batch, action.how.value)
-    return _written(ranges)
+        refused += len(batch) - len(done)
+        context.model.wrote(action.device, done, action.how.value)
+    if action.refused is None:
+        return _written(ranges)
+    if not action.refused[0] <= refused <= action.refused[1]:
+        low, high = action.refused
+        raise StepFailed(f"{refused} of {len(plan)} writes got EAGAIN; must be {low} to {high}")
+    return {**_written(ranges), "refused": refused}
+
+
+def kill_writers(context: Context, action: verbs.KillWriters) -> Detail:
+    """Processes that are killed while they wait; each write may have been done or not."""
+    device = context.device(action.device)
+    ranges = ranges_of(action, device.sectors, context.turn)
+    plan = context.model.plan_write(action.device, ranges, context.where)
+    args = {
+        "path": device.path,
+        "tag": context.model.tag(action.device),
+        "writes": [list(one) for one in plan],
+        "after": action.after_ms / 1000,
+    }
+    context.model.wrote(action.device, plan, "direct", failed=True)
+    killed = int(context.request("write_killed", args)["killed"])
+    if killed < action.at_least:
+        raise StepFailed(
+            f"{killed} of {len(plan)} writers were still waiting; must be {action.at_least} or more"
+        )
+    return {**_written(ranges), "killed": killed}
 
 
 def write_image(context: Context, action: verbs.WriteImage) -> Detail:
@@ -47,8 +75,9 @@ def write_image(context: Context, action: verbs.WriteImage) -> Detail:
     return _written(ranges)
 
 
-def _send(context: Context, path: str, action: verbs.Write, plan: Plan) -> None:
-    """Let the agent do planned writes. AgentFailure also if only some of them failed."""
+def _send(context: Context, path: str, action: verbs.Write, plan: Plan) -> Plan:
+    """Let the agent do planned writes; those that were done, which is all but those that the step
+    allows to be refused. AgentFailure also if only some of them failed."""
     answer = context.request(
         "write",
         {
@@ -62,12 +91,18 @@ def _send(context: Context, path: str, action: verbs.Write, plan: Plan) -> None:
         },
     )
     failures = answer["errors"]
+    if action.refused is not None:
+        refused = {place for place, number in failures if number == errno.EAGAIN}
+        failures = [failure for failure in failures if failure[1] != errno.EAGAIN]
+    else:
+        refused = set()
     if failures:
         place, number = failures[0][:2]
         sector, count, _ = plan[place]
         what = f"{len(failures)} of {len(plan)} writes failed, first sectors {sector}+{count}"
         described = {"kind": "os", "errno": number, "operation": "write", "message": what}
         raise AgentFailure(described)
+    return [one for place, one in enumerate(plan) if place not in refused]
 
 
 def _batches(plan: Plan) -> list[Plan]:
@@ -206,6 +241,7 @@ def _total(ranges: Ranges) -> int:
 
 EXECUTORS: dict[str, Executor] = {
     "write": write,
+    "kill_writers": kill_writers,
     "write_image": write_image,
     "zero": zero,
     "discard": discard,

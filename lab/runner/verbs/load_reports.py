@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lab.runner.context import Context, Load
@@ -14,29 +14,67 @@ Detail = Mapping[str, object]
 Report = Mapping[str, Any]
 READ_ERRORS: dict[verbs.ReadersExpect, set[int]] = {
     verbs.ReadersExpect.VALID: set(),
+    verbs.ReadersExpect.VALID_OR_EIO: {errno.EIO},
     verbs.ReadersExpect.VALID_THEN_EIO: {errno.EIO},
     verbs.ReadersExpect.VALID_THEN_GONE: {errno.EIO, errno.ENODATA},
 }
 """With which errors reads may fail; ENODATA: nothing could be read."""
+CYCLE_ERRORS: dict[str, set[int]] = {"take_cycle": set(), "freeze": {errno.EBUSY}}
+"""With which errors a round may fail. EBUSY: frozen by somebody else, as by a take."""
 
 
 def judge(load: Load, report: Report) -> Detail:
     """What a step shows of the report of a load that has ended. StepFailed for a wrong one."""
-    if load.kind == "writers":
-        return _judge_writers(load, report)
-    if load.kind == "readers" and isinstance(load.action.load, verbs.Readers):
-        return _judge_readers(load.action.load, report)
-    if load.kind == "answer":
-        if report["refused"]:
-            why = [f"{one['why']} (errno {one['errno']})" for one in report["refused"]]
-            raise StepFailed(f"an answer was refused: {why[0]}", why)
-        kinds = [one["kind"] for one in report["events"]]
-        return {"appends": report["appended"], "low space events": kinds.count("low_space")}
+    what = load.action.load
+    if isinstance(what, verbs.Writers):
+        return _judge_writers(what, load, report)
+    if isinstance(what, verbs.Readers):
+        return _judge_readers(what, report)
+    if isinstance(what, verbs.Memory):
+        return _judge_memory(what, report)
+    return _OTHERS.get(load.kind, _judge_rounds)(load.kind, report)
+
+
+def _judge_rounds(_: str, report: Report) -> Detail:
     return {"rounds": report["last_n"]}
 
 
-def _judge_writers(load: Load, report: Report) -> Detail:
-    """The original never fails."""
+def _judge_answers(_: str, report: Report) -> Detail:
+    if report["refused"]:
+        why = [f"{one['why']} (errno {one['errno']})" for one in report["refused"]]
+        raise StepFailed(f"an answer was refused: {why[0]}", why)
+    kinds = [one["kind"] for one in report["events"]]
+    return {"appends": report["appended"], "low space events": kinds.count("low_space")}
+
+
+def _judge_collect(_: str, report: Report) -> Detail:
+    return {"rounds": report["rounds"], "in passing": report["passing"]}
+
+
+def _judge_cycles(kind: str, report: Report) -> Detail:
+    """Every round succeeded, but for what others who freeze at the same time may make of it."""
+    wrong = [one for one in report["failures"] if one["errno"] not in CYCLE_ERRORS[kind]]
+    if wrong:
+        lines = [f"round {one['cycle']}: {one['message']}" for one in wrong]
+        raise StepFailed(f"a round of {kind} failed: {wrong[0]['message']}", lines)
+    return {"rounds": report["cycles"], "busy": report["failure_count"]}
+
+
+def _judge_memory(what: verbs.Memory, report: Report) -> Detail:
+    growth = int(report["most"]) - int(report["first"])
+    if growth > what.growth:
+        kinds = [
+            f"{kind}: {n} objects, {size} bytes" for kind, (n, size) in report["kinds"].items()
+        ]
+        raise StepFailed(
+            f"the module held {growth} bytes more than at the start; at most {what.growth} allowed",
+            kinds,
+        )
+    return {"looks": report["samples"], "growth": growth}
+
+
+def _judge_writers(what: verbs.Writers, load: Load, report: Report) -> Detail:
+    """The original never fails, and no write takes longer than is allowed."""
     if load.refused:
         lines = [
             f"write {write.seq}, sectors {write.sector}+{write.count}: "
@@ -44,7 +82,10 @@ def _judge_writers(load: Load, report: Report) -> Detail:
             for write in load.refused[:40]
         ]
         raise StepFailed(f"{len(load.refused)} writes failed, first {lines[0]}", lines)
-    return {"writes": report["finished"]}
+    latency = int(report["max_latency_ns"]) / 1e6
+    if what.max_latency_ms is not None and latency > what.max_latency_ms:
+        raise StepFailed(f"a write took {latency:.0f} ms; at most {what.max_latency_ms} ms allowed")
+    return {"writes": report["finished"], "longest ms": round(latency, 1)}
 
 
 def _judge_readers(what: verbs.Readers, report: Report) -> Detail:
@@ -61,6 +102,14 @@ def _judge_readers(what: verbs.Readers, report: Report) -> Detail:
     if what.max_latency_ms is not None and latency > what.max_latency_ms:
         raise StepFailed(f"a read took {latency:.0f} ms; at most {what.max_latency_ms} ms allowed")
     return {"reads": report["reads"], "errors": errors, "longest ms": round(latency, 1)}
+
+
+_OTHERS: dict[str, Callable[[str, Report], Detail]] = {
+    "answer": _judge_answers,
+    "take_cycle": _judge_cycles,
+    "freeze": _judge_cycles,
+    "collect": _judge_collect,
+}
 
 
 def compare_events(context: Context, snapshot: str, found: int) -> None:

@@ -13,19 +13,25 @@ from lab.runner.failures import StepFailed
 from lab.runner.verbs import events, storage
 from lab.runner.verbs.load_reports import Report, compare_events, judge, why_failed
 from lab.scenario import steps_load as verbs
-from lab.scenario.steps_io import WriteHow
+from lab.scenario.steps_io import NOWAITS
 from lab.units import SECTOR
 
 Detail = Mapping[str, object]
 STOP_LIMIT = 45.0
 """Seconds in which the threads of a load end."""
 POLL_PAUSE = 0.05
+LASTING = (verbs.ReadersExpect.VALID_THEN_EIO, verbs.ReadersExpect.VALID_THEN_GONE)
+"""What readers expect that allows no read to succeed after one has failed."""
 OPERATIONS = {
     "writers": "finished",
     "ring": "last_n",
     "file_ring": "last_n",
     "readers": "reads",
     "answer": "appended",
+    "take_cycle": "cycles",
+    "freeze": "cycles",
+    "collect": "rounds",
+    "memory": "samples",
 }
 """Which figure of a report counts a load's operations."""
 
@@ -42,8 +48,14 @@ def start_load(context: Context, action: verbs.StartLoad) -> Detail:
         args = {"files": list(what.files)}
     elif isinstance(what, verbs.Readers):
         args = _readers(context, what)
-    else:
+    elif isinstance(what, verbs.Answer):
         args = _answer(context, what)
+    elif isinstance(what, verbs.TakeCycle):
+        args = _take_cycle(context, load, what)
+    elif isinstance(what, verbs.Freeze):
+        args = {"path": what.at, "hold_ms": what.hold_ms, "pause_ms": what.pause_ms}
+    else:
+        args = what.model_dump(exclude={"growth"})
     context.request("load_start", {"name": action.name, "kind": action.kind, **args})
     context.loads[action.name] = load
     return {"kind": action.kind}
@@ -54,14 +66,28 @@ def _writers(context: Context, load: Load, what: verbs.Writers) -> dict[str, obj
     within = what.within
     region = (0, device.sectors) if within is None else (within.sector, within.count)
     return {
-        "path": device.path,
-        "tag": context.model.writers_started(load.name, what.device),
+        "path": context.path(what.device, what.snapshot),
+        "tag": context.model.writers_started(load.name, what.device, what.snapshot),
         "workers": what.workers,
         "sizes": list(what.sizes),
         "region": list(region),
         "how": what.how.value,
         "seed": what.seed,
         "rate": what.rate,
+        "boundary": what.boundary,
+    }
+
+
+def _take_cycle(context: Context, load: Load, what: verbs.TakeCycle) -> dict[str, object]:
+    storage = context.device(what.storage).path
+    place = [what.within.sector, what.within.count]
+    context.model.cycle_started(load.name, what.devices)
+    context.model.forget(what.storage, [(place[0], place[1])])
+    return {
+        "devices": [context.device(name).path for name in what.devices],
+        "storage": storage,
+        "ranges": [place],
+        "hold_ms": what.hold_ms,
     }
 
 
@@ -86,7 +112,7 @@ def _readers(context: Context, what: verbs.Readers) -> dict[str, object]:
         "workers": what.workers,
         "size": what.size,
         "direct": what.direct,
-        "expect": "any" if what.expect is verbs.ReadersExpect.VALID else "eio-after",
+        "expect": "eio-after" if what.expect in LASTING else "any",
         "seed": what.seed,
     }
 
@@ -151,8 +177,21 @@ def stop(context: Context, name: str) -> Detail:
 
 
 def tell_all(context: Context) -> None:
-    """Tell the model what all loads have done so far."""
+    """Tell the model what all loads have done so far.
+
+    But for writes to devices that a load takes snapshots of: on which side of its takes they are
+    is known only when it has stopped.
+    """
+    taking = {
+        name
+        for load in context.loads.values()
+        if isinstance(load.action.load, verbs.TakeCycle)
+        for name in load.action.load.devices
+    }
     for load in list(context.loads.values()):
+        what = load.action.load
+        if isinstance(what, verbs.Writers) and what.device in taking:
+            continue
         if load.kind in ("writers", "answer"):
             _tell(context, load, _poll(context, load, load.told))
 
@@ -162,13 +201,17 @@ def _tell(context: Context, load: Load, report: Report) -> None:
         _tell_writes(context, load, report)
     elif load.kind == "answer" and isinstance(load.action.load, verbs.Answer):
         _tell_answers(context, load, load.action.load.snapshot, report)
+    elif load.kind == "take_cycle":
+        takes = [(int(begin), int(end)) for begin, end in report["takes"][load.told :]]
+        context.model.cycle_progress(load.name, takes)
+        load.told += len(takes)
 
 
 def _tell_writes(context: Context, load: Load, report: Report) -> None:
     """Finished writes page by page, each once; then those in flight."""
     allowed = {0}
     what = load.action.load
-    if isinstance(what, verbs.Writers) and what.how is WriteHow.NOWAIT:
+    if isinstance(what, verbs.Writers) and what.how in NOWAITS:
         allowed.add(errno.EAGAIN)
     while True:
         writes = load_writes_from_wire(report["writes"])

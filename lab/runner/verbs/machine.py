@@ -27,7 +27,7 @@ def unplug(context: Context, action: verbs.Unplug) -> Detail:
     """Pull a disk; its tracker goes with it (K37)."""
     context.device(action.disk)
     context.guest.unplug(action.disk)
-    del context.devices[action.disk]
+    context.gone[action.disk] = context.devices.pop(action.disk)
     context.model.remove_device(action.disk)
     return {}
 
@@ -37,6 +37,7 @@ def plug(context: Context, action: verbs.Plug) -> Detail:
     if action.disk in context.devices:
         raise StepFailed(f"disk {action.disk!r} is there already")
     disk = context.guest.plug(action.disk)
+    del context.gone[action.disk]
     context.devices[action.disk] = Device(
         action.disk, disk.path, disk.size, device_number(context, disk.path)
     )

@@ -47,7 +47,7 @@ def take(context: Context, action: verbs.Take) -> Detail:
     """Take; the images appear, the trackers are compared."""
     snapshot = context.snapshot(action.snapshot)
     with loads.ring_marks(context, action.snapshot):
-        answer = _take_at_once(context, snapshot, action.callers)
+        answer, tries = _take_when_thawed(context, snapshot, action)
     context.model.taken(action.snapshot, int(answer["begin_ns"]), int(answer["end_ns"]))
     snapshot.sectors = {name: context.device(name).sectors for name in snapshot.devices}
     find_images(context, snapshot)
@@ -55,7 +55,21 @@ def take(context: Context, action: verbs.Take) -> Detail:
     for name in snapshot.devices:
         observe(context, name, tracker_of(context, name))
     took = (int(answer["end_ns"]) - int(answer["begin_ns"])) / 1e6
-    return {"milliseconds": round(took, 3), "images": dict(snapshot.images)}
+    return {"milliseconds": round(took, 3), "images": dict(snapshot.images), "tries": tries}
+
+
+def _take_when_thawed(
+    context: Context, snapshot: Snapshot, action: verbs.Take
+) -> tuple[Mapping[str, Any], int]:
+    """The take that succeeded, and how many it took: others fail while a file system is frozen by
+    somebody else (K17), and leave everything as it was (K27)."""
+    for number in range(1, action.tries):
+        try:
+            return _take_at_once(context, snapshot, action.callers), number
+        except AgentFailure as error:
+            if error.errno != errno.EBUSY:
+                raise
+    return _take_at_once(context, snapshot, action.callers), action.tries
 
 
 def _take_at_once(context: Context, snapshot: Snapshot, callers: int) -> Mapping[str, Any]:

@@ -24,7 +24,7 @@ def build(context: Context, name: str, device: declared.Device) -> Device:
     if "options" in args:
         args["options"] = list(args["options"])  # type: ignore[call-overload]
     below = [context.device(one).path for one in device.below]
-    if isinstance(device.stack, declared.Stripe | declared.Lvm | declared.Raid):
+    if isinstance(device.stack, declared.Stripe | declared.Lvm | declared.Raid | declared.Thin):
         args["over"] = below
     elif below:
         args["on"] = below[0]
@@ -38,6 +38,7 @@ def register(context: Context, name: str, path: str, kind: str) -> Device:
     """Know a device by its name; its size and number are the guest's."""
     info = context.request("device_info", {"path": path})
     number = (int(info["major"]), int(info["minor"]))
+    context.gone.pop(name, None)
     context.devices[name] = Device(name, path, int(info["size"]), number, kind)
     return context.devices[name]
 
@@ -49,7 +50,7 @@ def take_down(context: Context, name: str) -> None:
         _drop_copy(context, name)
     else:
         context.request("stack_remove", {"name": name})
-    del context.devices[name]
+    context.gone[name] = context.devices.pop(name)
     context.model.remove_device(name)
 
 

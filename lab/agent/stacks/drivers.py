@@ -1,0 +1,87 @@
+"""Disks that a kernel driver makes up in memory: null_blk, scsi_debug.
+
+Sources: the kernel's Documentation/block/null_blk.rst and drivers/scsi/scsi_debug.c.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from lab.agent.processes import need
+from lab.agent.stacks.base import Stack, stack_kind, undone, wait_node
+from lab.errors import UsageError
+
+_MIB = 1 << 20
+_CONFIGFS = Path("/sys/kernel/config")
+_SCSI_DEBUG = Path("/sys/bus/pseudo/drivers/scsi_debug")
+_ZONE_MIB = 4
+
+
+def _whole_mib(kind: str, size: int) -> int:
+    if size <= 0 or size % _MIB:
+        raise UsageError(f"{kind}: size {size} is no whole number of MiB")
+    return size // _MIB
+
+
+@stack_kind("null_blk")
+class NullBlk(Stack):
+    """A disk of `size` bytes; zoned: of zones that are written from their start on only."""
+
+    def __init__(self, name: str, size: int, zoned: bool = False) -> None:
+        super().__init__(name)
+        self._size = _whole_mib("null_blk", size)
+        self._zoned = zoned
+        self._folder = _CONFIGFS / "nullb" / name
+
+    def create(self) -> None:
+        need(["modprobe", "null_blk", "nr_devices=0"])
+        if not os.path.ismount(_CONFIGFS):
+            need(["mount", "-t", "configfs", "none", str(_CONFIGFS)])
+        self._folder.mkdir()
+        with undone(self.remove):
+            self._set("size", self._size)
+            self._set("memory_backed", 1)
+            if self._zoned:
+                self._set("zoned", 1)
+                self._set("zone_size", _ZONE_MIB)
+            self._set("power", 1)
+            number = (self._folder / "index").read_text(encoding="ascii").strip()
+            self.path = f"/dev/nullb{number}"
+            wait_node(self.path)
+
+    def remove(self) -> None:
+        self._set("power", 0)
+        self._folder.rmdir()
+
+    def _set(self, name: str, value: int) -> None:
+        (self._folder / name).write_text(str(value), encoding="ascii")
+
+
+@stack_kind("scsi_debug")
+class ScsiDebug(Stack):
+    """A SCSI disk of `size` bytes, the only one of its driver.
+
+    protected: its blocks carry checksums that the kernel must give with them (DIF and DIX).
+    """
+
+    def __init__(self, name: str, size: int, protected: bool = False) -> None:
+        super().__init__(name)
+        self._size = _whole_mib("scsi_debug", size)
+        self._protection = ["dif=1", "dix=1", "guard=1"] if protected else []
+
+    def create(self) -> None:
+        if _SCSI_DEBUG.exists():
+            raise UsageError("scsi_debug: there is such a disk already")
+        need(["modprobe", "sd_mod"])
+        need(["modprobe", "scsi_debug", f"dev_size_mb={self._size}", *self._protection])
+        with undone(self.remove):
+            folder = _SCSI_DEBUG / "adapter0"
+            found = [path.name for path in folder.glob("host*/target*/*/block/*")]
+            if len(found) != 1:
+                raise UsageError(f"scsi_debug: its disk is one of {found or 'none'}")
+            self.path = f"/dev/{found[0]}"
+            wait_node(self.path)
+
+    def remove(self) -> None:
+        need(["modprobe", "-r", "scsi_debug"])
