@@ -9,7 +9,7 @@ import lab
 from lab.accel import AccelChoice
 from lab.errors import UsageError
 from lab.guest.settings import GuestSettings
-from lab.image import DEFAULT_SUITE, Recipe
+from lab.image import DEFAULT_KERNEL, KERNELS, Recipe, kernel_named
 from lab.scenario.load import find_scenarios, load_all
 from lab.scenario.scenario import Scenario
 from lab.units import parse_size
@@ -27,7 +27,20 @@ ModuleOption = Annotated[
         show_default="guest_module",
     ),
 ]
-SuiteOption = Annotated[str, typer.Option("--suite", help="Debian release of the guest.")]
+KERNEL_HELP = f"Kernel of the guest: {', '.join(kernel.name for kernel in KERNELS)}"
+KernelOption = Annotated[
+    str, typer.Option("--kernel", "-k", metavar="NAME", help=f"{KERNEL_HELP}.")
+]
+KernelsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--kernel",
+        "-k",
+        metavar="NAME",
+        help=f"{KERNEL_HELP}, or all; may be given several times.",
+        show_default=DEFAULT_KERNEL,
+    ),
+]
 MemoryOption = Annotated[str, typer.Option("--memory", help="Memory of a guest.")]
 CpusOption = Annotated[int, typer.Option("--cpus", help="Processors of a guest.")]
 AccelOption = Annotated[
@@ -47,7 +60,7 @@ DEFAULT_CPUS = 2
 
 def guest_settings(
     module: Path | None = MODULE,
-    suite: str = DEFAULT_SUITE,
+    kernel: str = DEFAULT_KERNEL,
     memory: str = DEFAULT_MEMORY,
     cpus: int = DEFAULT_CPUS,
     accel: AccelChoice = AccelChoice.AUTO,
@@ -63,7 +76,8 @@ def guest_settings(
         size = parse_size(memory)
     except ValueError as error:
         raise UsageError(f"--memory: {error}") from error
-    return GuestSettings(module=module, recipe=Recipe(suite), memory=size, cpus=cpus, accel=accel)
+    recipe = Recipe(kernel_named(kernel))
+    return GuestSettings(module=module, recipe=recipe, memory=size, cpus=cpus, accel=accel)
 
 
 def load_folder(folder: Path) -> list[Scenario]:

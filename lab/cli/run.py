@@ -15,16 +15,16 @@ from lab.cli.options import (
     SCENARIOS,
     AccelOption,
     CpusOption,
+    KernelsOption,
     MemoryOption,
     ModuleOption,
     ScenariosOption,
-    SuiteOption,
     guest_settings,
     load_folder,
 )
 from lab.doctor import require_programs
 from lab.guest.prepare import prepare
-from lab.image import DEFAULT_SUITE
+from lab.image import Recipe, kernel_named, kernel_names
 from lab.progress import ProgressSink
 from lab.report.jsonl import JsonLines
 from lab.report.junit import JUnit
@@ -37,7 +37,6 @@ from lab.runner.selection import Selection, select
 DEFAULTS: dict[str, object] = {
     "module": MODULE,
     "scenarios": SCENARIOS,
-    "suite": DEFAULT_SUITE,
     "memory": DEFAULT_MEMORY,
     "cpus": DEFAULT_CPUS,
     "accel": AccelChoice.AUTO,
@@ -59,7 +58,7 @@ def run_command(
     ] = None,
     module: ModuleOption = MODULE,
     scenarios: ScenariosOption = SCENARIOS,
-    suite: SuiteOption = DEFAULT_SUITE,
+    kernel: KernelsOption = None,
     memory: MemoryOption = DEFAULT_MEMORY,
     cpus: CpusOption = DEFAULT_CPUS,
     accel: AccelOption = AccelChoice.AUTO,
@@ -76,7 +75,7 @@ def run_command(
     ] = None,
     slowest: Annotated[int, typer.Option("--slowest", help="Show the N slowest.")] = 0,
 ) -> None:
-    """Run scenarios, each in a fresh guest, and print a verdict for each.
+    """Run scenarios, each in a fresh guest, and print a verdict for each, kernel by kernel.
 
     Builds first what is not in the cache: guest image, module, template. Exit status: 0 all
     passed or skipped for a reason, 1 not, 2 bad usage or a bad scenario, 3 this machine lacks
@@ -84,25 +83,24 @@ def run_command(
     """
     selection = Selection(tuple(names or ()), tuple(group or ()), tuple(proves or ()))
     chosen = select(load_folder(scenarios), selection)
-    settings = guest_settings(module, suite, memory, cpus, accel)
+    kernels = kernel_names(kernel or ())
+    settings = guest_settings(module, memory=memory, cpus=cpus, accel=accel)
     listeners: list[Listener] = [Terminal(slowest=slowest), JUnit(junit), JsonLines(jsonl)]
 
-    def make(progress: ProgressSink, guest_memory: int | None) -> Template:
+    def make(progress: ProgressSink, name: str, guest_memory: int | None) -> Template:
         require_programs()
-        return prepare(replace(settings, memory=guest_memory or settings.memory), progress)
+        recipe = Recipe(kernel_named(name))
+        guest = replace(settings, recipe=recipe, memory=guest_memory or settings.memory)
+        return prepare(guest, progress)
 
     result = run(
         chosen,
         RunSettings(
             results=results,
             command=again(
-                module=module,
-                scenarios=scenarios,
-                suite=suite,
-                memory=memory,
-                cpus=cpus,
-                accel=accel,
+                module=module, scenarios=scenarios, memory=memory, cpus=cpus, accel=accel
             ),
+            kernels=kernels,
             jobs=jobs,
             repeat=repeat,
         ),

@@ -14,9 +14,9 @@ from lab.cli.options import (
     MODULE,
     AccelOption,
     CpusOption,
+    KernelOption,
     MemoryOption,
     ModuleOption,
-    SuiteOption,
     guest_settings,
 )
 from lab.cli.progress import ProgressLine
@@ -25,7 +25,7 @@ from lab.doctor import require_programs
 from lab.errors import UsageError
 from lab.guest.disks import DiskSpec
 from lab.guest.prepare import prepare
-from lab.image import DEFAULT_SUITE
+from lab.image import DEFAULT_KERNEL
 from lab.units import parse_size
 
 DISK_HELP = "A disk of the guest, e.g. a=256MiB; may be given several times."
@@ -40,7 +40,7 @@ def shell_command(
         list[str] | None, typer.Option("--disk", metavar="NAME=SIZE", help=DISK_HELP)
     ] = None,
     module: ModuleOption = MODULE,
-    suite: SuiteOption = DEFAULT_SUITE,
+    kernel: KernelOption = DEFAULT_KERNEL,
     memory: MemoryOption = DEFAULT_MEMORY,
     cpus: CpusOption = DEFAULT_CPUS,
     accel: AccelOption = AccelChoice.AUTO,
@@ -51,7 +51,7 @@ def shell_command(
     in /opt/blksnap-lab drives them by hand. Ends with the status of the shell or the command.
     """
     disks = [_disk(text) for text in disk or ["a=256MiB", "b=256MiB"]]
-    settings = guest_settings(module, suite, memory, cpus, accel)
+    settings = guest_settings(module, kernel, memory, cpus, accel)
     require_programs()
     with ProgressLine() as progress:
         template = prepare(settings, progress)

@@ -2,23 +2,28 @@
 
 from lab.image.boot import KERNEL_FILE, ImageError, ImageFacts
 from lab.image.initramfs import GuestFile, Payload, base_payload, build_initramfs
+from lab.image.kernels import DEFAULT_KERNEL, KERNELS, Kernel, kernel_named, kernel_names
 from lab.image.keys import Keys, machine_keys
-from lab.image.recipe import DEFAULT_SUITE, SUITES, Recipe
-from lab.image.store import Image, prepare_image
+from lab.image.recipe import Recipe
+from lab.image.store import Image, find_image, prepare_image
 
 __all__ = [
-    "DEFAULT_SUITE",
+    "DEFAULT_KERNEL",
+    "KERNELS",
     "KERNEL_FILE",
-    "SUITES",
     "GuestFile",
     "Image",
     "ImageError",
     "ImageFacts",
+    "Kernel",
     "Keys",
     "Payload",
     "Recipe",
     "base_payload",
     "build_initramfs",
+    "find_image",
+    "kernel_named",
+    "kernel_names",
     "machine_keys",
     "prepare_image",
 ]

@@ -37,6 +37,12 @@ class ImageFacts:
     early_modules: tuple[str, ...]
     packages: dict[str, str]
 
+    @property
+    def compiler(self) -> str:
+        """The package of the compiler with its version, e.g. "gcc-12 12.2.0-14"."""
+        found = [name for name in self.packages if re.fullmatch(r"gcc-\d+", name)]
+        return ", ".join(f"{name} {self.packages[name]}" for name in sorted(found))
+
     def save(self, folder: Path) -> None:
         """Keep the facts beside the image."""
         text = json.dumps(asdict(self), indent=1)

@@ -3,14 +3,10 @@
 from dataclasses import dataclass, field
 
 from lab.cache import digest_of
-from lab.errors import UsageError
+from lab.image.kernels import DEFAULT_KERNEL, Kernel, kernel_named
 from lab.units import GIB
 
-# Suites whose kernels are in the lab's matrix, with the names of the kernel series.
-SUITES = {"bullseye": "5.10", "bookworm": "6.1", "trixie": "6.12", "sid": "7.x"}
-DEFAULT_SUITE = "bookworm"
-
-KERNEL = ("linux-image-cloud-amd64", "linux-headers-cloud-amd64")
+KERNEL_PACKAGES = ("linux-image-cloud-amd64", "linux-headers-cloud-amd64")
 BUILD = ("ccache", "gcc", "make", "libc6-dev")
 TOOLS = (
     "btrfs-progs",
@@ -39,19 +35,26 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Recipe:
-    """A Debian suite, packages, files left out, and the size of the root file system in bytes."""
+    """A kernel with its suite, packages, files left out, and the root's size in bytes."""
 
-    suite: str = DEFAULT_SUITE
-    packages: tuple[str, ...] = field(default=KERNEL + BUILD + TOOLS)
+    kernel: Kernel = field(default_factory=lambda: kernel_named(DEFAULT_KERNEL))
+    packages: tuple[str, ...] = field(default=BUILD + TOOLS)
     excluded: tuple[str, ...] = EXCLUDED
     size: int = 6 * GIB
 
-    def __post_init__(self) -> None:
-        if self.suite not in SUITES:
-            raise UsageError(f"unknown suite {self.suite!r}", f"one of: {', '.join(SUITES)}")
+    @property
+    def suite(self) -> str:
+        """The suite that all but perhaps the kernel comes from."""
+        return self.kernel.suite
+
+    @property
+    def include(self) -> tuple[str, ...]:
+        """The packages as the package manager takes them: name, or name/suite."""
+        suffix = f"/{self.kernel.archive}" if self.kernel.archive else ""
+        return tuple(f"{name}{suffix}" for name in KERNEL_PACKAGES) + self.packages
 
     @property
     def key(self) -> str:
         """Digest of everything that decides what the image holds."""
-        parts = (str(FORMAT), self.suite, str(self.size), *self.packages, "-", *self.excluded)
+        parts = (str(FORMAT), self.suite, str(self.size), *self.include, "-", *self.excluded)
         return f"{self.suite}-{digest_of(*parts)}"

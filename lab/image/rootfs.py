@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from lab.errors import EnvironmentLack
+from lab.image.kernels import Kernel
 from lab.image.recipe import Recipe
 from lab.process import find_program, run
 from lab.progress import Progress, ProgressSink
@@ -56,8 +57,9 @@ def make_root_archive(recipe: Recipe, archive: Path, progress: ProgressSink) -> 
         "--mode=auto",
         "--variant=apt",
         "--format=tar",
-        f"--include={','.join(recipe.packages)}",
+        f"--include={','.join(recipe.include)}",
         *options,
+        *archive_options(recipe.kernel),
         recipe.suite,
         str(archive),
     ]
@@ -65,6 +67,16 @@ def make_root_archive(recipe: Recipe, archive: Path, progress: ProgressSink) -> 
         _require_namespaces()
     # INITRD=No is understood by Debian's kernel packages: the lab makes its own initramfs.
     run(command, timeout=DOWNLOAD_LIMIT, env={"INITRD": "No"}, on_line=tell)
+
+
+def archive_options(kernel: Kernel) -> list[str]:
+    """Options that add the kernel's archive, if it is not the suite, on the suite's mirror."""
+    suite, other = kernel.suite, kernel.archive
+    if other in ("", suite):
+        return []
+    line = f"s/^deb \\(.*\\) {suite} main$/deb \\1 {other} main/p"
+    listed, added = '"$1/etc/apt/sources.list"', '"$1/etc/apt/sources.list.d/kernel.list"'
+    return [f"--setup-hook=sed -n '{line}' {listed} >{added}"]
 
 
 def make_root_disk(archive: Path, disk: Path, size: int, progress: ProgressSink) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.cache import Cache
-from lab.image.boot import KERNEL_FILE, ImageFacts, extract_boot_files
+from lab.image.boot import FACTS_FILE, KERNEL_FILE, ImageFacts, extract_boot_files
 from lab.image.recipe import Recipe
 from lab.image.rootfs import STAGE, make_root_archive, make_root_disk
 from lab.progress import Progress, ProgressSink, silent
@@ -30,6 +30,19 @@ class Image:
     def kernel(self) -> Path:
         """The kernel to boot."""
         return self.folder / KERNEL_FILE
+
+    @property
+    def size(self) -> int:
+        """Bytes that the image takes on the host."""
+        return sum(path.stat().st_blocks * 512 for path in self.folder.rglob("*"))
+
+
+def find_image(recipe: Recipe, cache: Cache) -> Image | None:
+    """The image of a recipe if it has been built."""
+    folder = cache.root / KIND / recipe.key
+    if not (folder / FACTS_FILE).is_file():
+        return None
+    return Image(folder, recipe.key, ImageFacts.load(folder))
 
 
 def prepare_image(recipe: Recipe, cache: Cache, progress: ProgressSink = silent) -> Image:

@@ -1,9 +1,9 @@
 """JUnit XML, as CI systems read it.
 
-The structure is that of the Jenkins xunit schema: testsuites > testsuite (one per group) > testcase
-with properties (in a testsuite), failure, error or skipped, system-out. Of the verdicts, `failed`,
-`splat` and `panic` are failures of what is tested; `hang`, `lost` and `error` are errors; the type
-attribute keeps the very word, so nothing is folded.
+The structure is that of the Jenkins xunit schema: testsuites > testsuite (one per group, and per
+kernel if the run has several) > testcase with properties (in a testsuite), failure, error or
+skipped, system-out. Of the verdicts, `failed`, `splat` and `panic` are failures of what is tested;
+`hang`, `lost` and `error` are errors; the type attribute keeps the very word, so nothing is folded.
 """
 
 from __future__ import annotations
@@ -69,10 +69,10 @@ def document(
     """The whole file: one test suite per group, in the order of the run."""
     root = ET.Element("testsuites", {"name": "blksnap-lab"})
     groups = dict.fromkeys(
-        [*(_group(result.name) for result in results), *(_group(name) for name in not_run)]
+        [*(_group(result.label) for result in results), *(_group(name) for name in not_run)]
     )
     for group in groups:
-        mine = [result for result in results if _group(result.name) == group]
+        mine = [result for result in results if _group(result.label) == group]
         left = [name for name in not_run if _group(name) == group]
         root.append(_suite(group, mine, left, begin))
     for key in ("tests", "failures", "errors", "skipped"):
@@ -108,10 +108,11 @@ def _suite(
 
 def _case(result: ScenarioResult) -> ET.Element[str]:
     case = ET.Element(
-        "testcase", _place(result.name, result.repeat) | {"time": f"{result.duration:.3f}"}
+        "testcase", _place(result.label, result.repeat) | {"time": f"{result.duration:.3f}"}
     )
     properties = ET.SubElement(case, "properties")
-    pairs = [("verdict", result.verdict.value), *(("proves", rule) for rule in result.proves)]
+    pairs = [("verdict", result.verdict.value), ("kernel", result.kernel)]
+    pairs += [("proves", rule) for rule in result.proves]
     for name, value in pairs:
         ET.SubElement(properties, "property", {"name": name, "value": value})
     if result.verdict is Verdict.SKIPPED:

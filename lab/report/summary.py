@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from lab.report.wording import duration_text, short
 from lab.runner.events import Event, RunFinished, RunStarted, ScenarioFinished
-from lab.runner.verdict import GREEN_VERDICTS, Finding, ScenarioResult, Verdict
+from lab.runner.verdict import GREEN_VERDICTS, Finding, ScenarioResult, Verdict, count_verdicts
 
 EVIDENCE_LINES = 16
 _DRY = re.compile(
@@ -24,12 +24,14 @@ class Summary:
         self._slowest = slowest
         self._results: list[ScenarioResult] = []
         self._command = ""
+        self._kernels: tuple[str, ...] = ()
         self._end: RunFinished | None = None
 
     def handle(self, event: Event) -> None:
         """Take note."""
         if isinstance(event, RunStarted):
             self._command = event.command
+            self._kernels = event.kernels
         elif isinstance(event, ScenarioFinished):
             self._results.append(event.result)
         elif isinstance(event, RunFinished):
@@ -47,24 +49,36 @@ class Summary:
             yield "slowest:"
             by_time = sorted(self._results, key=lambda result: -result.duration)
             for result in by_time[: self._slowest]:
-                yield f"  {duration_text(result.duration):>12}  {result.name}"
+                yield f"  {duration_text(result.duration):>12}  {result.label}"
         yield ""
         if self._end.not_run:
             count = len(self._end.not_run)
             yield f"interrupted: {count} not run: {short(', '.join(self._end.not_run), 400)}"
+        if len(self._kernels) > 1:
+            yield from self._by_kernel()
         yield _totals(self._end)
         yield f"results: {self._end.folder}"
 
+    def _by_kernel(self) -> Iterator[str]:
+        """A line for each kernel."""
+        for kernel in self._kernels:
+            mine = [result for result in self._results if result.kernel == kernel]
+            yield f"{kernel:<6} {_counts(count_verdicts(mine))}"
+
+
+def _counts(counts: Mapping[Verdict, int]) -> str:
+    told = [f"{count} {Verdict(word).value}" for word, count in counts.items() if count]
+    return ", ".join(told) or "nothing run"
+
 
 def _totals(end: RunFinished) -> str:
-    counts = [f"{count} {Verdict(word).value}" for word, count in end.counts.items() if count]
     colour = "green" if end.green else "NOT GREEN"
-    return f"{colour}: {', '.join(counts) or 'nothing run'} in {duration_text(end.duration)}"
+    return f"{colour}: {_counts(end.counts)} in {duration_text(end.duration)}"
 
 
 def _explained(result: ScenarioResult) -> Iterator[str]:
     yield ""
-    yield f"{result.verdict} {result.name}"
+    yield f"{result.verdict} {result.label}"
     for finding in result.findings[:1]:
         yield from _finding(finding, EVIDENCE_LINES)
     for finding in result.consequences[:CONSEQUENCES]:

@@ -49,9 +49,11 @@ class Terminal:
         if self._live is not None:
             self._live.handle(event)
         if isinstance(event, RunStarted):
-            self._print(f"{len(event.scenarios)} scenarios, results in {event.folder}")
+            kernels = f" on {', '.join(event.kernels)}" if len(event.kernels) > 1 else ""
+            self._print(f"{len(event.scenarios)} scenarios{kernels}, results in {event.folder}")
             if self._live is not None:
-                self._live.start(len(event.scenarios) * event.repeat)
+                total = len(event.scenarios) * event.repeat * max(1, len(event.kernels))
+                self._live.start(total)
         elif isinstance(event, StageProgress):
             self._show_stage(event)
         elif isinstance(event, GuestReady):

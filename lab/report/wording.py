@@ -50,7 +50,7 @@ def short(text: str, length: int = REASON_LENGTH) -> str:
 
 def result_line(result: ScenarioResult) -> Text:
     """One line: verdict, name, duration, reason."""
-    name = result.name if result.repeat == 1 else f"{result.name} ({result.repeat})"
+    name = result.label if result.repeat == 1 else f"{result.label} ({result.repeat})"
     line = Text(f"{result.verdict.value:<8}", style=STYLES[result.verdict])
     line.append(f" {name:<{NAME_WIDTH}} {duration_text(result.duration):>9}", style="default")
     if result.reason:

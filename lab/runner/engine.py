@@ -1,11 +1,12 @@
-"""The engine: prepares the template once, runs the selected scenarios, several at once if asked to.
+"""The engine: prepares templates, runs the selected scenarios, several at once if asked to.
 
-Every scenario gets a clone of its own. The order is that of the selection; with several jobs
-scenarios begin in that order. Results are in that order too.
+Every scenario gets a clone of its own. The order is that of the selection, kernel by kernel; with
+several jobs scenarios begin in that order. Results are in that order too.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import shlex
 import time
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import UsageError
+from lab.image import DEFAULT_KERNEL
 from lab.modbuild import ModuleBuildFailed
 from lab.progress import Progress
 from lab.runner.bus import Bus, listening
@@ -55,25 +57,33 @@ class RunSettings:
     """How to run.
 
     results: folder that gets a sub folder for this run. command: words that, followed by the name
-    of a scenario, run it again. jobs: guests at a time. repeat: how often each scenario is run.
-    features: what the guest offers of `requires.features`. kernel: "any" or "debug".
+    of a scenario, run it again. kernels: names of the guests' kernels; every scenario is run on
+    each. jobs: guests at a time. repeat: how often each scenario is run. features: what the guest
+    offers of `requires.features`.
     """
 
     results: Path
     command: tuple[str, ...] = ("blksnap-lab", "run")
+    kernels: tuple[str, ...] = (DEFAULT_KERNEL,)
     jobs: int = 1
     repeat: int = 1
     features: frozenset[str] = frozenset({"hotplug", "reboot"})
-    kernel: str = "any"
+
+    def again(self, kernels: Sequence[str], names: Sequence[str]) -> str:
+        """The command that runs these scenarios on these kernels the same way."""
+        chosen = () if tuple(kernels) == (DEFAULT_KERNEL,) else kernels
+        return shlex.join([*self.command, *(f"--kernel={kernel}" for kernel in chosen), *names])
 
 
 @dataclass(frozen=True)
 class _Task:
-    """One run of one scenario."""
+    """One run of one scenario; label: see ScenarioResult."""
 
     number: int
+    kernel: str
     scenario: Scenario
     repeat: int
+    label: str
 
 
 def run(
@@ -97,6 +107,22 @@ def run(
         return _Run(scenarios, settings, bus, folder, stop).go(prepare)
 
 
+def _tasks(settings: RunSettings, scenarios: Sequence[Scenario]) -> list[_Task]:
+    """All that is to be run, in order."""
+    wanted = itertools.product(settings.kernels, range(1, settings.repeat + 1), scenarios)
+    several = len(settings.kernels) > 1
+    return [
+        _Task(
+            number=number,
+            kernel=kernel,
+            scenario=scenario,
+            repeat=repeat,
+            label=f"{kernel}/{scenario.name}" if several else scenario.name,
+        )
+        for number, (kernel, repeat, scenario) in enumerate(wanted)
+    ]
+
+
 class _Run:
     """One run on its way."""
 
@@ -113,15 +139,9 @@ class _Run:
         self._folder = folder
         self._stop = stop
         self._begin = time.monotonic()
-        self._tasks = [
-            _Task(number, scenario, repeat)
-            for number, (repeat, scenario) in enumerate(
-                (repeat, scenario)
-                for repeat in range(1, settings.repeat + 1)
-                for scenario in scenarios
-            )
-        ]
-        self._command = shlex.join([*settings.command, *(s.name for s in scenarios)])
+        self._tasks = _tasks(settings, scenarios)
+        names = tuple(scenario.name for scenario in scenarios)
+        self._command = settings.again(settings.kernels, names)
         self._results: dict[int, ScenarioResult] = {}
 
     def go(self, prepare: Prepare) -> RunResult:
@@ -133,44 +153,57 @@ class _Run:
                 folder=str(self._folder.path),
                 command=self._command,
                 scenarios=names,
+                kernels=self._settings.kernels,
                 jobs=self._settings.jobs,
                 repeat=self._settings.repeat,
             )
         )
+        for kernel in self._settings.kernels:
+            if not self._stop.requested:
+                self._on_kernel(kernel, prepare)
+        return self._finish()
+
+    def _on_kernel(self, kernel: str, prepare: Prepare) -> None:
+        """All that is to be run on one kernel."""
+        tasks = [task for task in self._tasks if task.kernel == kernel]
         try:
             with signals_interrupt():
-                templates = self._templates(prepare)
+                templates = self._templates(kernel, tasks, prepare)
         except ModuleBuildFailed as error:
-            self._all_failed(error)
+            self._all_failed(kernel, tasks, error)
         except KeyboardInterrupt:
             self._stop.request()
         else:
-            self._bus.emit(GuestReady(facts=facts(next(iter(templates.values())))))
+            told = facts(next(iter(templates.values())))
+            self._bus.emit(GuestReady(facts=told, kernel=kernel))
             with signals_stop(self._stop):
-                self._run_all(templates)
-        return self._finish()
+                self._run_all(tasks, templates)
 
-    def _templates(self, prepare: Prepare) -> Templates:
+    def _templates(self, kernel: str, tasks: Sequence[_Task], prepare: Prepare) -> Templates:
         """A template for each amount of memory that is asked for."""
-        sizes = dict.fromkeys(task.scenario.memory for task in self._tasks)
-        return {memory: prepare(self._progress, memory) for memory in sizes}
 
-    def _progress(self, progress: Progress) -> None:
-        self._bus.emit(
-            StageProgress(stage=progress.stage, detail=progress.detail, fraction=progress.fraction)
-        )
+        def tell(progress: Progress) -> None:
+            stage, detail, fraction = progress.stage, progress.detail, progress.fraction
+            self._bus.emit(
+                StageProgress(stage=stage, detail=detail, fraction=fraction, kernel=kernel)
+            )
 
-    def _all_failed(self, error: ModuleBuildFailed) -> None:
+        sizes = dict.fromkeys(task.scenario.memory for task in tasks)
+        return {memory: prepare(tell, kernel, memory) for memory in sizes}
+
+    def _all_failed(self, kernel: str, tasks: Sequence[_Task], error: ModuleBuildFailed) -> None:
         """The module does not compile: nothing can be run, each scenario says why."""
         what, _, said = error.what.partition("\n")
         finding = Finding(Verdict.ERROR, MODULE_BUILD, what, tuple(said.split("\n")))
-        self._folder.write_text("module-build.log", error.log)
-        for task in self._tasks:
-            self._bus.emit(ScenarioStarted(scenario=task.scenario.name, repeat=task.repeat))
-            folder = self._folder.scenario(task.scenario.name, task.repeat)
+        self._folder.write_text(f"module-build-{kernel}.log", error.log)
+        for task in tasks:
+            self._started(task)
+            folder = self._folder.scenario(task.label, task.repeat)
             result = ScenarioResult(
                 name=task.scenario.name,
                 verdict=Verdict.ERROR,
+                kernel=kernel,
+                label=task.label,
                 reason=finding.what,
                 findings=(finding,),
                 folder=folder.path,
@@ -180,12 +213,12 @@ class _Run:
             folder.write_json("verdict.json", result)
             self._done(task, result)
 
-    def _run_all(self, templates: Templates) -> None:
+    def _run_all(self, tasks: Sequence[_Task], templates: Templates) -> None:
         """Run the tasks in order, `jobs` at a time, until they are done or the stop is requested.
 
         The main thread only waits, so that it can handle signals.
         """
-        todo = list(reversed(self._tasks))
+        todo = list(reversed(tasks))
         with ThreadPoolExecutor(self._settings.jobs, thread_name_prefix="scenario") as pool:
             going: dict[Future[ScenarioResult], _Task] = {}
             while going or (todo and not self._stop.requested):
@@ -208,26 +241,31 @@ class _Run:
 
     def _one(self, task: _Task, template: Template) -> ScenarioResult:
         """Run one scenario in this thread. Raises Interrupted if the run was stopped meanwhile."""
+        self._started(task)
+        place = Place(
+            folder=self._folder.scenario(task.label, task.repeat),
+            command=self._settings.again((task.kernel,), (task.scenario.name,)),
+            label=task.label,
+            kernel=task.kernel,
+            repeat=task.repeat,
+            features=self._settings.features,
+            patience=self._patience(template),
+        )
+        result = run_scenario(task.scenario, template, place, self._bus, self._stop)
+        self._stop.check()
+        return result
+
+    def _started(self, task: _Task) -> None:
         scenario = task.scenario
         self._bus.emit(
             ScenarioStarted(
                 scenario=scenario.name,
                 repeat=task.repeat,
+                kernel=task.kernel,
                 title=scenario.summary,
                 steps=len(scenario.steps),
             )
         )
-        place = Place(
-            folder=self._folder.scenario(scenario.name, task.repeat),
-            command=shlex.join([*self._settings.command, scenario.name]),
-            repeat=task.repeat,
-            features=self._settings.features,
-            kernel=self._settings.kernel,
-            patience=self._patience(template),
-        )
-        result = run_scenario(scenario, template, place, self._bus, self._stop)
-        self._stop.check()
-        return result
 
     def _patience(self, template: Template) -> float:
         """How much longer things may take than in a guest of its own on processors of its own."""
@@ -237,12 +275,16 @@ class _Run:
 
     def _done(self, task: _Task, result: ScenarioResult) -> None:
         self._results[task.number] = result
-        self._bus.emit(ScenarioFinished(scenario=result.name, repeat=result.repeat, result=result))
+        self._bus.emit(
+            ScenarioFinished(
+                scenario=result.name, repeat=result.repeat, kernel=result.kernel, result=result
+            )
+        )
 
     def _finish(self) -> RunResult:
         """Count, tell, and write down the result."""
         results = tuple(self._results[number] for number in sorted(self._results))
-        not_run = tuple(t.scenario.name for t in self._tasks if t.number not in self._results)
+        not_run = tuple(t.label for t in self._tasks if t.number not in self._results)
         result = RunResult(
             results=results,
             duration=time.monotonic() - self._begin,

@@ -2,7 +2,7 @@
 
 Every event carries `time`, seconds since the epoch, so that a report made later from the recorded
 events knows as much as one that was there. `as_record` gives the form that is written as JSON.
-Events of scenarios that run at the same time interleave; `scenario` and `repeat` tell them apart.
+Events of scenarios that run at the same time interleave; see ScenarioEvent.
 Listeners are called one at a time, never concurrently.
 """
 
@@ -40,42 +40,50 @@ class RunStarted(Event):
     folder: str
     command: str
     scenarios: tuple[str, ...]
+    kernels: tuple[str, ...] = ()
     jobs: int = 1
     repeat: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageProgress(Event):
-    """Something slow is under way before the first scenario (image, module build, template)."""
+    """Something slow is under way before scenarios begin (image, module build, template)."""
 
     stage: str
     detail: str
     fraction: float | None = None
+    kernel: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GuestReady(Event):
-    """The template is there: what the scenarios run on."""
+    """The template of a kernel is there: what the scenarios after this event run on."""
 
     facts: Mapping[str, str]
+    kernel: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScenarioStarted(Event):
-    """A scenario begins in its own clone."""
+class ScenarioEvent(Event):
+    """Something about one run of a scenario, which these three tell from all others."""
 
     scenario: str
     repeat: int = 1
+    kernel: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScenarioStarted(ScenarioEvent):
+    """A scenario begins in its own clone."""
+
     title: str = ""
     steps: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepStarted(Event):
+class StepStarted(ScenarioEvent):
     """A step begins; `index` counts from 0, `path` is its place in the file."""
 
-    scenario: str
-    repeat: int
     index: int
     path: str
     verb: str
@@ -83,11 +91,9 @@ class StepStarted(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepFinished(Event):
+class StepFinished(ScenarioEvent):
     """A step ended after `duration` seconds; `detail` is what it found out."""
 
-    scenario: str
-    repeat: int
     index: int
     path: str
     verb: str
@@ -98,11 +104,9 @@ class StepFinished(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckFinished(Event):
+class CheckFinished(ScenarioEvent):
     """An automatic check ended; no `findings` means that it held."""
 
-    scenario: str
-    repeat: int
     check: str
     duration: float
     findings: tuple[Finding, ...] = ()
@@ -110,11 +114,9 @@ class CheckFinished(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScenarioFinished(Event):
+class ScenarioFinished(ScenarioEvent):
     """A scenario ended."""
 
-    scenario: str
-    repeat: int
     result: ScenarioResult
 
 

@@ -4,6 +4,7 @@
 <results>/<date-time>/<scenario>/ scenario.yaml  verdict.json  events.jsonl  command.txt
                                   console.log  kernel.log  splats.txt  qemu-command.txt
                                   builds.json  blocked-tasks.txt
+<results>/<date-time>/<kernel>/<scenario>/ ...   instead, if the run has several kernels
 <results>/latest                  symbolic link to the newest run
 """
 
@@ -87,9 +88,9 @@ class Folder:
 class RunFolder(Folder):
     """The folder of one run."""
 
-    def scenario(self, name: str, repeat: int) -> Folder:
+    def scenario(self, label: str, repeat: int) -> Folder:
         """A new sub folder for one run of a scenario; `repeat` counts from 1."""
-        path = self.path / (name if repeat == 1 else f"{name}.{repeat}")
+        path = self.path / (label if repeat == 1 else f"{label}.{repeat}")
         with disk_errors(self.path):
             path.mkdir(parents=True)
         return Folder(path)

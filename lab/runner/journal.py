@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lab.runner.bus import Bus
 from lab.runner.events import Event, as_record
 from lab.runner.folder import Folder
@@ -9,11 +11,13 @@ from lab.runner.verdict import Finding
 
 
 class Journal:
-    """Where a scenario writes down what happens; knows its name and keeps the findings."""
+    """Where a scenario writes down what happens; keeps the findings.
 
-    def __init__(self, scenario: str, repeat: int, folder: Folder, bus: Bus) -> None:
-        self.scenario = scenario
-        self.repeat = repeat
+    place: what the scenario's events have in common, see ScenarioEvent.
+    """
+
+    def __init__(self, scenario: str, repeat: int, kernel: str, folder: Folder, bus: Bus) -> None:
+        self.place: dict[str, Any] = {"scenario": scenario, "repeat": repeat, "kernel": kernel}
         self.folder = folder
         self.findings: list[Finding] = []
         self._bus = bus

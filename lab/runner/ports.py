@@ -76,8 +76,8 @@ class Template(Protocol):
     def clone(self, disks: Sequence[DiskSpec], folder: Path) -> AbstractContextManager[Guest]: ...
 
 
-Prepare = Callable[[ProgressSink, int | None], Template]
-"""Makes the template, telling how far it is; memory of the guest in bytes, None: the usual."""
+Prepare = Callable[[ProgressSink, str, int | None], Template]
+"""Makes the template of a kernel, telling how far it is; memory in bytes, None: the usual."""
 
 
 def facts(template: Template) -> dict[str, str]:

@@ -37,9 +37,10 @@ class Place:
 
     folder: Folder
     command: str
+    label: str
+    kernel: str
     repeat: int = 1
     features: frozenset[str] = frozenset()
-    kernel: str = "any"
     patience: float = 1.0
 
 
@@ -50,7 +51,7 @@ def run_scenario(
 
     Raises Interrupted if the run was stopped, HostDiskFull if results cannot be kept.
     """
-    journal = Journal(scenario.name, place.repeat, place.folder, bus)
+    journal = Journal(scenario.name, place.repeat, place.kernel, place.folder, bus)
     one = _ScenarioRun(scenario, template, place, journal, stop)
     result = one.go()
     place.folder.write_json("verdict.json", result)
@@ -189,8 +190,7 @@ class _ScenarioRun:
         self._judge_log(check.name)
         self._journal.emit(
             CheckFinished(
-                scenario=self._journal.scenario,
-                repeat=self._journal.repeat,
+                **self._journal.place,
                 check=check.name,
                 duration=time.monotonic() - began,
                 findings=tuple(self._journal.findings[before:]),
@@ -209,6 +209,8 @@ class _ScenarioRun:
         return ScenarioResult(
             name=self._scenario.name,
             verdict=verdict,
+            kernel=self._place.kernel,
+            label=self._place.label,
             reason=reason,
             findings=findings,
             duration=duration,

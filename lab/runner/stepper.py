@@ -49,8 +49,7 @@ class Stepper:
         self.where = f"{path} ({step.title})"
         self._context.where = f"{path}.{step.verb}"
         place: dict[str, Any] = {
-            "scenario": self._journal.scenario,
-            "repeat": self._journal.repeat,
+            **self._journal.place,
             "index": index,
             "path": path,
             "verb": step.verb,

@@ -65,11 +65,13 @@ class Finding:
 class ScenarioResult:
     """The end of one scenario. `findings[0]` decided; the others came after it.
 
-    command: runs it again. reports: figures that steps reported under a label.
+    kernel: the name of the guest's. label: the name, with the kernel before it if the run has
+    several. command: runs it again. reports: figures that steps reported under a label.
     """
 
     name: str
     verdict: Verdict
+    kernel: str = ""
     reason: str = ""
     findings: tuple[Finding, ...] = ()
     duration: float = 0.0
@@ -78,6 +80,10 @@ class ScenarioResult:
     repeat: int = 1
     command: str = ""
     reports: Mapping[str, object] = field(default_factory=dict)
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", self.label or self.name)
 
     @property
     def lab_failed(self) -> bool:

@@ -11,11 +11,12 @@ import pytest
 from lab.guest.prepare import prepare
 from lab.guest.settings import GuestSettings
 from lab.guest.template import Template
+from lab.image import DEFAULT_KERNEL, Recipe, kernel_named
 from lab.progress import Progress, ProgressSink
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 MODULE = CHECKOUT / "guest_module"
-Make = Callable[[ProgressSink, int | None], Template]
+Make = Callable[[ProgressSink, str, int | None], Template]
 
 
 def tell(progress: Progress) -> None:
@@ -25,15 +26,15 @@ def tell(progress: Progress) -> None:
 
 @pytest.fixture(scope="session")
 def make_template() -> Iterator[Make]:
-    """Makes the template for an amount of memory, once; held until the session ends."""
-    made: dict[int | None, Template] = {}
+    """Makes the template of a kernel and an amount of memory once; held until the session ends."""
+    made: dict[tuple[str, int | None], Template] = {}
 
-    def make(progress: ProgressSink, memory: int | None) -> Template:
-        if memory not in made:
-            settings = GuestSettings(module=MODULE)
+    def make(progress: ProgressSink, kernel: str, memory: int | None) -> Template:
+        if (kernel, memory) not in made:
+            settings = GuestSettings(module=MODULE, recipe=Recipe(kernel_named(kernel)))
             wanted = replace(settings, memory=memory) if memory else settings
-            made[memory] = prepare(wanted, progress)
-        return made[memory]
+            made[kernel, memory] = prepare(wanted, progress)
+        return made[kernel, memory]
 
     yield make
     for template in made.values():
@@ -44,4 +45,4 @@ def make_template() -> Iterator[Make]:
 @pytest.fixture(scope="session")
 def module_template(make_template: Make) -> Template:
     """The template with the module; the first one builds image and module, minutes."""
-    return make_template(tell, None)
+    return make_template(tell, DEFAULT_KERNEL, None)

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.errors import UsageError
-from lab.image import ImageError, ImageFacts, Recipe
+from lab.image import ImageError, ImageFacts
 from lab.image.boot import extract_boot_files, installed_packages, load_order, module_name, unpacked
 
 DEP = """kernel/drivers/virtio/virtio.ko:
@@ -87,20 +86,3 @@ def test_an_image_has_one_kernel(tmp_path: Path, kernels: list[str]) -> None:
     files |= {f"./boot/vmlinuz-{name}": b"" for name in kernels}
     with pytest.raises(ImageError):
         extract_boot_files(archive_with(tmp_path / "root.tar", files), tmp_path, "bookworm")
-
-
-def test_everything_in_a_recipe_counts_for_its_key() -> None:
-    keys = {
-        Recipe().key,
-        Recipe(suite="trixie").key,
-        Recipe(packages=("gcc",)).key,
-        Recipe(excluded=()).key,
-        Recipe(size=1 << 30).key,
-    }
-    assert len(keys) == 5
-    assert Recipe().key == Recipe().key
-
-
-def test_an_unknown_suite_is_refused() -> None:
-    with pytest.raises(UsageError):
-        Recipe(suite="potato")

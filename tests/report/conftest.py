@@ -39,6 +39,7 @@ def results(tmp_path: Path) -> list[ScenarioResult]:
             ScenarioResult(
                 name=f"{'cbt' if number % 2 else 'overflow'}/{verdict.value}",
                 verdict=verdict,
+                kernel="6.1",
                 reason=reason,
                 findings=findings,
                 duration=number * 1.25,

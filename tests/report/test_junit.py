@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lab.report.junit import JUnit
-from lab.runner.events import Event
+from lab.runner.events import Event, RunStarted, ScenarioFinished
+from lab.runner.verdict import ScenarioResult, Verdict
 
 
 @pytest.fixture
@@ -60,7 +61,22 @@ def test_each_verdict_is_told_by_its_own_word(root: ET.Element, name: str, tag: 
     assert child.get("message")
     assert tag == "skipped" or child.get("type") == name
     pairs = [(p.get("name"), p.get("value")) for p in case.iter("property")]
-    assert pairs == [("verdict", name), ("proves", "K18"), ("proves", "K19")]
+    assert pairs == [("verdict", name), ("kernel", "6.1"), ("proves", "K18"), ("proves", "K19")]
+
+
+def test_the_same_scenario_on_two_kernels_is_two_cases(tmp_path: Path) -> None:
+    report = JUnit()
+    report.handle(RunStarted(folder=str(tmp_path), command="", scenarios=("cbt/a",)))
+    for kernel, verdict in (("6.1", Verdict.PASSED), ("6.12", Verdict.SKIPPED)):
+        result = ScenarioResult("cbt/a", verdict, kernel, label=f"{kernel}/cbt/a")
+        report.handle(ScenarioFinished(scenario="cbt/a", kernel=kernel, result=result))
+    report.close()
+    root = ET.parse(tmp_path / "junit.xml").getroot()
+    assert [suite.get("name") for suite in root] == ["6.1/cbt", "6.12/cbt"]
+    values = [p.get("value") for p in root.iter("property") if p.get("name") == "kernel"]
+    assert values == ["6.1", "6.12"]
+    assert root[0].find("testcase/skipped") is None
+    assert root[1].find("testcase/skipped") is not None
 
 
 def test_passed_has_no_child_but_properties_and_place(root: ET.Element) -> None:

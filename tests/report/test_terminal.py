@@ -7,7 +7,8 @@ import io
 from rich.console import Console
 
 from lab.report.terminal import Terminal
-from lab.runner.events import Event
+from lab.runner.events import Event, RunFinished, RunStarted, ScenarioFinished
+from lab.runner.verdict import ScenarioResult, Verdict, count_verdicts
 
 
 def told(events: list[Event], *, terminal: bool = False, slowest: int = 0) -> str:
@@ -60,3 +61,31 @@ def test_a_terminal_shows_what_runs_now_and_is_left_clean(events: list[Event]) -
     text = told(events, terminal=True)
     assert "cbt/failed" in text
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1
+
+
+def test_the_summary_of_several_kernels_has_a_line_for_each() -> None:
+    kernels = ("5.10", "6.1", "6.12")
+    results = [
+        ScenarioResult("cbt/a", Verdict.FAILED, "5.10", label="5.10/cbt/a"),
+        ScenarioResult("cbt/a", Verdict.PASSED, "6.1", label="6.1/cbt/a"),
+    ]
+    finished = [
+        ScenarioFinished(scenario=one.name, kernel=one.kernel, result=one) for one in results
+    ]
+    end = RunFinished(
+        duration=1.0,
+        counts=count_verdicts(results),
+        green=False,
+        interrupted=True,
+        not_run=("6.12/cbt/a",),
+        exit_status=1,
+        folder="here",
+    )
+    begin = RunStarted(folder="here", command="", scenarios=("cbt/a",), kernels=kernels)
+    lines = told([begin, *finished, end]).split("\n")
+    assert lines[0] == "1 scenarios on 5.10, 6.1, 6.12, results in here"
+    assert "5.10   1 failed" in lines
+    assert "6.1    1 passed" in lines
+    assert "6.12   nothing run" in lines
+    assert "failed 5.10/cbt/a" in lines
+    assert "NOT GREEN: 1 passed, 1 failed in 1.0 s" in lines

@@ -65,7 +65,7 @@ def run_all(tmp_path: Path, recorder: Recorder) -> Callable[..., RunResult]:
         ]
         chosen = RunSettings(results=tmp_path / "results", **settings)  # type: ignore[arg-type]
         made = template or FakeTemplate()
-        return run(scenarios, chosen, [recorder], lambda _progress, _memory: made)
+        return run(scenarios, chosen, [recorder], lambda _progress, _kernel, _memory: made)
 
     return go
 

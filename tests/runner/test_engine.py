@@ -13,7 +13,7 @@ from lab.errors import LabError, UsageError
 from lab.modbuild import ModuleBuildFailed
 from lab.runner import folder
 from lab.runner.engine import RunSettings, run
-from lab.runner.events import RunFinished, RunStarted, ScenarioStarted
+from lab.runner.events import GuestReady, RunFinished, RunStarted, ScenarioStarted, StepStarted
 from lab.runner.folder import HostDiskFull
 from lab.runner.verdict import ExitStatus, RunResult, ScenarioResult, Verdict
 from lab.scenario.load import parse_scenario
@@ -110,7 +110,7 @@ def _release_when_cut(template: FakeTemplate, release: threading.Event) -> None:
 def test_a_module_that_does_not_compile_is_an_error_of_each_scenario(
     tmp_path: Path, recorder: Recorder
 ) -> None:
-    def prepare(_progress: object, _memory: object) -> FakeTemplate:
+    def prepare(_progress: object, _kernel: object, _memory: object) -> FakeTemplate:
         raise ModuleBuildFailed(Path("m"), "CC x.o\nx.c:1:2: error: expected ';'\nmake: *** [x]\n")
 
     scenarios = [parse_scenario(CYCLE, f"g/{n}", "f") for n in "ab"]
@@ -119,13 +119,53 @@ def test_a_module_that_does_not_compile_is_an_error_of_each_scenario(
     assert any("expected ';'" in line for line in result.results[0].findings[0].detail)
     assert result.exit_status is ExitStatus.NOT_ALL_PASSED
     assert result.folder is not None
-    assert "CC x.o" in (result.folder / "module-build.log").read_text()
+    assert "CC x.o" in (result.folder / "module-build-6.1.log").read_text()
+
+
+def test_every_scenario_is_run_on_every_kernel_and_each_has_its_own_verdict(
+    tmp_path: Path, recorder: Recorder
+) -> None:
+    def prepare(_progress: object, kernel: str, _memory: object) -> FakeTemplate:
+        return FakeTemplate(frozenset({"no copy before write"} if kernel == "6.12" else ()))
+
+    scenarios = [parse_scenario(CYCLE, f"g/{n}", "f") for n in "ab"]
+    settings = RunSettings(tmp_path, command=("lab",), kernels=("6.1", "6.12"))
+    result = run(scenarios, settings, [recorder], prepare)
+    told = [(one.kernel, one.label, one.verdict) for one in result.results]
+    assert told == [
+        ("6.1", "6.1/g/a", Verdict.PASSED),
+        ("6.1", "6.1/g/b", Verdict.PASSED),
+        ("6.12", "6.12/g/a", Verdict.FAILED),
+        ("6.12", "6.12/g/b", Verdict.FAILED),
+    ]
+    assert not result.green
+    assert [one.command for one in result.results[1:3]] == ["lab g/b", "lab --kernel=6.12 g/a"]
+    assert result.folder is not None
+    assert (result.folder / "6.12/g/a/verdict.json").is_file()
+    steps = [event.kernel for event in recorder.events if isinstance(event, StepStarted)]
+    assert steps == ["6.1"] * (len(steps) // 2) + ["6.12"] * (len(steps) // 2)
+    ready = [event.kernel for event in recorder.events if isinstance(event, GuestReady)]
+    assert ready == ["6.1", "6.12"]
+
+
+def test_a_kernel_for_which_the_module_does_not_compile_makes_the_run_red(
+    tmp_path: Path, recorder: Recorder
+) -> None:
+    def prepare(_progress: object, kernel: str, _memory: object) -> FakeTemplate:
+        if kernel == "6.1":
+            raise ModuleBuildFailed(Path("m"), "x.c:1:2: error: expected ';'\n")
+        return FakeTemplate()
+
+    settings = RunSettings(tmp_path, kernels=("6.1", "6.12"))
+    result = run([parse_scenario(CYCLE, "g/a", "f")], settings, [recorder], prepare)
+    assert [one.verdict for one in result.results] == [Verdict.ERROR, Verdict.PASSED]
+    assert result.exit_status is ExitStatus.NOT_ALL_PASSED
 
 
 def test_a_lab_that_cannot_prepare_says_so_and_closes_the_reports(
     tmp_path: Path, recorder: Recorder
 ) -> None:
-    def prepare(_progress: object, _memory: object) -> FakeTemplate:
+    def prepare(_progress: object, _kernel: object, _memory: object) -> FakeTemplate:
         raise LabError("no image")
 
     with pytest.raises(LabError, match="no image"):
@@ -173,6 +213,6 @@ def test_a_report_that_fails_changes_no_verdict_but_is_told(tmp_path: Path) -> N
     good = Recorder()
     scenarios = [parse_scenario(CYCLE, "g/a", "f")]
     with pytest.raises(LabError, match="Bad: no room"):
-        run(scenarios, RunSettings(tmp_path), [Bad(), good], lambda _p, _m: FakeTemplate())
+        run(scenarios, RunSettings(tmp_path), [Bad(), good], lambda _p, _k, _m: FakeTemplate())
     assert isinstance(good.events[-1], RunFinished)
     assert good.events[-1].green
