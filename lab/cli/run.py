@@ -1,5 +1,6 @@
 """`run`: the main job."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +24,7 @@ from lab.cli.options import (
     load_folder,
 )
 from lab.doctor import require_programs
+from lab.guest.identity import misses_patches
 from lab.guest.prepare import prepare
 from lab.image import Recipe, kernel_named, kernel_names
 from lab.progress import ProgressSink
@@ -62,7 +64,10 @@ def run_command(
     memory: MemoryOption = DEFAULT_MEMORY,
     cpus: CpusOption = DEFAULT_CPUS,
     accel: AccelOption = AccelChoice.AUTO,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Guests at a time.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", help="Guests at a time; as many as fit if not given."),
+    ] = None,
     repeat: Annotated[int, typer.Option("--repeat", help="Run each scenario so often.")] = 1,
     results: Annotated[
         Path, typer.Option("--results", metavar="DIR", help="Gets a folder for each run.")
@@ -85,10 +90,10 @@ def run_command(
     chosen = select(load_folder(scenarios), selection)
     kernels = kernel_names(kernel or ())
     settings = guest_settings(module, memory=memory, cpus=cpus, accel=accel)
+    require_programs()
     listeners: list[Listener] = [Terminal(slowest=slowest), JUnit(junit), JsonLines(jsonl)]
 
     def make(progress: ProgressSink, name: str, guest_memory: int | None) -> Template:
-        require_programs()
         recipe = Recipe(kernel_named(name))
         guest = replace(settings, recipe=recipe, memory=guest_memory or settings.memory)
         return prepare(guest, progress)
@@ -101,13 +106,19 @@ def run_command(
                 module=module, scenarios=scenarios, memory=memory, cpus=cpus, accel=accel
             ),
             kernels=kernels,
-            jobs=jobs,
+            jobs=jobs if jobs is not None else fitting_jobs(cpus),
             repeat=repeat,
         ),
         listeners,
         make,
     )
     raise typer.Exit(int(result.exit_status))
+
+
+def fitting_jobs(guest_cpus: int) -> int:
+    """How many guests keep the processors of this machine busy, and not more than busy."""
+    threads = 1 if misses_patches() else guest_cpus
+    return max(1, (os.cpu_count() or 1) // threads)
 
 
 def again(**options: object) -> tuple[str, ...]:
