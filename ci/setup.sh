@@ -15,6 +15,8 @@ missing_packages() {
         case "$program" in '' | '#'*) continue ;; esac
         command -v "$program" >/dev/null 2>&1 || [ -x "/usr/sbin/$program" ] || echo "$package"
     done <lab/data/host-programs.txt
+    # Only root builds the guest image without it.
+    [ "$(id -u)" = 0 ] || command -v newuidmap >/dev/null 2>&1 || echo uidmap
     command -v python3 >/dev/null 2>&1 || echo python3
     python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || echo python3-venv
 }

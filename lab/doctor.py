@@ -144,6 +144,9 @@ def _rights() -> Finding:
         allowed = int(Path("/proc/sys/user/max_user_namespaces").read_text()) > 0
     except OSError:
         allowed = False
+    if allowed and find_program("newuidmap") is None:
+        remedy = "as root: apt-get install -y uidmap"
+        return Finding("image build", Health.LACK, "newuidmap is missing", remedy)
     if allowed:
         return Finding("image build", Health.OK, "unprivileged user namespaces")
     remedy = "as root: sysctl user.max_user_namespaces=10000, or build the image as root"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.guest.channel import AgentFailure, ChannelTimeout
-from lab.guest.lost import GuestLost
+from lab.guest.lost import GuestLost, HostFault
 from lab.runner.folder import FULL_BELOW, free_bytes, full_disk
 from lab.runner.klog import find_splats, panicked
 from lab.runner.ports import Guest
@@ -75,6 +75,8 @@ def _silent_guest(
     error: ChannelTimeout | GuestLost, where: str, guest: Guest, folder: Path
 ) -> Finding:
     """Why there was no answer."""
+    if isinstance(error, HostFault):
+        return Finding(Verdict.ERROR, where, error.reason)
     alive = isinstance(error, ChannelTimeout) and answers(guest)
     if not alive:
         # A panicking kernel still writes its trace; then it ends the machine.

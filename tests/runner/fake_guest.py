@@ -12,7 +12,7 @@ from typing import Any
 
 from lab.guest.channel import AgentFailure, ChannelTimeout
 from lab.guest.disks import DiskSpec
-from lab.guest.lost import GuestLost
+from lab.guest.lost import GuestLost, HostFault
 
 from .fake_kernel import FakeKernel, Refused
 
@@ -106,6 +106,8 @@ class FakeGuest:
         if one.kind == "lost":
             self.machine.state = "exited"
             raise GuestLost("QEMU ended with status -9")
+        if one.kind == "host":
+            raise HostFault("write of its disk a failed on the host: Input/output error")
         if one.kind == "stuck":
             raise ChannelTimeout(op, timeout)
         if one.kind == "hang":

@@ -40,6 +40,12 @@ def test_a_guest_that_is_gone_without_a_word_is_lost(run_one: RunOne) -> None:
     assert "QEMU ended with status -9" in result.findings[0].what
 
 
+def test_what_the_host_failed_is_an_error_of_the_lab(run_one: RunOne) -> None:
+    result = run_one(misfortunes=(Misfortune("snapshot_take", "host"),))
+    assert result.verdict is Verdict.ERROR
+    assert "failed on the host: Input/output error" in result.findings[0].what
+
+
 def test_a_guest_that_does_not_answer_hangs(run_one: RunOne) -> None:
     result = run_one(misfortunes=(Misfortune("snapshot_take", "hang"),))
     assert result.verdict is Verdict.HANG
