@@ -111,6 +111,17 @@ static inline bool compat_bio_is_from(const struct bio *bio,
 }
 
 /*
+ * 5.16 let the submitter of any bio poll for its end; before, polling changed
+ * nothing in a bio.
+ */
+static inline void compat_bio_end_unpolled(struct bio *bio)
+{
+#ifdef REQ_POLLED
+	bio_clear_polled(bio);
+#endif
+}
+
+/*
  * ftrace. 5.11 gave callbacks ftrace_regs, and let them (on x86) change where
  * the function goes on without all registers being saved; 6.2 gave accessors
  * of arguments.

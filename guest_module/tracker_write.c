@@ -25,6 +25,7 @@
 
 #include "account.h"
 #include "cbt_map.h"
+#include "compat.h"
 #include "diff_area.h"
 #include "diff_io.h"
 #include "tracker_impl.h"
@@ -164,6 +165,12 @@ static void tracker_write_end(struct bio *bio)
 
 static void tracker_write_wrap(struct tracker_write *write, struct bio *bio)
 {
+	/*
+	 * Device mapper keeps a list in the bi_private of a bio that is polled
+	 * for, also while it submits the rest of it: what is known would not be
+	 * found there. Polling finds such a bio all the same, when it has ended.
+	 */
+	compat_bio_end_unpolled(bio);
 	write->end_io = bio->bi_end_io;
 	write->private = bio->bi_private;
 	bio->bi_private = write;

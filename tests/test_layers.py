@@ -35,6 +35,7 @@ ALLOWED = {
     "runner": RUNNER,
     "report": RUNNER,
     "doctor": GUEST,
+    "static": GUEST,
 }
 TOP = {"cli", "__main__"}
 STDLIB_ONLY = {"errors", "units", "stamp", "blksnap", "agent"}

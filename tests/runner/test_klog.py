@@ -46,7 +46,7 @@ HEADERS = [
     ("kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)", SplatKind.KMEMLEAK),
     ("BUG kmalloc-64 (Tainted: G  OE ): Poison overwritten", SplatKind.SLAB),
     ("BUG: Bad page state in process kworker  pfn:1234", SplatKind.SLAB),
-    ("blksnap: memory leak: 2 objects, 512 bytes of kind chunk", SplatKind.MODULE_LEAK),
+    ("blksnap: leak: chunk: 2 objects, 160 bytes", SplatKind.MODULE_LEAK),
     ("blksnap-account: leak of chunk: 1 objects", SplatKind.MODULE_LEAK),
     ("python3: page allocation failure: order:9, mode:0xcc0(GFP_KERNEL)", SplatKind.ALLOCATION),
     ("fio invoked oom-killer: gfp_mask=0x140cca", SplatKind.OOM),

@@ -1,0 +1,17 @@
+"""Static checks of the kernel module, on the host: sparse, W=1, gcc -fanalyzer, checkpatch."""
+
+from lab.static.checkers import check_module
+from lab.static.findings import Checker, Finding, Judgement, Review, judge, read_reviews
+from lab.static.toolbox import Toolbox, prepare_toolbox
+
+__all__ = [
+    "Checker",
+    "Finding",
+    "Judgement",
+    "Review",
+    "Toolbox",
+    "check_module",
+    "judge",
+    "prepare_toolbox",
+    "read_reviews",
+]
