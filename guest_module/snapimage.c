@@ -189,8 +189,13 @@ static void snapimage_set_limits(struct request_queue *queue,
 	blk_queue_physical_block_size(queue, queue_physical_block_size(from));
 	blk_queue_io_min(queue, queue_io_min(from));
 	blk_queue_io_opt(queue, queue_io_opt(from));
-	/* Buffers of the readers go to the driver of the original as they are. */
-	blk_queue_dma_alignment(queue, queue_dma_alignment(from));
+	/*
+	 * Buffers of the readers go to the drivers of the original and of the
+	 * storage as they are. Which storage that will be is not known yet: a
+	 * sector is what any driver can do.
+	 */
+	blk_queue_dma_alignment(queue, max(queue_dma_alignment(from),
+					   SECTOR_SIZE - 1));
 	/* Data being written must not change: the storage may check it. */
 	blk_queue_flag_set(QUEUE_FLAG_STABLE_WRITES, queue);
 	blk_queue_flag_set(QUEUE_FLAG_NONROT, queue);
