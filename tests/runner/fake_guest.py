@@ -240,8 +240,11 @@ class Agent:
         return {"runs": runs, "next": None, "errors": []}
 
     def op_tracker_collect(self) -> dict[str, Any]:
+        dead = {"device_id": [7, 9], "path": None, "generation": "", "gone": True}
+        numbers = dict.fromkeys(("block_size", "capacity", "block_count", "number"), 0)
         return {
-            "trackers": [
+            "trackers": [dead | numbers] * ("dead tracker" in self.kernel.broken)
+            + [
                 {
                     "device_id": list(one.device.number),
                     "path": one.device.path,

@@ -257,5 +257,6 @@ class FakeKernel:
             del self.trackers[path]
 
     def counters(self) -> dict[str, list[int]]:
-        count = len(self.trackers) + ("leak" in self.broken)
-        return {"tracker": [count, count * 100], "snapshot": [len(self.snapshots), 0]}
+        count = len(self.trackers) + bool({"leak", "dead tracker"} & self.broken)
+        snapshots = len(self.snapshots) + ("leaked snapshot" in self.broken)
+        return {"tracker": [count, count * 100], "snapshot": [snapshots, 0]}

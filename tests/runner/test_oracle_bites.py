@@ -63,6 +63,14 @@ def test_a_broken_module_fails(run_one: RunOne, broken: str, where: str, what: s
     assert what in result.findings[0].what
 
 
+def test_tracker_of_a_gone_device_hides_no_other_leak(run_one: RunOne) -> None:
+    assert run_one(CYCLE, "dead tracker").verdict is Verdict.PASSED
+    result = run_one(CYCLE, "dead tracker", "leaked snapshot")
+    assert result.findings[0].where.startswith("memory given back")
+    assert "snapshot: 1 objects" in result.findings[0].what
+    assert "tracker" not in result.findings[0].what
+
+
 @pytest.mark.parametrize(
     ("broken", "what"),
     [

@@ -132,11 +132,17 @@ def counters(context: Context) -> dict[str, tuple[int, int]]:
     return found
 
 
-def wait_counters_zero(context: Context, limit: float) -> dict[str, tuple[int, int]]:
-    """Counters that are not zero yet after `limit` seconds; empty as soon as all are."""
+def wait_counters_zero(
+    context: Context, limit: float, kept: frozenset[str]
+) -> dict[str, tuple[int, int]]:
+    """Counters, but of kinds that are `kept`, that are not zero yet after `limit` seconds.
+
+    Empty as soon as all are.
+    """
     end = time.monotonic() + limit
     while True:
-        held = {kind: pair for kind, pair in counters(context).items() if any(pair)}
+        now = {kind: pair for kind, pair in counters(context).items() if kind not in kept}
+        held = {kind: pair for kind, pair in now.items() if any(pair)}
         if not held or time.monotonic() >= end:
             return held
         time.sleep(PAUSE)
