@@ -38,6 +38,7 @@ class Recipe:
     """A kernel with its suite, packages, files left out, and the root's size in bytes."""
 
     kernel: Kernel = field(default_factory=lambda: kernel_named(DEFAULT_KERNEL))
+    kernel_packages: tuple[str, ...] = KERNEL_PACKAGES
     packages: tuple[str, ...] = field(default=BUILD + TOOLS)
     excluded: tuple[str, ...] = EXCLUDED
     size: int = 6 * GIB
@@ -51,7 +52,7 @@ class Recipe:
     def include(self) -> tuple[str, ...]:
         """The packages as the package manager takes them: name, or name/suite."""
         suffix = f"/{self.kernel.archive}" if self.kernel.archive else ""
-        return tuple(f"{name}{suffix}" for name in KERNEL_PACKAGES) + self.packages
+        return tuple(f"{name}{suffix}" for name in self.kernel_packages) + self.packages
 
     @property
     def key(self) -> str:

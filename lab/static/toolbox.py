@@ -21,11 +21,10 @@ from lab.progress import Progress, ProgressSink, silent
 
 KIND = "toolboxes"
 STAGE = "toolbox"
+KERNEL_PACKAGES = ("linux-headers-cloud-amd64", "linux-source")
 PACKAGES = (
     "gcc",
     "libc6-dev",
-    "linux-headers-cloud-amd64",
-    "linux-source-6.1",
     "make",
     "perl",
     "sparse",
@@ -81,7 +80,7 @@ class Toolbox:
 
 def prepare_toolbox(cache: Cache, progress: ProgressSink = silent) -> Toolbox:
     """The toolbox: from the cache, or made now (a download of 250 MB and two minutes)."""
-    recipe = Recipe(packages=PACKAGES, excluded=EXCLUDED)
+    recipe = Recipe(kernel_packages=KERNEL_PACKAGES, packages=PACKAGES, excluded=EXCLUDED)
     _require_namespaces()
 
     def build(folder: Path) -> None:
