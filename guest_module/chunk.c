@@ -32,6 +32,10 @@
 #include "chunk.h"
 #include "diff_area.h"
 
+/* The bound of memory in README.md counts on these. */
+static_assert(sizeof(struct chunk) <= 80);
+static_assert(sizeof(struct diff_extent) <= 24);
+
 /* ---- States ---- */
 
 static const u8 chunk_may_follow[] = {

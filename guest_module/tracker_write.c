@@ -49,6 +49,9 @@ struct tracker_write {
 	sector_t count;
 };
 
+/* The bound of memory in README.md counts on it. */
+static_assert(sizeof(struct tracker_write) <= 40);
+
 static mempool_t *tracker_writes;
 
 /* ---- Completion ---- */
