@@ -214,6 +214,22 @@ def test_writers_are_stopped_after_who_takes_snapshots_of_their_device() -> None
     assert "still takes snapshots of `a`" in only(begun + "".join(reversed(stops))).what
 
 
+@pytest.mark.parametrize(
+    ("size", "at", "right"), [("32MiB", "48MiB", True), ("96MiB", "72MiB", False)]
+)
+def test_an_image_keeps_its_size_when_the_original_gets_another(
+    size: str, at: str, right: bool
+) -> None:
+    text = WHOLE.replace(
+        "  - destroy:\n",
+        f"  - resize: {{disk: a, size: {size}}}\n  - read_image: {{device: a, at: {at}}}\n",
+    )
+    if right:
+        parse(text)
+    else:
+        assert only(text).what == f"{at} is beyond the end"
+
+
 def test_a_step_within_expect_error_may_be_wrong_in_what_it_does() -> None:
     text = WHOLE + (
         "  - expect_error: {errno: [ENODEV, ESRCH], step: {destroy: {}}}\n"
