@@ -161,6 +161,8 @@ def test_on_is_a_word_and_not_a_boolean() -> None:
         ("name: nothing", "", "needs a verb"),
         ("backup: {device: a, to: store}", ".backup.to", "smaller"),
         ("check_memory: {growth: 1MiB}", ".since", "no mark"),
+        ("wait_event: {expect: low_space, on_time: true}", ".wait_event", "belongs to"),
+        ("repeat: {times: 19, slowdown: 2, steps: [{take: }]}", ".repeat", "20 or more"),
         ("expect_error: {errno: EINVAL, step: {write: {device: nix}}}", ".device", "no device"),
         ("write: {device: a, refused: [1, 1]}", ".write", "belongs to how"),
         (
