@@ -1,6 +1,8 @@
 """`list` and `check`: what scenarios there are, and whether their files are right."""
 
 import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -8,30 +10,44 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lab.cli.options import SCENARIOS, JsonOption, ScenariosOption, load_folder
+from lab.cli.options import CHECKOUT, SCENARIOS, JsonOption, ScenariosOption, load_folder
+from lab.cli.proofs import RULES, Proofs, marked_tests, proofs
+from lab.errors import UsageError
 from lab.runner.selection import Selection, select
 from lab.scenario.load import load_all
 from lab.scenario.scenario import Scenario
 from lab.scenario.schema import json_schema
 
+TESTS = CHECKOUT / "tests" / "guest"
+
 
 def list_command(
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...")] = None,
     group: Annotated[list[str] | None, typer.Option("--group", "-g")] = None,
-    proves: Annotated[list[str] | None, typer.Option("--proves", "-p")] = None,
-    by_rule: Annotated[
-        bool, typer.Option("--by-rule", help="Which scenarios prove each rule of the contract.")
+    rule: Annotated[
+        list[str] | None, typer.Option("--rule", "-r", help="Only what proves these: K18, W-05.")
+    ] = None,
+    proves: Annotated[
+        bool,
+        typer.Option(
+            "--proves",
+            "-p",
+            help="The rules of the contract, each with the scenarios and tests that prove it.",
+        ),
     ] = False,
     scenarios: ScenariosOption = SCENARIOS,
     as_json: JsonOption = False,
 ) -> None:
-    """List the scenarios, or the rules of the contract with the scenarios that prove them."""
-    selection = Selection(tuple(names or ()), tuple(group or ()), tuple(proves or ()))
+    """List the scenarios, or the rules of the contract with what proves them."""
+    wanted = tuple(rule or ())
+    # A rule may well have no scenario, but tests only.
+    selection = Selection(tuple(names or ()), tuple(group or ()), () if proves else wanted)
     chosen = select(load_folder(scenarios), selection)
-    if as_json:
+    if proves:
+        table = {one: found for one, found in proof_table(chosen).items() if _asked(one, wanted)}
+        _show_rules(table, as_json=as_json)
+    elif as_json:
         typer.echo(json.dumps([_row(scenario) for scenario in chosen], indent=2))
-    elif by_rule:
-        _show_rules(chosen)
     else:
         _show(chosen)
 
@@ -53,13 +69,18 @@ def check_command(
     typer.echo(f"{len(found)} scenario{'s' if len(found) != 1 else ''}: no mistakes")
 
 
-def rules(chosen: tuple[Scenario, ...]) -> dict[str, list[str]]:
-    """Names of the scenarios that prove each rule, K1..K37; an empty list where there is none."""
-    table: dict[str, list[str]] = {f"K{number}": [] for number in range(1, 38)}
-    for scenario in chosen:
-        for rule in scenario.proves:
-            table[rule].append(scenario.name)
-    return table
+def proof_table(chosen: Iterable[Scenario]) -> dict[str, Proofs]:
+    """Each rule with those of the scenarios, and the tests of this checkout, that prove it."""
+    return proofs(chosen, marked_tests(TESTS))
+
+
+def _asked(rule: str, wanted: tuple[str, ...]) -> bool:
+    """Whether a rule is one of those wanted, or none is. UsageError if one of them is no rule."""
+    asked = [one.upper() for one in wanted]
+    strange = [one for one in asked if one not in RULES]
+    if strange:
+        raise UsageError(f"no rule is called {', '.join(strange)}", f"{RULES[0]} to {RULES[-1]}")
+    return not asked or rule in asked
 
 
 def _row(scenario: Scenario) -> dict[str, object]:
@@ -80,8 +101,9 @@ def _show(chosen: tuple[Scenario, ...]) -> None:
     Console(soft_wrap=True, highlight=False).print(table)
 
 
-def _show_rules(chosen: tuple[Scenario, ...]) -> None:
-    table = Table.grid(padding=(0, 2))
-    for rule, names in rules(chosen).items():
-        table.add_row(rule, ", ".join(names) or "-")
-    Console(soft_wrap=True, highlight=False).print(table)
+def _show_rules(found: Mapping[str, Proofs], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({rule: asdict(one) for rule, one in found.items()}, indent=2))
+        return
+    for rule, one in found.items():
+        typer.echo(f"{rule:<4} {', '.join(one.all) or '-'}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lab.guest.channel import AgentFailure
@@ -88,14 +88,20 @@ class Stepper:
 
     def _repeat(self, repeat: Repeat, path: str) -> Detail:
         context, outer = self._context, self._context.turn
+        took: list[float] = []
         try:
             for number in range(repeat.times):
+                began = time.monotonic()
                 context.turn = outer * NESTED + number
                 for index, step in enumerate(repeat.steps):
                     self.run(step, f"{path}.repeat[{number}].steps[{index}]")
+                took.append(time.monotonic() - began)
         finally:
             context.turn = outer
-        return {"times": repeat.times}
+        self.where = f"{path} (repeat)"
+        if repeat.slowdown is None:
+            return {"times": repeat.times}
+        return {"times": repeat.times, "slowdown": slowdown(took, repeat.slowdown)}
 
     def _expect_error(self, expect: ExpectError, path: str) -> Detail:
         wanted = " or ".join(expect.errno)
@@ -111,6 +117,19 @@ class Stepper:
         finally:
             self._context.expecting = False
         raise StepFailed(f"{expect.step.verb} succeeded; it must fail with {wanted}")
+
+
+def slowdown(took: Sequence[float], limit: float) -> float:
+    """The last third of some durations relative to the first, by the shortest of each: others may
+    have kept the guest's processors. StepFailed if above the limit."""
+    third = len(took) // 3
+    first, last = min(took[:third]), min(took[-third:])
+    if last > first * limit:
+        raise StepFailed(
+            f"the fastest of the last {third} rounds took {last:.3f} s, of the first {third} "
+            f"{first:.3f} s; at most {limit:g} times as long allowed"
+        )
+    return round(last / first, 3)
 
 
 def _evidence(error: Exception) -> Detail:

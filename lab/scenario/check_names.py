@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lab.scenario import steps_io as io
 from lab.scenario import steps_load as load
@@ -21,6 +21,8 @@ class KnownSnapshot:
     devices: tuple[str, ...]
     taken: bool = False
     storage: bool = False
+    sizes: dict[str, int | None] = field(default_factory=dict)
+    """Of the originals at the take, and so of the images, whatever becomes of the originals."""
 
 
 @dataclass
@@ -99,6 +101,9 @@ class Walk:
         known = find(action.device, (*place, "device"))
         if known is None or not self.strict:
             return
+        held = self.snapshots.get(getattr(action, "snapshot", None) or "")
+        if held is not None and action.device in held.sizes:
+            known = replace(known, size=held.sizes[action.device])
         if action.ranges is not None:
             for i, piece in enumerate(action.ranges):
                 check_range(piece, known, (*place, "ranges", i), self.report)

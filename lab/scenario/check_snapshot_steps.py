@@ -84,6 +84,7 @@ class SnapshotSteps(Walk):
             right = "an `append_storage` before, or expect_error"
             self.report((*place, "snapshot"), "the snapshot has no storage", right)
         found.taken = True
+        found.sizes = {name: self.known[name].size for name in found.devices if name in self.known}
 
     def _destroy(self, action: snap.Destroy, place: Place) -> None:
         if self.snapshot(action.snapshot, place) is not None:

@@ -10,7 +10,10 @@ from lab.scenario.devices import Device, Disk, ModuleParameters, Requires
 from lab.scenario.step import Step
 from lab.scenario.values import Model, Name, Seconds, Size
 
-Rule = Annotated[str, Field(pattern=r"^K([1-9]|[12][0-9]|3[0-7])$")]
+RULE_COUNT = 37
+RULE_PATTERN = r"^K([1-9]|[12][0-9]|3[0-7])$"
+
+Rule = Annotated[str, Field(pattern=RULE_PATTERN)]
 """A rule of the module's contract, K1..K37."""
 
 Trap = Annotated[str, Field(pattern=r"^(W-(0[1-9]|[1-3][0-9]|4[01])|[a-z][a-z-]*#[0-9]+)$")]

@@ -26,6 +26,18 @@ class Repeat(Model):
 
     times: int = Field(ge=1, le=100_000, description="How often.")
     steps: tuple[Step, ...] = Field(min_length=1, description="The steps.")
+    slowdown: float | None = Field(
+        None,
+        gt=1,
+        description="The last third of the rounds may take so many times as long as the first "
+        "third, by the fastest round of each; 20 rounds or more.",
+    )
+
+    @model_validator(mode="after")
+    def _enough_rounds(self) -> Repeat:
+        if self.slowdown is not None and self.times < 20:
+            raise ValueError("`slowdown` compares many rounds: `times` of 20 or more")
+        return self
 
 
 class Step(Model):

@@ -93,6 +93,9 @@ class CheckMemory(Model):
 
     since: Name = Field("before", description="Name of the mark.")
     growth: Size = Field(description="Most bytes the module may hold more than then.")
+    settle: float = Field(
+        0.0, ge=0, le=60, description="Seconds it has to give back what the kernel frees later."
+    )
     report: str | None = Field(None, description="Report the growth under this label.")
 
 

@@ -106,6 +106,46 @@ def test_a_spoiled_image_must_refuse_every_sector_with_eio() -> None:
     assert model.compare_image("s", "b", half, expect=ImageExpect.MODEL_OR_EIO) == ()
 
 
+def test_an_image_keeps_its_size_and_map_when_the_original_grows() -> None:
+    model = world(tracking_block_minimum_shift=16)
+    first = write(model, "a", 0, SIZE)
+    held(model, "a")
+    model.resized("a", 2 * SIZE)
+    across, beyond = write(model, "a", SIZE - 8, 16), write(model, "a", 2 * SIZE - 8, 8)
+    tag = model.tag("a")
+    assert model.compare_image("s", "a", [stamps(tag, first, 0, SIZE)]) == ()
+    longer = [stamps(tag, first, 0, SIZE), zeros(SIZE, 8)]
+    assert (
+        "must be the device's end" in model.compare_image("s", "a", longer, count=SIZE + 8)[0].text
+    )
+    now = [
+        stamps(tag, first, 0, SIZE - 8), stamps(tag, across, SIZE - 8, 16),
+        zeros(SIZE + 8, SIZE - 16), stamps(tag, beyond, 2 * SIZE - 8, 8),
+    ]  # fmt: skip
+    assert model.compare_original("a", now) == ()
+    assert model.compare_map("a", [MapRun(0, 8, 0)]) == ()
+    model.destroyed("s")
+    held(model, "a")
+    assert model.compare_map("a", [MapRun(0, 16, 0)]) == ()
+    assert model.compare_image("s", "a", now) == ()
+
+
+def test_an_image_keeps_its_size_when_the_original_shrinks() -> None:
+    model = world()
+    first = write(model, "a", 0, SIZE)
+    held(model, "a")
+    model.resized("a", SIZE // 2)
+    tag = model.tag("a")
+    assert model.compare_original("a", [stamps(tag, first, 0, SIZE // 2)]) == ()
+    whole = [stamps(tag, first, 0, SIZE)]
+    assert model.compare_image("s", "a", whole) == ()
+    assert model.compare_original("a", whole, 0, SIZE) != ()
+    model.resized("a", SIZE)
+    grown = [stamps(tag, first, 0, SIZE // 2), zeros(SIZE // 2, SIZE // 2)]
+    assert model.compare_original("a", grown) == ()
+    assert model.compare_image("s", "a", whole) == ()
+
+
 def test_writes_into_an_image_are_its_own_and_show_in_both_maps() -> None:
     model = world()
     held(model, "a")

@@ -161,6 +161,8 @@ def test_on_is_a_word_and_not_a_boolean() -> None:
         ("name: nothing", "", "needs a verb"),
         ("backup: {device: a, to: store}", ".backup.to", "smaller"),
         ("check_memory: {growth: 1MiB}", ".since", "no mark"),
+        ("wait_event: {expect: low_space, on_time: true}", ".wait_event", "belongs to"),
+        ("repeat: {times: 19, slowdown: 2, steps: [{take: }]}", ".repeat", "20 or more"),
         ("expect_error: {errno: EINVAL, step: {write: {device: nix}}}", ".device", "no device"),
         ("write: {device: a, refused: [1, 1]}", ".write", "belongs to how"),
         (
@@ -212,6 +214,22 @@ def test_writers_are_stopped_after_who_takes_snapshots_of_their_device() -> None
     stops = ["  - stop_load: {load: c}\n", "  - stop_load: {load: w}\n"]
     assert parse(begun + "".join(stops))
     assert "still takes snapshots of `a`" in only(begun + "".join(reversed(stops))).what
+
+
+@pytest.mark.parametrize(
+    ("size", "at", "right"), [("32MiB", "48MiB", True), ("96MiB", "72MiB", False)]
+)
+def test_an_image_keeps_its_size_when_the_original_gets_another(
+    size: str, at: str, right: bool
+) -> None:
+    text = WHOLE.replace(
+        "  - destroy:\n",
+        f"  - resize: {{disk: a, size: {size}}}\n  - read_image: {{device: a, at: {at}}}\n",
+    )
+    if right:
+        parse(text)
+    else:
+        assert only(text).what == f"{at} is beyond the end"
 
 
 def test_a_step_within_expect_error_may_be_wrong_in_what_it_does() -> None:

@@ -181,10 +181,13 @@ def eio_grain(context: Context) -> int:
 
 def digest(context: Context, action: verbs.Digest) -> Detail:
     """Fingerprints of blocks, kept or compared."""
-    device = context.device(action.device)
     path = context.path(action.device, action.snapshot)
+    if action.snapshot is None:
+        sectors = context.device(action.device).sectors
+    else:
+        sectors = context.snapshot(action.snapshot).sectors[action.device]
     found: dict[int, str] = {}
-    for sector, count in ranges_of(action, device.sectors, context.turn):
+    for sector, count in ranges_of(action, sectors, context.turn):
         place = (sector * SECTOR, count * SECTOR)
         found |= fingerprints(context, path, *place, action.block)
     for sector, count in context.model.storage_ranges(action.device):

@@ -158,6 +158,10 @@ def mark_memory(context: Context, action: verbs.MarkMemory) -> Detail:
 def check_memory(context: Context, action: verbs.CheckMemory) -> Detail:
     """Compare with the mark."""
     before, now = context.memory_marks[action.since], memory(context)
+    end = time.monotonic() + action.settle * context.deadline.patience
+    while now.module - before.module > action.growth and time.monotonic() < end:
+        time.sleep(PAUSE)
+        now = memory(context)
     growth = now.module - before.module
     if action.report is not None:
         context.reports[action.report] = growth

@@ -133,7 +133,9 @@ static const struct group {
 	const char *name;
 	void (*run)(void);
 } groups[] = {
-	{ "requests", check_requests },	  { "counts", check_counts },
+	{ "layout", check_layout },	  { "leak", check_leak },
+	{ "owner", check_owner },	  { "requests", check_requests },
+	{ "counts", check_counts },
 	{ "privilege", check_privilege }, { "pointers", check_pointers },
 	{ "map", check_map },		  { "mark", check_mark },
 	{ "flow", check_flow },		  { "waiting", check_waiting },
@@ -176,6 +178,8 @@ static void run(const char *name)
 		return;
 	}
 	control_open();
+	if (sizeof(word) == 4)
+		check("K4 a caller of 32 bits", sizeof(void *), 4);
 	check_exist("nothing is there at the beginning", 0, 0);
 	groups[i].run();
 	check_exist("nothing is left at the end", 0, 0);

@@ -57,6 +57,9 @@ word hold(uuid_t *id, const struct device *first, const struct device *second);
 void check_exist(const char *name, word snapshots_right, word trackers_right);
 
 /* The groups. */
+void check_layout(void);
+void check_leak(void);
+void check_owner(void);
 void check_requests(void);
 void check_counts(void);
 void check_privilege(void);
