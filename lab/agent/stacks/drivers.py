@@ -32,7 +32,7 @@ class NullBlk(Stack):
         super().__init__(name)
         self._size = _whole_mib("null_blk", size)
         self._zoned = zoned
-        self._folder = _CONFIGFS / "nullb" / name
+        self._folder = _CONFIGFS / "nullb" / f"nullb_{name}"
 
     def create(self) -> None:
         need(["modprobe", "null_blk", "nr_devices=0"])
@@ -46,13 +46,18 @@ class NullBlk(Stack):
                 self._set("zoned", 1)
                 self._set("zone_size", _ZONE_MIB)
             self._set("power", 1)
-            number = (self._folder / "index").read_text(encoding="ascii").strip()
-            self.path = f"/dev/nullb{number}"
+            self.path = f"/dev/{self._disk()}"
             wait_node(self.path)
 
     def remove(self) -> None:
         self._set("power", 0)
         self._folder.rmdir()
+
+    def _disk(self) -> str:
+        """Called as its folder since 6.1, by its number before."""
+        if Path("/sys/block", self._folder.name).exists():
+            return self._folder.name
+        return "nullb" + (self._folder / "index").read_text(encoding="ascii").strip()
 
     def _set(self, name: str, value: int) -> None:
         (self._folder / name).write_text(str(value), encoding="ascii")
