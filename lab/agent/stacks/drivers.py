@@ -65,7 +65,7 @@ class NullBlk(Stack):
 
 @stack_kind("scsi_debug")
 class ScsiDebug(Stack):
-    """A SCSI disk of `size` bytes, the only one of its driver.
+    """A SCSI disk of `size` bytes that takes discards, the only one of its driver.
 
     protected: its blocks carry checksums that the kernel must give with them (DIF and DIX).
     """
@@ -79,7 +79,8 @@ class ScsiDebug(Stack):
         if _SCSI_DEBUG.exists():
             raise UsageError("scsi_debug: there is such a disk already")
         need(["modprobe", "sd_mod"])
-        need(["modprobe", "scsi_debug", f"dev_size_mb={self._size}", *self._protection])
+        options = [f"dev_size_mb={self._size}", "lbpu=1", *self._protection]
+        need(["modprobe", "scsi_debug", *options])
         with undone(self.remove):
             folder = _SCSI_DEBUG / "adapter0"
             found = [path.name for path in folder.glob("host*/target*/*/block/*")]
