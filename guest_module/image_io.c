@@ -24,6 +24,7 @@
 #include "account.h"
 #include "cbt_map.h"
 #include "chunk.h"
+#include "compat.h"
 #include "diff_area.h"
 #include "image_io.h"
 
@@ -60,6 +61,16 @@ static struct image_piece image_front(const struct diff_area *area,
 	return piece;
 }
 
+/*
+ * A read of the original failed. If the device was pulled out, nobody writes to
+ * it any more, so no copy will ever fail: the reader is the one who finds out.
+ */
+static void image_original_failed(struct diff_area *area)
+{
+	if (inode_unhashed(compat_bdev_inode(area->original.bdev)))
+		diff_area_spoil(area, -EIO);
+}
+
 static void image_piece_end(struct bio *clone)
 {
 	struct diff_io *io = diff_io_of(clone);
@@ -68,6 +79,8 @@ static void image_piece_end(struct bio *clone)
 	struct chunk *chunk = io->chunk;
 	blk_status_t status = clone->bi_status;
 
+	if (status && chunk)
+		image_original_failed(area);
 	/* After the read: see the opening comment. */
 	smp_rmb();
 	if (!status && diff_area_error(area))
@@ -204,9 +217,10 @@ static int image_read_original(struct diff_area *area, struct bio *bio,
 {
 	struct block_device *bdev = area->original.bdev;
 
-	/* The device may have become smaller. */
+	/* The device may have become smaller, or be gone. */
 	if (!chunk_range_present(bdev_nr_sectors(bdev), bio->bi_iter.bi_sector,
 				 piece->count)) {
+		image_original_failed(area);
 		chunk_reader_done(chunk);
 		return -EIO;
 	}

@@ -71,7 +71,9 @@ class State:
             old.resize(sectors)
             return old
         below = [self._nodes[member] for member in device.below]
-        fresh = not isinstance(stack, declared.Crypt) and all(
+        garbled = isinstance(stack, declared.Crypt)
+        garbled |= isinstance(stack, declared.NullBlk) and stack.zoned
+        fresh = not garbled and all(
             not any(run.value for run in node.root.written.runs()) for node in below
         )
         for node in below:

@@ -15,7 +15,7 @@ PARAMETER_BOUNDS: dict[str, tuple[int, int]] = {
     "chunk_minimum_shift": (12, 31),
     "chunk_maximum_shift": (12, 31),
     "chunk_maximum_count": (1, 2**31 - 1),
-    "chunk_maximum_in_cache": (0, 2**31 - 1),
+    "chunk_maximum_in_cache": (1, 2**31 - 1),
     "free_diff_buffer_pool_size": (0, 2**31 - 1),
     "diff_storage_minimum": (1, 2**31 - 1),
 }

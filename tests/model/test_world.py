@@ -350,13 +350,17 @@ def test_takes_of_a_load_count_and_sort_the_writes_of_others() -> None:
         assert model.compare_map("a", [*wrong, MapRun(3, 5, 0)]) != ()
 
 
-def test_nobody_knows_what_fresh_encryption_reads_as() -> None:
+def test_nobody_knows_what_fresh_encryption_and_unwritten_zones_read_as() -> None:
     model = world()
     model.add_stack("c", Device.model_validate({"crypt": {"on": "b"}}), SIZE)
     garbage = Seen(0, SIZE, SeenKind.GARBAGE)
     assert model.compare_original("c", [garbage]) == model.compare_original("b", [garbage]) == ()
     write(model, "c", 0, SIZE)
     assert model.compare_original("c", [garbage]) != ()
+    for zoned in (True, False):
+        disk = Device.model_validate({"null_blk": {"size": "1MiB", "zoned": zoned}})
+        model.add_stack(f"n{zoned:d}", disk, SIZE)
+        assert (model.compare_original(f"n{zoned:d}", [garbage]) == ()) is zoned
 
 
 @pytest.mark.parametrize(

@@ -15,18 +15,23 @@ from lab.agent.block.writing import StampedWrite
 
 
 def write_and_kill(path: str, tag: int, writes: Sequence[StampedWrite], after: float) -> int:
-    """Fork a process for each write, kill those that still run `after` seconds later, and wait for
-    their ends; how many were killed. OSError if one failed.
+    """Fork a process for each write, let all write at once, kill those that still run `after`
+    seconds later, and wait for their ends; how many were killed. OSError if one failed.
 
     A killed process ends only when its write has: whether that is done is not known.
     """
     children: list[int] = []
+    start, begin = os.pipe()
     with opened(path, os.O_WRONLY | os.O_DIRECT) as fd:
         try:
-            for write in writes:
-                children.append(_forked(fd, tag, write))
+            try:
+                for write in writes:
+                    children.append(_forked(fd, tag, write, start, begin))
+            finally:
+                os.close(begin)
             time.sleep(after)
         finally:
+            os.close(start)
             for child in children:
                 os.kill(child, signal.SIGKILL)
             ends = [os.waitpid(child, 0)[1] for child in children]
@@ -36,8 +41,11 @@ def write_and_kill(path: str, tag: int, writes: Sequence[StampedWrite], after: f
     return sum(os.WIFSIGNALED(status) for status in ends)
 
 
-def _forked(fd: int, tag: int, write: StampedWrite) -> int:
-    """The process that makes one write and ends. It does nothing that could need a lock."""
+def _forked(fd: int, tag: int, write: StampedWrite, start: int, begin: int) -> int:
+    """The process that makes one write and ends. It does nothing that could need a lock.
+
+    It begins when nobody has the other end of the pipe `start`, `begin`, open any more.
+    """
     sector, count, seq = write
     with Aligned(count * SECTOR) as memory, memory[:] as view:
         stamp.fill(view, tag, sector, seq)
@@ -45,6 +53,8 @@ def _forked(fd: int, tag: int, write: StampedWrite) -> int:
         if child == 0:
             status = 1
             try:
+                os.close(begin)
+                os.read(start, 1)
                 status = int(os.pwrite(fd, view, sector * SECTOR) != len(view))
             finally:
                 os._exit(status)

@@ -32,7 +32,7 @@ class NullBlk(Stack):
         super().__init__(name)
         self._size = _whole_mib("null_blk", size)
         self._zoned = zoned
-        self._folder = _CONFIGFS / "nullb" / name
+        self._folder = _CONFIGFS / "nullb" / f"nullb_{name}"
 
     def create(self) -> None:
         need(["modprobe", "null_blk", "nr_devices=0"])
@@ -46,13 +46,18 @@ class NullBlk(Stack):
                 self._set("zoned", 1)
                 self._set("zone_size", _ZONE_MIB)
             self._set("power", 1)
-            number = (self._folder / "index").read_text(encoding="ascii").strip()
-            self.path = f"/dev/nullb{number}"
+            self.path = f"/dev/{self._disk()}"
             wait_node(self.path)
 
     def remove(self) -> None:
         self._set("power", 0)
         self._folder.rmdir()
+
+    def _disk(self) -> str:
+        """Called as its folder since 6.1, by its number before."""
+        if Path("/sys/block", self._folder.name).exists():
+            return self._folder.name
+        return "nullb" + (self._folder / "index").read_text(encoding="ascii").strip()
 
     def _set(self, name: str, value: int) -> None:
         (self._folder / name).write_text(str(value), encoding="ascii")
@@ -60,7 +65,7 @@ class NullBlk(Stack):
 
 @stack_kind("scsi_debug")
 class ScsiDebug(Stack):
-    """A SCSI disk of `size` bytes, the only one of its driver.
+    """A SCSI disk of `size` bytes that takes discards, the only one of its driver.
 
     protected: its blocks carry checksums that the kernel must give with them (DIF and DIX).
     """
@@ -74,7 +79,8 @@ class ScsiDebug(Stack):
         if _SCSI_DEBUG.exists():
             raise UsageError("scsi_debug: there is such a disk already")
         need(["modprobe", "sd_mod"])
-        need(["modprobe", "scsi_debug", f"dev_size_mb={self._size}", *self._protection])
+        options = [f"dev_size_mb={self._size}", "lbpu=1", *self._protection]
+        need(["modprobe", "scsi_debug", *options])
         with undone(self.remove):
             folder = _SCSI_DEBUG / "adapter0"
             found = [path.name for path in folder.glob("host*/target*/*/block/*")]

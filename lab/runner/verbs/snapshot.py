@@ -100,7 +100,7 @@ def find_images(context: Context, snapshot: Snapshot) -> None:
     StepFailed unless there is one for each device, in the order given to create.
     """
     records = images(context, snapshot.id)
-    numbers = [context.device(name).number for name in snapshot.devices]
+    numbers = [context.number_of(name) for name in snapshot.devices]
     if [record.original for record in records] != numbers:
         found = [record.original_path or str(record.original) for record in records]
         raise StepFailed(
