@@ -51,7 +51,8 @@ class Recipe:
     def include(self) -> tuple[str, ...]:
         """The packages as the package manager takes them: name, or name/suite."""
         suffix = f"/{self.kernel.archive}" if self.kernel.archive else ""
-        return tuple(f"{name}{suffix}" for name in KERNEL_PACKAGES) + self.packages
+        kernel = (f"{name}{suffix}" for name in KERNEL_PACKAGES)
+        return (*kernel, *self.kernel.packages, *self.packages)
 
     @property
     def key(self) -> str:
