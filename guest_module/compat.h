@@ -14,6 +14,7 @@
 #include <linux/device/class.h>
 #include <linux/fs.h>
 #include <linux/ftrace.h>
+#include <linux/major.h>
 #include <linux/version.h>
 #include <linux/workqueue.h>
 
@@ -33,6 +34,16 @@ static inline u64 compat_disk_sequence(const struct gendisk *disk)
 	return READ_ONCE(disk->diskseq);
 #else
 	return 0;
+#endif
+}
+
+/* Can such a disk get another content without that being seen? */
+static inline bool compat_disk_changes_unseen(const struct gendisk *disk)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 15, 0)
+	return false;
+#else
+	return disk->major == LOOP_MAJOR || (disk->flags & GENHD_FL_REMOVABLE);
 #endif
 }
 

@@ -92,6 +92,8 @@ static const char *tracker_refusal(struct block_device *bdev)
 		return "it has an integrity profile";
 	if (compat_has_inline_encryption(queue))
 		return "it has inline encryption";
+	if (compat_disk_changes_unseen(bdev->bd_disk))
+		return "this kernel does not tell when it gets another content";
 	return NULL;
 }
 
