@@ -17,7 +17,7 @@
  */
 #define pr_fmt(fmt) "blksnap-cbt_map: " fmt
 
-#include <linux/blk_types.h>
+#include <linux/blkdev.h>
 #include <linux/blksnap.h>
 #include <linux/err.h>
 #include <linux/minmax.h>

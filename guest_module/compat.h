@@ -12,8 +12,11 @@
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 #include <linux/device/class.h>
+#include <linux/fs.h>
 #include <linux/ftrace.h>
+#include <linux/major.h>
 #include <linux/version.h>
+#include <linux/workqueue.h>
 
 /*
  * 6.3 removed rw_page, the way to a driver that goes around bios.
@@ -34,6 +37,16 @@ static inline u64 compat_disk_sequence(const struct gendisk *disk)
 #endif
 }
 
+/* Can such a disk get another content without that being seen? */
+static inline bool compat_disk_changes_unseen(const struct gendisk *disk)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 15, 0)
+	return false;
+#else
+	return disk->major == LOOP_MAJOR || (disk->flags & GENHD_FL_REMOVABLE);
+#endif
+}
+
 /*
  * 6.10 put the inode of a block device out of struct block_device's sight.
  */
@@ -43,6 +56,34 @@ static inline struct inode *compat_bdev_inode(struct block_device *bdev)
 	return bdev->bd_mapping->host;
 #else
 	return bdev->bd_inode;
+#endif
+}
+
+/*
+ * 5.11 gave a disk a block device, with an inode, for as long as its memory
+ * lasts; before, there was one while somebody had the disk or a partition open.
+ */
+static inline struct inode *compat_whole_inode(struct block_device *bdev)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 11, 0)
+	return compat_bdev_inode(bdev->bd_disk->part0);
+#else
+	return bdev->bd_contains->bd_inode;
+#endif
+}
+
+/*
+ * Is a disk, which lives, another one than that of this inode of a whole disk,
+ * which had the same address? Since 5.11 the inode keeps the disk's memory.
+ */
+static __always_inline bool compat_disk_is_another(const struct gendisk *disk,
+						   const struct inode *whole)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 11, 0)
+	return false;
+#else
+	return inode_unhashed((struct inode *)whole) &&
+	       (disk->flags & GENHD_FL_UP);
 #endif
 }
 
@@ -67,6 +108,15 @@ static inline struct inode *compat_bdev_inode(struct block_device *bdev)
 #endif
 
 /*
+ * 6.17 wants to be told that a work queue is one for each processor.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+#define COMPAT_WQ_PERCPU WQ_PERCPU
+#else
+#define COMPAT_WQ_PERCPU 0
+#endif
+
+/*
  * 6.14 lets the freezer of a queue return the flags for the thaw.
  */
 static inline void compat_queue_drain(struct request_queue *queue)
@@ -82,46 +132,6 @@ static inline void compat_queue_drain(struct request_queue *queue)
 }
 
 /*
- * 5.12 put the block device into the bio; before, it had the disk and the number
- * of the partition, which became 0 when the sector was made one of the disk.
- * 5.10 is not supported yet: its disks and inodes live by other rules.
- */
-static inline struct gendisk *compat_bio_disk(const struct bio *bio)
-{
-	return bio->bi_bdev->bd_disk;
-}
-
-/* First sector, on its disk, of the device that the bio is for. */
-static inline sector_t compat_bio_start(const struct bio *bio)
-{
-	return bio->bi_bdev->bd_start_sect;
-}
-
-static inline bool compat_bio_is_for(const struct bio *bio,
-				     const struct block_device *bdev)
-{
-	return bio->bi_bdev == bdev;
-}
-
-/* Was the bio allocated from this set? */
-static inline bool compat_bio_is_from(const struct bio *bio,
-				      const struct bio_set *set)
-{
-	return bio->bi_pool == set;
-}
-
-/*
- * 5.16 let the submitter of any bio poll for its end; before, polling changed
- * nothing in a bio.
- */
-static inline void compat_bio_end_unpolled(struct bio *bio)
-{
-#ifdef REQ_POLLED
-	bio_clear_polled(bio);
-#endif
-}
-
-/*
  * ftrace. 5.11 gave callbacks ftrace_regs, and let them (on x86) change where
  * the function goes on without all registers being saved; 6.2 gave accessors
  * of arguments.
@@ -133,10 +143,37 @@ static inline void compat_bio_end_unpolled(struct bio *bio)
 #endif
 
 #ifdef CONFIG_DYNAMIC_FTRACE_WITH_ARGS
-#define COMPAT_FTRACE_FLAGS FTRACE_OPS_FL_IPMODIFY
+#define COMPAT_FTRACE_REGISTERS 0
 #else
-#define COMPAT_FTRACE_FLAGS (FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_SAVE_REGS)
+#define COMPAT_FTRACE_REGISTERS FTRACE_OPS_FL_SAVE_REGS
 #endif
+
+/*
+ * 5.11 lets those ask for protection from recursion who want it; before, those
+ * said so who did not.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 11, 0)
+#define COMPAT_FTRACE_RECURSION 0
+#else
+#define COMPAT_FTRACE_RECURSION FTRACE_OPS_FL_RECURSION_SAFE
+#endif
+
+#define COMPAT_FTRACE_FLAGS \
+	(FTRACE_OPS_FL_IPMODIFY | COMPAT_FTRACE_REGISTERS | \
+	 COMPAT_FTRACE_RECURSION)
+
+/*
+ * 6.2, and with it the stable series from 6.1 on, lets modules have the call that
+ * forgets what a callback is for. To set nothing does the same.
+ */
+static inline void compat_ftrace_forget(struct ftrace_ops *ops)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0)
+	ftrace_free_filter(ops);
+#else
+	ftrace_set_filter(ops, NULL, 0, 1);
+#endif
+}
 
 /* The first argument of the function that was entered. */
 static __always_inline unsigned long

@@ -11,17 +11,25 @@
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/version.h>
+/* 5.16 took these out of blkdev.h. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 16, 0)
+#include <linux/blk-integrity.h>
+#endif
 
 /**
  * struct compat_bdev - An open block device.
  * @bdev: The device.
  * @handle: What closes it, where that is not @bdev.
  * @writable: Opened for writing too.
+ * @frozen: The file system that was frozen, before 5.11.
  */
 struct compat_bdev {
 	struct block_device *bdev;
 	void *handle;
 	bool writable;
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 11, 0)
+	struct super_block *frozen;
+#endif
 };
 
 /*
@@ -87,21 +95,26 @@ static inline void compat_bdev_close(struct compat_bdev *opened)
  * Freeze the file system on a device, if there is one. 6.8 renamed the pair;
  * 5.11 let it return an error number instead of the super block.
  */
-static inline int compat_bdev_freeze(struct block_device *bdev)
+static inline int compat_bdev_freeze(struct compat_bdev *opened)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
-	return bdev_freeze(bdev);
+	return bdev_freeze(opened->bdev);
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(5, 11, 0)
+	return freeze_bdev(opened->bdev);
 #else
-	return freeze_bdev(bdev);
+	opened->frozen = freeze_bdev(opened->bdev);
+	return PTR_ERR_OR_ZERO(opened->frozen);
 #endif
 }
 
-static inline int compat_bdev_thaw(struct block_device *bdev)
+static inline int compat_bdev_thaw(struct compat_bdev *opened)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
-	return bdev_thaw(bdev);
+	return bdev_thaw(opened->bdev);
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(5, 11, 0)
+	return thaw_bdev(opened->bdev);
 #else
-	return thaw_bdev(bdev);
+	return thaw_bdev(opened->bdev, opened->frozen);
 #endif
 }
 

@@ -17,6 +17,7 @@
 
 #include "account.h"
 #include "chunk_core.h"
+#include "compat_bio.h"
 #include "diff_buffer.h"
 #include "fault.h"
 #include "params.h"

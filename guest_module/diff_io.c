@@ -85,7 +85,7 @@ static size_t diff_io_one(struct diff_buffer *buffer, size_t offset,
 	size_t done = 0;
 	struct bio *bio;
 
-	bio = bio_alloc_bioset(bdev, bio_max_segs(pages), opf, GFP_NOIO,
+	bio = compat_bio_alloc(bdev, bio_max_segs(pages), opf, GFP_NOIO,
 			       &diff_io_bios);
 	bio->bi_iter.bi_sector = sector;
 	bio->bi_end_io = diff_io_end;

@@ -11,6 +11,8 @@
 #include <linux/bio.h>
 #include <linux/list.h>
 
+#include "compat_bio.h"
+
 struct chunk;
 struct diff_area;
 struct diff_buffer;

@@ -7,6 +7,7 @@
  * time.
  */
 #include <linux/err.h>
+#include <linux/hrtimer.h>
 #include <linux/ktime.h>
 #include <linux/sched.h>
 #include <linux/string.h>

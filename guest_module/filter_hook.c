@@ -43,17 +43,21 @@
 
 #include "bdevfilter.h"
 #include "compat.h"
+#include "compat_bio.h"
 #include "filter_registry.h"
 #include "filter_walk.h"
 
 /* Tasks in hook_submit_bio(); only the sum over all CPUs means anything. */
 static DEFINE_PER_CPU(long, hook_tasks);
 
-static void notrace hook_submit_bio(struct bio *bio)
+static blk_qc_t notrace hook_submit_bio(struct bio *bio)
 {
+	blk_qc_t cookie = BLK_QC_T_NONE;
+
 	if (filter_run(bio))
-		submit_bio_noacct(bio);
+		cookie = compat_submit_bio_noacct(bio);
 	this_cpu_dec(hook_tasks);
+	return cookie;
 }
 
 static void notrace hook_on_submit(unsigned long ip, unsigned long parent_ip,
@@ -134,7 +138,7 @@ static int hook_install(struct hook *hook)
 	if (!ret)
 		ret = register_ftrace_function(hook->ops);
 	if (ret) {
-		ftrace_free_filter(hook->ops);
+		compat_ftrace_forget(hook->ops);
 		pr_err("cannot hook %s: error %d%s\n", hook->name, ret,
 		       ret == -EBUSY ? ": in use, or ftrace is disabled" : "");
 	}
@@ -146,7 +150,7 @@ static void hook_remove(struct hook *hook)
 	int ret = unregister_ftrace_function(hook->ops);
 
 	WARN(ret, "bdevfilter: cannot unhook %s: error %d\n", hook->name, ret);
-	ftrace_free_filter(hook->ops);
+	compat_ftrace_forget(hook->ops);
 }
 
 static long hook_tasks_sum(void)

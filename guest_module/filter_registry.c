@@ -8,8 +8,9 @@
  * Keeping nothing alive: a place holds the inodes of its device and of the whole
  * disk. These keep the memory of struct block_device and of struct gendisk, so
  * that their addresses stay unique, but neither the device's registration, nor
- * its queue, nor its driver. A disk that is gone has its inode taken out of the
- * hash; a disk with another content has another sequence number.
+ * its queue, nor its driver. (Before 5.11 not the disk's: its address may come
+ * again, see compat_disk_is_another().) A disk that is gone has its inode taken
+ * out of the hash; a disk with another content has another sequence number.
  *
  * Locking: filter_mutex for changes. A bio finds its disk under RCU and then
  * holds the disk's SRCU while callbacks sleep.
@@ -37,7 +38,7 @@ DEFINE_HASHTABLE(filter_disks, FILTER_HASH_BITS);
  * Disks.
  */
 
-static struct filter_disk *filter_disk_new(struct gendisk *disk)
+static struct filter_disk *filter_disk_new(struct block_device *bdev)
 {
 	struct filter_disk *new = kzalloc(sizeof(*new), GFP_KERNEL);
 
@@ -49,8 +50,8 @@ static struct filter_disk *filter_disk_new(struct gendisk *disk)
 	}
 	kref_init(&new->kref);
 	INIT_LIST_HEAD(&new->places);
-	new->disk = disk;
-	new->whole = compat_bdev_inode(disk->part0);
+	new->disk = bdev->bd_disk;
+	new->whole = compat_whole_inode(bdev);
 	ihold(new->whole);
 	return new;
 }
@@ -118,6 +119,7 @@ static struct filter_place *filter_place_new(struct block_device *bdev,
 	place->bdev = bdev;
 	place->filter = filter;
 	place->altitude = altitude;
+	place->start = get_start_sect(bdev);
 	place->sequence = compat_disk_sequence(bdev->bd_disk);
 	ihold(compat_bdev_inode(bdev));
 	return place;
@@ -178,7 +180,7 @@ static int filter_attach_locked(struct filter_place *place)
 		filter_place_insert(disk, place);
 		return 0;
 	}
-	disk = filter_disk_new(bdev->bd_disk);
+	disk = filter_disk_new(bdev);
 	if (!disk)
 		return -ENOMEM;
 	filter_place_insert(disk, place);

@@ -13,6 +13,7 @@
 #include <linux/types.h>
 
 #include "bdevfilter.h"
+#include "compat.h"
 
 #define FILTER_HASH_BITS 6
 
@@ -41,6 +42,7 @@ struct filter_disk {
  * @link: Place in the disk's list.
  * @disk: The disk, referenced.
  * @bdev: The device, its inode held.
+ * @start: First sector of the device on the disk; partitions do not move.
  * @sequence: The disk's sequence number when the filter was attached.
  * @altitude: Altitude.
  * @filter: The filter, referenced.
@@ -49,6 +51,7 @@ struct filter_place {
 	struct list_head link;
 	struct filter_disk *disk;
 	struct block_device *bdev;
+	sector_t start;
 	u64 sequence;
 	enum bdev_filter_altitudes altitude;
 	struct bdev_filter *filter;
@@ -65,7 +68,8 @@ filter_disk_find(const struct gendisk *disk)
 
 	hash_for_each_possible_rcu_notrace(filter_disks, found, node,
 					   (unsigned long)disk)
-		if (found->disk == disk)
+		if (found->disk == disk &&
+		    !compat_disk_is_another(disk, found->whole))
 			return found;
 	return NULL;
 }

@@ -22,7 +22,7 @@
 #include <linux/rcupdate.h>
 
 #include "bdevfilter.h"
-#include "compat.h"
+#include "compat_bio.h"
 #include "filter_registry.h"
 #include "filter_walk.h"
 
@@ -48,8 +48,7 @@ static struct filter_range bio_range_on_disk(struct bio *bio)
 		.count = bio_sectors(bio),
 	};
 
-	if (!bio_flagged(bio, BIO_REMAPPED))
-		range.sector += compat_bio_start(bio);
+	range.sector += compat_bio_start(bio);
 	return range;
 }
 
@@ -57,7 +56,7 @@ static struct filter_range bio_range_on_disk(struct bio *bio)
 static bool filter_place_clip(const struct filter_place *place,
 			      const struct bio *bio, struct filter_range *range)
 {
-	sector_t start = get_start_sect(place->bdev);
+	sector_t start = place->start;
 	sector_t size = bdev_nr_sectors(place->bdev);
 	sector_t from, to;
 

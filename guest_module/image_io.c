@@ -102,7 +102,7 @@ static void image_send(struct diff_area *area, struct bio *bio,
 {
 	struct bio_set *set = op_is_write(bio_op(bio)) ? &diff_io_bios :
 							 &image_bios;
-	struct bio *clone = bio_alloc_clone(bdev, bio, GFP_NOIO, set);
+	struct bio *clone = compat_bio_clone(bdev, bio, GFP_NOIO, set);
 	struct diff_io *io = diff_io_of(clone);
 
 	bio_trim(clone, skip, count);

@@ -24,6 +24,8 @@
 
 #include "account.h"
 #include "cbt_map.h"
+#include "compat_bio.h"
+#include "compat_disk.h"
 #include "diff_area.h"
 #include "fault.h"
 #include "image_io.h"
@@ -124,7 +126,7 @@ static enum snapimage_state snapimage_admit(struct snapimage *image,
 
 static void snapimage_submit_bio(struct bio *bio)
 {
-	struct snapimage *image = bio->bi_bdev->bd_disk->private_data;
+	struct snapimage *image = compat_bio_disk(bio)->private_data;
 	unsigned int noio;
 
 	if (bio_op(bio) != REQ_OP_READ && bio_op(bio) != REQ_OP_WRITE) {
@@ -148,9 +150,11 @@ static void snapimage_submit_bio(struct bio *bio)
 	memalloc_noio_restore(noio);
 }
 
+COMPAT_DEFINE_SUBMIT_BIO(snapimage_enter, snapimage_submit_bio)
+
 static const struct block_device_operations snapimage_operations = {
 	.owner = THIS_MODULE,
-	.submit_bio = snapimage_submit_bio,
+	.submit_bio = snapimage_enter,
 };
 
 static void snapimage_set_state(struct snapimage *image,
@@ -177,43 +181,14 @@ void snapimage_set_dead(struct snapimage *image)
 
 /* ---- Life ---- */
 
-/* As the original, but without what only concerns a driver below. */
-static void snapimage_set_limits(struct request_queue *queue,
-				 struct block_device *original)
-{
-	struct request_queue *from = bdev_get_queue(original);
-
-	blk_set_stacking_limits(&queue->limits);
-	blk_queue_max_write_zeroes_sectors(queue, 0);
-	blk_queue_logical_block_size(queue, queue_logical_block_size(from));
-	blk_queue_physical_block_size(queue, queue_physical_block_size(from));
-	blk_queue_io_min(queue, queue_io_min(from));
-	blk_queue_io_opt(queue, queue_io_opt(from));
-	/*
-	 * Buffers of the readers go to the drivers of the original and of the
-	 * storage as they are. Which storage that will be is not known yet: a
-	 * sector is what any driver can do.
-	 */
-	blk_queue_dma_alignment(queue, max(queue_dma_alignment(from),
-					   SECTOR_SIZE - 1));
-	/* Data being written must not change: the storage may check it. */
-	blk_queue_flag_set(QUEUE_FLAG_STABLE_WRITES, queue);
-	blk_queue_flag_set(QUEUE_FLAG_NONROT, queue);
-	blk_queue_flag_clear(QUEUE_FLAG_ADD_RANDOM, queue);
-}
-
 static int snapimage_make_disk(struct snapimage *image)
 {
-	struct gendisk *disk = blk_alloc_disk(NUMA_NO_NODE);
-	int ret;
+	struct gendisk *disk = compat_disk_alloc(image->area->original.bdev);
 
-	if (!disk)
-		return -ENOMEM;
-	snapimage_set_limits(disk->queue, image->area->original.bdev);
+	if (IS_ERR(disk))
+		return PTR_ERR(disk);
 	disk->major = snapimage_major_number;
 	disk->first_minor = image->minor;
-	disk->minors = 1;
-	disk->flags |= GENHD_FL_NO_PART;
 	disk->fops = &snapimage_operations;
 	disk->private_data = image;
 	snprintf(disk->disk_name, sizeof(disk->disk_name), "%s%u",
@@ -221,10 +196,7 @@ static int snapimage_make_disk(struct snapimage *image)
 	set_capacity(disk, image->area->capacity);
 	image->disk = disk;
 
-	ret = add_disk(disk);
-	if (ret)
-		put_disk(disk);
-	return ret;
+	return compat_disk_add(disk);
 }
 
 static int snapimage_register(struct snapimage *image)
@@ -282,10 +254,10 @@ out_free:
 void snapimage_free(struct snapimage *image)
 {
 	/* Syncs a file system that is mounted: its writes fail by now. */
-	del_gendisk(image->disk);
+	compat_disk_del(image->disk);
 	/* No bio can come any more; those that came are failed by the work. */
 	flush_work(&image->work);
-	put_disk(image->disk);
+	compat_disk_free(image->disk);
 	snapimage_unregister(image);
 	cbt_map_put(image->map);
 	account_free(account_snapimage, image, sizeof(*image));

@@ -107,11 +107,11 @@ static int snapshot_prepare_all(struct snapshot *snapshot)
 static void snapshot_thaw(struct snapshot *snapshot, u32 count)
 {
 	while (count--) {
-		struct block_device *bdev;
+		struct compat_bdev *original;
 
-		bdev = snapshot->changes[count].area->original.bdev;
-		if (compat_bdev_thaw(bdev))
-			pr_warn("%pg cannot be thawed\n", bdev);
+		original = &snapshot->changes[count].area->original;
+		if (compat_bdev_thaw(original))
+			pr_warn("%pg cannot be thawed\n", original->bdev);
 	}
 }
 
@@ -122,13 +122,15 @@ static int snapshot_freeze(struct snapshot *snapshot)
 	int ret;
 
 	for (i = 0; i < snapshot->count; i++) {
-		struct block_device *bdev;
+		struct compat_bdev *original;
 
-		bdev = snapshot->changes[i].area->original.bdev;
-		ret = fault_at(fault_freeze) ? -EIO : compat_bdev_freeze(bdev);
+		original = &snapshot->changes[i].area->original;
+		ret = fault_at(fault_freeze) ? -EIO :
+					       compat_bdev_freeze(original);
 		if (ret) {
 			snapshot_thaw(snapshot, i);
-			pr_info("%pg cannot be frozen: error %d\n", bdev, -ret);
+			pr_info("%pg cannot be frozen: error %d\n",
+				original->bdev, -ret);
 			return ret;
 		}
 	}

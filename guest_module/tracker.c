@@ -14,14 +14,15 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME "-tracker: " fmt
 
-#include <linux/blk-integrity.h>
 #include <linux/blkdev.h>
 
 #include <linux/blksnap.h>
 
 #include "account.h"
 #include "cbt_map.h"
+#include "compat.h"
 #include "compat_bdev.h"
+#include "compat_bio.h"
 #include "diff_io.h"
 #include "fault.h"
 #include "tracker_impl.h"
@@ -91,6 +92,8 @@ static const char *tracker_refusal(struct block_device *bdev)
 		return "it has an integrity profile";
 	if (compat_has_inline_encryption(queue))
 		return "it has inline encryption";
+	if (compat_disk_changes_unseen(bdev->bd_disk))
+		return "this kernel does not tell when it gets another content";
 	return NULL;
 }
 
@@ -101,14 +104,16 @@ static const char *tracker_refusal(struct block_device *bdev)
  * file system can wait for its writes, by being frozen. If it cannot be frozen,
  * because it is frozen already, there is nothing to wait for.
  */
-static void tracker_settle(struct block_device *bdev)
+static void tracker_settle(struct compat_bdev *opened)
 {
-	if (!queue_is_mq(bdev_get_queue(bdev)) && !compat_bdev_freeze(bdev))
-		compat_bdev_thaw(bdev);
+	if (!queue_is_mq(bdev_get_queue(opened->bdev)) &&
+	    !compat_bdev_freeze(opened))
+		compat_bdev_thaw(opened);
 }
 
-static int tracker_attach(struct block_device *bdev, struct tracker **made)
+static int tracker_attach(struct compat_bdev *opened, struct tracker **made)
 {
+	struct block_device *bdev = opened->bdev;
 	const char *why = tracker_refusal(bdev);
 	struct tracker *tracker;
 	int ret;
@@ -131,7 +136,7 @@ static int tracker_attach(struct block_device *bdev, struct tracker **made)
 		bdev_filter_put(&tracker->filter);
 		return ret;
 	}
-	tracker_settle(bdev);
+	tracker_settle(opened);
 	pr_info("tracking %u:%u, %llu sectors\n", MAJOR(tracker->dev),
 		MINOR(tracker->dev), (u64)bdev_nr_sectors(bdev));
 	*made = tracker;
@@ -213,7 +218,7 @@ static int tracker_list_make(dev_t dev, struct tracker **made)
 	ret = compat_bdev_open(&opened, dev, false);
 	if (ret)
 		return ret;
-	ret = tracker_attach(opened.bdev, made);
+	ret = tracker_attach(&opened, made);
 	compat_bdev_close(&opened);
 	if (ret)
 		return ret;
@@ -274,7 +279,8 @@ int tracker_init(void)
 	if (ret)
 		return ret;
 	tracker_queue = alloc_workqueue("blksnap-tracker",
-					WQ_MEM_RECLAIM | WQ_HIGHPRI, 0);
+					WQ_MEM_RECLAIM | WQ_HIGHPRI |
+					COMPAT_WQ_PERCPU, 0);
 	if (!tracker_queue) {
 		ret = -ENOMEM;
 		goto out_lock;

@@ -25,7 +25,7 @@
 
 #include "account.h"
 #include "cbt_map.h"
-#include "compat.h"
+#include "compat_bio.h"
 #include "diff_area.h"
 #include "diff_io.h"
 #include "tracker_impl.h"
@@ -110,8 +110,8 @@ static void tracker_learn_chain_end(void)
 {
 	struct bio child, parent;
 
-	bio_init(&child, NULL, NULL, 0, 0);
-	bio_init(&parent, NULL, NULL, 0, 0);
+	compat_bio_init(&child);
+	compat_bio_init(&parent);
 	bio_chain(&child, &parent);
 	tracker_chain_end = child.bi_end_io;
 	bio_uninit(&child);

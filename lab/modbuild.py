@@ -147,7 +147,8 @@ def _make(ssh: Ssh, source: Path, release: str, progress: ProgressSink) -> Finis
     files = source_files(source)
     ssh.put_tree(source, SOURCE, files)
     tell = _teller(sum(path.suffix == ".c" for path in files), progress)
-    make = f"make -j$(nproc) -C /lib/modules/{shlex.quote(release)}/build M={SOURCE} modules"
+    folder = f"/lib/modules/{shlex.quote(release)}/build"
+    make = f"make -j$(nproc) -C {folder} M={SOURCE} W=1 modules"
     command = f"{compiler_cache.ENVIRONMENT} {make}"
     return ssh.run(command, timeout=BUILD_LIMIT, on_line=tell)
 

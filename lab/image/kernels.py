@@ -12,19 +12,22 @@ ALL = "all"
 class Kernel:
     """A kernel series by the name that users say, and its suite.
 
-    archive: the suite that kernel and headers come from; empty if that does not matter.
+    archive: the suite that kernel and headers come from; empty if that does not matter. packages:
+    what building modules needs beyond what it needs everywhere.
     """
 
     name: str
     suite: str
     archive: str = ""
+    packages: tuple[str, ...] = ()
 
 
 KERNELS = (
     # Its security archive still lists kernels whose packages are gone.
     Kernel("5.10", "bullseye", archive="bullseye"),
     Kernel("6.1", "bookworm"),
-    Kernel("6.12", "trixie"),
+    # Its check of comments (W=1) is a Perl program that uses more than perl-base has.
+    Kernel("6.12", "trixie", packages=("perl",)),
     # Backports follow the newest release closely, often before unstable has it.
     Kernel("7.x", "trixie", archive="trixie-backports"),
 )

@@ -6,7 +6,7 @@ from lab.cache import digest_of
 from lab.image.kernels import DEFAULT_KERNEL, Kernel, kernel_named
 from lab.units import GIB
 
-KERNEL_PACKAGES = ("linux-image-cloud-amd64", "linux-headers-cloud-amd64")
+KERNEL = ("linux-image-cloud-amd64", "linux-headers-cloud-amd64")
 BUILD = ("ccache", "gcc", "make", "libc6-dev")
 TOOLS = (
     "btrfs-progs",
@@ -38,8 +38,7 @@ class Recipe:
     """A kernel with its suite, packages, files left out, and the root's size in bytes."""
 
     kernel: Kernel = field(default_factory=lambda: kernel_named(DEFAULT_KERNEL))
-    kernel_packages: tuple[str, ...] = KERNEL_PACKAGES
-    packages: tuple[str, ...] = field(default=BUILD + TOOLS)
+    packages: tuple[str, ...] = field(default=KERNEL + BUILD + TOOLS)
     excluded: tuple[str, ...] = EXCLUDED
     size: int = 6 * GIB
 
@@ -52,7 +51,9 @@ class Recipe:
     def include(self) -> tuple[str, ...]:
         """The packages as the package manager takes them: name, or name/suite."""
         suffix = f"/{self.kernel.archive}" if self.kernel.archive else ""
-        return tuple(f"{name}{suffix}" for name in self.kernel_packages) + self.packages
+        kernel = (f"{name}{suffix}" for name in self.packages if name in KERNEL)
+        others = (name for name in self.packages if name not in KERNEL)
+        return (*kernel, *self.kernel.packages, *others)
 
     @property
     def key(self) -> str:

@@ -82,7 +82,9 @@ class _ScenarioRun:
         folder.write_json("builds.json", facts(self._template))
         skipped = ""
         try:
-            start.check_features(self._scenario, self._place.features, self._place.kernel)
+            release = facts(self._template)["kernel_release"]
+            place = self._place
+            start.check_features(self._scenario, place.features, place.kernel, release)
             self._in_clone()
         except SkipScenario as skip:
             skipped = skip.what

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from lab.errors import LabError
@@ -22,14 +23,24 @@ class SkipScenario(LabError):  # noqa: N818 - it is no error
     """The scenario cannot be run here, for the reason that it declares itself."""
 
 
-def check_features(scenario: Scenario, features: frozenset[str], kernel: str) -> None:
-    """Raises SkipScenario for what can be told without a guest."""
+def check_features(scenario: Scenario, features: frozenset[str], kernel: str, release: str) -> None:
+    """Raises SkipScenario for what can be told without a guest.
+
+    kernel: its name among those of the lab. release: e.g. "6.1.0-56-cloud-amd64".
+    """
     requires = scenario.requires
+    if _numbers(release) < _numbers(requires.kernel_from):
+        raise SkipScenario(f"needs Linux {requires.kernel_from}; this is {release}")
     if requires.kernel == "debug" and kernel != "debug":
         raise SkipScenario("needs the debug kernel (KASAN, lockdep, fault injection)")
     for feature in requires.features:
         if feature not in features:
             raise SkipScenario(f"needs {FEATURES.get(feature, feature)}")
+
+
+def _numbers(release: str) -> tuple[int, ...]:
+    """The first two numbers of a kernel release."""
+    return tuple(int(number) for number in re.findall(r"\d+", release)[:2])
 
 
 def start(context: Context) -> None:

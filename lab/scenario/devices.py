@@ -241,6 +241,9 @@ class Requires(Model):
     modules: tuple[str, ...] = Field((), description="Kernel modules of the guest, e.g. dm-delay.")
     tools: tuple[str, ...] = Field((), description="Programs in the guest, e.g. mdadm.")
     kernel: Literal["any", "debug"] = Field("any", description="A debug kernel (KASAN, faults).")
+    kernel_from: str = Field(
+        "0.0", pattern=r"^\d+\.\d+$", description="The first release that can do it, e.g. 5.15."
+    )
     features: tuple[str, ...] = Field(
         (), description="Others, by name: secure_erase, fault_injection, reboot, hotplug."
     )

@@ -80,7 +80,7 @@ class Toolbox:
 
 def prepare_toolbox(cache: Cache, progress: ProgressSink = silent) -> Toolbox:
     """The toolbox: from the cache, or made now (a download of 250 MB and two minutes)."""
-    recipe = Recipe(kernel_packages=KERNEL_PACKAGES, packages=PACKAGES, excluded=EXCLUDED)
+    recipe = Recipe(packages=KERNEL_PACKAGES + PACKAGES, excluded=EXCLUDED)
     _require_namespaces()
 
     def build(folder: Path) -> None:

@@ -91,6 +91,7 @@ def test_an_expected_error_passes_and_any_other_outcome_fails(run_one: RunOne) -
         ("{kernel: debug}", "debug kernel"),
         ("{features: [secure_erase]}", "secure erase"),
         ("{modules: [dm-missing]}", "no kernel module dm-missing"),
+        ("{kernel_from: '6.2'}", "needs Linux 6.2; this is 6.1.0-fake"),
     ],
 )
 def test_what_is_lacking_is_skipped_with_the_reason(
@@ -99,6 +100,12 @@ def test_what_is_lacking_is_skipped_with_the_reason(
     result = run_one(f"requires: {requires}\n{CYCLE.strip()}\n")
     assert result.verdict is Verdict.SKIPPED
     assert reason in result.reason
+
+
+def test_a_release_is_compared_by_its_numbers(run_one: RunOne) -> None:
+    for release in ("5.15", "6.1"):
+        text = f"requires: {{kernel_from: '{release}'}}\n{CYCLE.strip()}\n"
+        assert run_one(text).verdict is Verdict.PASSED
 
 
 def test_a_step_that_takes_too_long_fails(run_one: RunOne, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ def test_module_is_clean_but_for_what_was_reviewed() -> None:
 
 
 def test_headers_are_those_of_the_guests() -> None:
-    assert KERNEL_PACKAGES[0] in recipe.KERNEL_PACKAGES
+    assert KERNEL_PACKAGES[0] in recipe.KERNEL
 
 
 def toolbox() -> Toolbox:
