@@ -20,6 +20,8 @@ FAULTS = "/sys/kernel/debug/blksnap/fail"
 """Takes "POINT SKIP TIMES", lists what is left (guest_module/fault.c)."""
 UNLOAD_LIMIT = 10.0
 """Seconds in which an unload counts as prompt (K28)."""
+IN_FLIGHT = "write"
+"""Kind of the writes under way: a mounted file system has some at any moment, and no mark fits."""
 
 
 def load(context: Context, parameters: Mapping[str, int]) -> None:
@@ -114,7 +116,7 @@ def faults_left(context: Context) -> list[str]:
 
 def memory(context: Context) -> Memory:
     """What the module accounts for, and what the guest has in use; bytes."""
-    held = sum(size for _, size in counters(context).values())
+    held = sum(size for kind, (_, size) in counters(context).items() if kind != IN_FLIGHT)
     info = context.request("sysinfo")["mem"]
     used = int(info["MemTotal"]) - int(info["MemAvailable"])
     return Memory(held, used)
