@@ -33,10 +33,12 @@ enum snapshot_state {
  * struct snapshot_member - A device of a snapshot.
  * @image: Its image, if taken.
  * @fresh: Its tracker was made for this snapshot.
+ * @frozen: Its file system is frozen, in the middle of a take.
  */
 struct snapshot_member {
 	struct snapimage *image;
 	bool fresh;
+	bool frozen;
 };
 
 /**

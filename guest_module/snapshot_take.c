@@ -12,6 +12,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME "-snapshot: " fmt
 
+#include <linux/major.h>
 #include <linux/sched/mm.h>
 
 #include "compat_bdev.h"
@@ -104,37 +105,75 @@ static int snapshot_prepare_all(struct snapshot *snapshot)
 	return 0;
 }
 
-static void snapshot_thaw(struct snapshot *snapshot, u32 count)
+static struct compat_bdev *snapshot_original(struct snapshot *snapshot, u32 i)
 {
-	while (count--) {
-		struct compat_bdev *original;
-
-		original = &snapshot->changes[count].area->original;
-		if (compat_bdev_thaw(original))
-			pr_warn("%pg cannot be thawed\n", original->bdev);
-	}
+	return &snapshot->changes[i].area->original;
 }
 
-/* Freeze all file systems, or none. */
-static int snapshot_freeze(struct snapshot *snapshot)
+static bool snapshot_is_loop(struct snapshot *snapshot, u32 i)
+{
+	return snapshot_original(snapshot, i)->bdev->bd_disk->major ==
+	       LOOP_MAJOR;
+}
+
+static int snapshot_freeze_some(struct snapshot *snapshot, bool loops)
 {
 	u32 i;
 	int ret;
 
 	for (i = 0; i < snapshot->count; i++) {
-		struct compat_bdev *original;
+		struct compat_bdev *original = snapshot_original(snapshot, i);
 
-		original = &snapshot->changes[i].area->original;
+		if (snapshot_is_loop(snapshot, i) != loops)
+			continue;
 		ret = fault_at(fault_freeze) ? -EIO :
 					       compat_bdev_freeze(original);
 		if (ret) {
-			snapshot_thaw(snapshot, i);
 			pr_info("%pg cannot be frozen: error %d\n",
 				original->bdev, -ret);
 			return ret;
 		}
+		snapshot->members[i].frozen = true;
 	}
 	return 0;
+}
+
+static void snapshot_thaw_some(struct snapshot *snapshot, bool loops)
+{
+	u32 i = snapshot->count;
+
+	while (i--) {
+		struct compat_bdev *original = snapshot_original(snapshot, i);
+
+		if (!snapshot->members[i].frozen ||
+		    snapshot_is_loop(snapshot, i) != loops)
+			continue;
+		snapshot->members[i].frozen = false;
+		if (compat_bdev_thaw(original))
+			pr_warn("%pg cannot be thawed\n", original->bdev);
+	}
+}
+
+static void snapshot_thaw(struct snapshot *snapshot)
+{
+	snapshot_thaw_some(snapshot, false);
+	snapshot_thaw_some(snapshot, true);
+}
+
+/*
+ * Freeze all file systems, or none. Those on loop devices first: what they still
+ * have to write goes into a file, and nobody writes into a file of a file system
+ * that is frozen.
+ */
+static int snapshot_freeze(struct snapshot *snapshot)
+{
+	int ret = snapshot_freeze_some(snapshot, true);
+
+	if (!ret)
+		ret = snapshot_freeze_some(snapshot, false);
+	if (ret)
+		snapshot_thaw(snapshot);
+	return ret;
 }
 
 int snapshot_take_locked(struct snapshot *snapshot)
@@ -156,7 +195,7 @@ int snapshot_take_locked(struct snapshot *snapshot)
 	/* With file systems frozen, no memory is to be had by writing to them. */
 	noio = memalloc_noio_save();
 	tracker_switch_all(snapshot->changes, snapshot->count);
-	snapshot_thaw(snapshot, snapshot->count);
+	snapshot_thaw(snapshot);
 	memalloc_noio_restore(noio);
 
 	tracker_drain_all(snapshot->changes, snapshot->count);
