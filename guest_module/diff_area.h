@@ -40,6 +40,7 @@ struct event_queue;
  * @events: The snapshot's.
  * @error: Not zero: spoiled (or given up, at destroy) with this negative errno.
  *	Set once.
+ * @image_writes: Writes to the image on their way to the storage.
  * @spoiled_event: Made beforehand, posted when the area is spoiled.
  * @queue_lock: Protects the two lists; taken with interrupts off.
  * @loads: Buffers whose chunks are to be read, by @load_work.
@@ -59,6 +60,7 @@ struct diff_area {
 	struct diff_storage *storage;
 	struct event_queue *events;
 	int error;
+	atomic_t image_writes;
 	struct event *spoiled_event;
 	spinlock_t queue_lock;
 	struct list_head loads;

@@ -20,6 +20,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME "-image: " fmt
 
 #include <linux/blkdev.h>
+#include <linux/wait_bit.h>
 
 #include "account.h"
 #include "cbt_map.h"
@@ -87,6 +88,9 @@ static void image_piece_end(struct bio *clone)
 		status = BLK_STS_IOERR;
 	if (status)
 		cmpxchg(&parent->bi_status, 0, status);
+	if (op_is_write(bio_op(clone)) &&
+	    atomic_dec_and_test(&area->image_writes))
+		wake_up_var(&area->image_writes);
 	account_sub(account_diff_io, sizeof(*io));
 	bio_put(clone);
 	if (chunk)
@@ -113,6 +117,8 @@ static void image_send(struct diff_area *area, struct bio *bio,
 	io->area = area;
 	io->chunk = reading;
 	account_add(account_diff_io, sizeof(*io));
+	if (op_is_write(bio_op(clone)))
+		atomic_inc(&area->image_writes);
 	diff_area_get(area);
 	bio_inc_remaining(bio);
 	submit_bio_noacct(clone);
@@ -184,7 +190,8 @@ static bool image_needs_bounce(const struct chunk *chunk,
 
 /*
  * Read or write a piece by way of a buffer for the whole chunk. Only done by the
- * work item, so two writes to a chunk cannot meet. Return: 0, errno.
+ * work item, which also sends all other writes: none of those may be on its way
+ * while a chunk is read to be written back. Return: 0, errno.
  */
 static int image_bounce(struct diff_area *area, struct bio *bio,
 			const struct image_piece *piece,
@@ -198,6 +205,9 @@ static int image_bounce(struct diff_area *area, struct bio *bio,
 	buffer = diff_buffer_get(&area->pool, &area->error);
 	if (IS_ERR(buffer))
 		return PTR_ERR(buffer);
+	if (op_is_write(bio_op(bio)))
+		wait_var_event(&area->image_writes,
+			       !atomic_read(&area->image_writes));
 	ret = diff_io_region(buffer, extents, count, REQ_OP_READ | REQ_SYNC);
 	if (!ret) {
 		image_copy(bio, piece, buffer);
