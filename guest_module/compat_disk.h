@@ -39,33 +39,25 @@ static blk_qc_t name(struct bio *bio)			\
 }
 #endif
 
-/* Like the original's, but without what only concerns a driver below. */
 static inline void compat_disk_limits(struct queue_limits *limits,
 				      struct block_device *original)
 {
 	struct request_queue *from = bdev_get_queue(original);
 
-	blk_set_stacking_limits(limits);
 	limits->logical_block_size = queue_logical_block_size(from);
 	limits->physical_block_size = queue_physical_block_size(from);
 	limits->io_min = queue_io_min(from);
 	limits->io_opt = queue_io_opt(from);
-	limits->max_write_zeroes_sectors = 0;
-	/*
-	 * 6.17 introduced a limit of its own for zeroing by unmapping, which
-	 * must not be more than that.
-	 */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
-	limits->max_hw_wzeroes_unmap_sectors = 0;
-#endif
 }
 
 /*
- * A disk of one minor number for the image of a device. Data that is being
+ * A disk of one minor number for the image of a device: with the limits of the
+ * device, but without what only concerns a driver below. Data that is being
  * written to it must not change, since the storage may check it.
  *
- * 6.9 wants the limits beforehand, and 6.11 made the flags a part of them. 5.14
- * began to make queue and disk in one go.
+ * 6.9 wants the limits beforehand (those that are 0 are the usual ones, or mean
+ * that it cannot be done), and 6.11 made the flags a part of them. 5.14 began to
+ * make queue and disk in one go.
  *
  * Return: the disk, or ERR_PTR.
  */
@@ -81,7 +73,11 @@ static inline struct gendisk *compat_disk_alloc(struct block_device *original)
 	struct gendisk *disk;
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
-	struct queue_limits limits;
+	struct queue_limits limits = {
+		.max_hw_sectors = UINT_MAX,
+		.max_segments = USHRT_MAX,
+		.max_segment_size = UINT_MAX,
+	};
 
 	compat_disk_limits(&limits, original);
 	limits.dma_alignment = dma;
@@ -106,6 +102,8 @@ static inline struct gendisk *compat_disk_alloc(struct block_device *original)
 		return ERR_PTR(-ENOMEM);
 	}
 #endif
+	blk_set_stacking_limits(&disk->queue->limits);
+	disk->queue->limits.max_write_zeroes_sectors = 0;
 	compat_disk_limits(&disk->queue->limits, original);
 	blk_queue_dma_alignment(disk->queue, dma);
 #endif

@@ -16,8 +16,8 @@ from lab.modbuild import BuiltModule, build_module
 from lab.progress import Progress, ProgressSink, silent
 
 KIND = "templates"
-# Each is some 150 MB; one for each kernel and module that was used of late.
-KEPT_TEMPLATES = 6
+# Each is some 150 MB; one for each kernel, module and size of memory that was used of late.
+KEPT_TEMPLATES = 12
 AGENT_FOLDER = "opt/blksnap-lab"
 MODULE_FOLDER = "opt/blksnap-lab/modules"
 # What of the lab runs in a guest. It is copied as files; nothing of it is imported here.
