@@ -49,13 +49,18 @@ def wait_path(path: str, timeout: float = 10.0, gone: bool = False) -> Result:
 
 @operation
 def files_write(folder: str, count: int, size: int, seed: int = 0, fsync: bool = True) -> Result:
-    """`count` files f000000 ... of `size` bytes, content from (seed, number of the file)."""
+    """`count` files f000000 ... of `size` bytes, content from (seed, number of the file).
+
+    A file that is there is written over in place: its blocks are not freed, where storage that
+    grows on the same file system could take them though a snapshot still needs them.
+    """
     Path(folder).mkdir(parents=True, exist_ok=True)
     for index in range(count):
-        fd = os.open(_name(folder, index), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC)
+        fd = os.open(_name(folder, index), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC)
         try:
             for block in _content(seed, index, size):
                 os.write(fd, block)
+            os.ftruncate(fd, size)
             if fsync:
                 os.fsync(fd)
         finally:
