@@ -15,6 +15,8 @@ from importlib import resources
 from pathlib import Path
 
 from lab.errors import EnvironmentLack
+from lab.guest.command import QEMU
+from lab.guest.identity import misses_patches
 from lab.units import GIB, MIB
 
 # Image, template and built modules are about 4 GiB for each distribution, clones less than 1.
@@ -90,6 +92,7 @@ def examine(cache: Path) -> Iterator[Finding]:
     yield _python()
     yield _processor()
     yield from _programs()
+    yield from _emulator()
     yield _memory()
     yield _disk(cache)
     yield _rights()
@@ -116,6 +119,13 @@ def _programs() -> Iterator[Finding]:
             yield Finding(
                 program.name, Health.LACK, program.purpose, f"as root: {install_command([program])}"
             )
+
+
+def _emulator() -> Iterator[Finding]:
+    if find_program(QEMU) is not None and misses_patches():
+        detail = "older than 8.1: emulates a guest in one thread, where few races show"
+        remedy = "as root: apt-get install -y -t bookworm-backports qemu-system-x86 qemu-utils"
+        yield Finding("emulation", Health.NOTE, detail, f"{remedy} (with that suite in sources)")
 
 
 def _memory() -> Finding:

@@ -42,3 +42,13 @@ def test_a_full_disk_is_a_lack_with_a_remedy(monkeypatch: pytest.MonkeyPatch) ->
     findings = {finding.subject: finding for finding in doctor.examine(Path("/nowhere/cache"))}
     assert findings["disk"].health is doctor.Health.LACK
     assert "BLKSNAP_LAB_CACHE" in (findings["disk"].remedy or "")
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_an_emulator_that_shows_few_races_is_noted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, old: bool
+) -> None:
+    monkeypatch.setattr(doctor, "find_program", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(doctor, "misses_patches", lambda: old)
+    noted = [one for one in doctor.examine(tmp_path) if one.subject == "emulation"]
+    assert [one.health for one in noted] == [doctor.Health.NOTE] * old
