@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,8 @@ from lab.progress import Progress, ProgressSink
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 MODULE = CHECKOUT / "guest_module"
+GUESTS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+"""Guests at a time: one for each process that runs tests. Limits are longer accordingly."""
 Make = Callable[[ProgressSink, str, int | None], Template]
 
 

@@ -14,7 +14,7 @@ from lab.runner.engine import RunSettings, run
 from lab.runner.verdict import Verdict
 from lab.scenario.load import find_scenarios, load_all
 
-from .conftest import CHECKOUT, Make, tell
+from .conftest import CHECKOUT, GUESTS, Make, tell
 from .test_scenarios import BUILD, CHECKS, explained
 
 KERNEL = "6.12"
@@ -39,7 +39,7 @@ def test_the_module_compiles_without_a_warning(template: Template) -> None:
 @pytest.mark.parametrize("name", SMOKE)
 def test_scenario(name: str, template: Template, make_template: Make, tmp_path: Path) -> None:
     scenarios = [one for one in load_all(find_scenarios(ROOT), ROOT) if one.name == name]
-    settings = RunSettings(results=tmp_path, kernels=(KERNEL,))
+    settings = RunSettings(results=tmp_path, kernels=(KERNEL,), jobs=GUESTS)
     (result,) = run(scenarios, settings, [], make_template).results
     assert result.kernel == KERNEL
     assert result.verdict is Verdict.PASSED, explained(result)

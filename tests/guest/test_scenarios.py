@@ -12,7 +12,7 @@ from lab.runner.verdict import ScenarioResult, Verdict
 from lab.scenario.load import find_scenarios, load_all, parse_scenario
 from lab.scenario.scenario import Scenario
 
-from .conftest import CHECKOUT, Make
+from .conftest import CHECKOUT, GUESTS, Make
 
 BUILD = 1800.0
 """Seconds in which image, module and template are made, if they are not there yet."""
@@ -34,7 +34,8 @@ def explained(result: ScenarioResult) -> str:
 
 def must_pass(scenario: Scenario, make_template: Make, tmp_path: Path) -> None:
     """Run it; it must pass, or be skipped for its reason."""
-    results = run([scenario], RunSettings(results=tmp_path), [], make_template).results
+    settings = RunSettings(results=tmp_path, jobs=GUESTS)
+    results = run([scenario], settings, [], make_template).results
     assert len(results) == 1, "the run was interrupted"
     result = results[0]
     if result.verdict is Verdict.SKIPPED:
