@@ -117,8 +117,9 @@ class Checks(Loads):
 
     def scan_plan(self, device: str, budget: int) -> list[tuple[int, int]]:
         """Which (sector, count) to read of a device or its image: all of it if that is within
-        `budget` sectors; else all that was ever written, both ends, and samples in between."""
-        node = self._nodes[device]
+        `budget` sectors; else all that was ever written, both ends, and samples in between. The
+        image of a device that is gone may be there still."""
+        node = self._nodes.get(device) or self._gone[device]
         if node.sectors <= budget:
             return [(0, node.sectors)]
         wanted: RunMap[bool] = RunMap(node.sectors, False)

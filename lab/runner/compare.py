@@ -64,7 +64,8 @@ def snapshot(context: Context, living: Snapshot) -> int:
         for sector, count, seen in scan_ranges(context, path, plan, grain=grain):
             found += context.model.compare_image(living.name, name, seen, start=sector, count=count)
             sectors += count
-        found += cbt_map(context, name)
+        if name in context.devices:
+            found += cbt_map(context, name)
     agree("", found)
     return sectors
 

@@ -487,3 +487,12 @@ def test_a_device_that_goes_takes_its_tracker_with_it() -> None:
     model.created("s", ("a",))
     again = model.compare_tracker("a", TrackerSeen(65536, SIZE * 512, 8, "one", 0))
     assert "a new one" in str(again[0])
+
+
+def test_the_image_of_a_device_that_is_gone_can_still_be_looked_at() -> None:
+    model = world()
+    held(model, "a")
+    model.remove_device("a")
+    assert model.scan_plan("a", SIZE) == [(0, SIZE)]
+    assert model.compare_image("s", "a", [zeros(0, SIZE)]) == ()
+    assert model.compare_image("s", "a", [stamps(1, 7, 0, 8), zeros(8, SIZE - 8)]) != ()
