@@ -31,6 +31,8 @@ def check_features(scenario: Scenario, features: frozenset[str], kernel: str, re
     requires = scenario.requires
     if _numbers(release) < _numbers(requires.kernel_from):
         raise SkipScenario(f"needs Linux {requires.kernel_from}; this is {release}")
+    if _numbers(release) >= _numbers(requires.kernel_before):
+        raise SkipScenario(f"needs Linux before {requires.kernel_before}; this is {release}")
     if requires.kernel == "debug" and kernel != "debug":
         raise SkipScenario("needs the debug kernel (KASAN, lockdep, fault injection)")
     for feature in requires.features:

@@ -244,6 +244,11 @@ class Requires(Model):
     kernel_from: str = Field(
         "0.0", pattern=r"^\d+\.\d+$", description="The first release that can do it, e.g. 5.15."
     )
+    kernel_before: str = Field(
+        "999.0",
+        pattern=r"^\d+\.\d+$",
+        description="The first release that does it another way, e.g. 6.8.",
+    )
     features: tuple[str, ...] = Field(
         (), description="Others, by name: secure_erase, fault_injection, reboot, hotplug."
     )

@@ -92,6 +92,7 @@ def test_an_expected_error_passes_and_any_other_outcome_fails(run_one: RunOne) -
         ("{features: [secure_erase]}", "secure erase"),
         ("{modules: [dm-missing]}", "no kernel module dm-missing"),
         ("{kernel_from: '6.2'}", "needs Linux 6.2; this is 6.1.0-fake"),
+        ("{kernel_before: '6.1'}", "needs Linux before 6.1; this is 6.1.0-fake"),
     ],
 )
 def test_what_is_lacking_is_skipped_with_the_reason(
