@@ -36,6 +36,7 @@ ALLOWED = {
     "report": RUNNER,
     "doctor": GUEST,
     "static": GUEST,
+    "bench": GUEST | {"bench"},
 }
 TOP = {"cli", "__main__"}
 STDLIB_ONLY = {"errors", "units", "stamp", "blksnap", "agent"}

@@ -1,6 +1,4 @@
-"""`build`, `bench-clone`: what a run needs, made beforehand, or measured."""
-
-from typing import Annotated
+"""`build`: what a run needs, made beforehand."""
 
 import typer
 
@@ -11,7 +9,6 @@ from lab.cli.options import (
     MODULE,
     AccelOption,
     CpusOption,
-    KernelOption,
     KernelsOption,
     MemoryOption,
     ModuleOption,
@@ -19,9 +16,8 @@ from lab.cli.options import (
 )
 from lab.cli.progress import ProgressLine
 from lab.doctor import require_programs
-from lab.guest.bench_clone import measure_clones
 from lab.guest.prepare import prepare
-from lab.image import DEFAULT_KERNEL, kernel_names
+from lab.image import kernel_names
 from lab.runner.ports import facts
 
 
@@ -44,19 +40,3 @@ def build_command(
             typer.echo(f"{name}: {value}")
         for warning in template.module.facts.warnings if template.module else ():
             typer.echo(warning)
-
-
-def bench_clone_command(
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Clones to start.")] = 20,
-    module: ModuleOption = MODULE,
-    kernel: KernelOption = DEFAULT_KERNEL,
-    memory: MemoryOption = DEFAULT_MEMORY,
-    cpus: CpusOption = DEFAULT_CPUS,
-    accel: AccelOption = AccelChoice.AUTO,
-) -> None:
-    """Measure how long a clone takes to its agent's first answer, and to be ready for steps."""
-    settings = guest_settings(module, kernel, memory, cpus, accel)
-    require_programs()
-    with ProgressLine() as progress:
-        template = prepare(settings, progress)
-    typer.echo(str(measure_clones(template, count)))

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from lab.cli import build, catalogue, environment, image, run, shell, static
+from lab.cli import bench, build, catalogue, environment, image, run, shell, static
 from lab.errors import EnvironmentLack, LabError, UsageError
 from lab.runner.verdict import ExitStatus
 
@@ -35,7 +35,7 @@ app.add_typer(image.app, name="image")
 app.command("shell")(shell.shell_command)
 app.command("static")(static.static_command)
 app.command("doctor")(environment.doctor_command)
-app.command("bench-clone")(build.bench_clone_command)
+app.add_typer(bench.app, name="bench")
 
 
 @app.callback()

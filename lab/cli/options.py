@@ -64,6 +64,8 @@ def guest_settings(
     memory: str = DEFAULT_MEMORY,
     cpus: int = DEFAULT_CPUS,
     accel: AccelChoice = AccelChoice.AUTO,
+    *,
+    icount: bool = False,
 ) -> GuestSettings:
     """The guest that the options ask for. Raises UsageError for what cannot be."""
     if module is not None and not (module / "Makefile").is_file():
@@ -77,7 +79,9 @@ def guest_settings(
     except ValueError as error:
         raise UsageError(f"--memory: {error}") from error
     recipe = Recipe(kernel_named(kernel))
-    return GuestSettings(module=module, recipe=recipe, memory=size, cpus=cpus, accel=accel)
+    return GuestSettings(
+        module=module, recipe=recipe, memory=size, cpus=cpus, accel=accel, icount=icount
+    )
 
 
 def load_folder(folder: Path) -> list[Scenario]:

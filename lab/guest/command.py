@@ -68,6 +68,8 @@ class MachineSpec:
     `ram_file` holds the guest's memory: shared when a template is made, mapped privately in its
     clones, none for a guest of its own. `root` is the node of the root disk, if there is one.
     `one_thread`: all processors are emulated in turns (see lab.guest.identity.misses_patches).
+    `icount`: the guest's clocks go by the number of instructions, a nanosecond each, whatever the
+    host does meanwhile. Its one processor never sleeps, since a sleeping one's time is the host's.
     """
 
     kernel: Path
@@ -81,12 +83,14 @@ class MachineSpec:
     slots: tuple[Slot, ...] = ()
     forward_ssh: bool = False
     one_thread: bool = False
+    icount: bool = False
     append: tuple[str, ...] = field(default=())
 
 
 def kernel_command_line(spec: MachineSpec) -> str:
     """What the guest's kernel is told."""
-    return " ".join((*_KERNEL_COMMAND_LINE, *spec.append))
+    idle = ("idle=poll",) if spec.icount else ()
+    return " ".join((*_KERNEL_COMMAND_LINE, *idle, *spec.append))
 
 
 def slot_name(index: int) -> str:
@@ -129,8 +133,11 @@ def qemu_command(spec: MachineSpec, wiring: Wiring) -> list[str]:
 def _processor(spec: MachineSpec) -> list[str]:
     if spec.accel is Accel.KVM:
         return ["-accel", "kvm", "-cpu", "host", "-smp", str(spec.cpus)]
+    processor = ["-cpu", _EMULATED, "-smp", str(spec.cpus)]
+    if spec.icount:
+        return ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=on", *processor]
     threads = "single" if spec.one_thread else "multi"
-    return ["-accel", f"tcg,thread={threads}", "-cpu", _EMULATED, "-smp", str(spec.cpus)]
+    return ["-accel", f"tcg,thread={threads}", *processor]
 
 
 def _memory(spec: MachineSpec) -> list[str]:

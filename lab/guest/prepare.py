@@ -59,6 +59,7 @@ def prepare(
         cpus=settings.cpus,
         slots=slots,
         one_thread=decision.accel is Accel.TCG and misses_patches(),
+        icount=settings.icount,
     )
     identity = _identity(wanted, image, initramfs, agent, module)
     hold = cache.use(KIND, identity.key)

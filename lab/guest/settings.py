@@ -19,7 +19,8 @@ class GuestSettings:
     """The guest of a run; memory in bytes.
 
     `module`: folder of the kernel module's sources, None for a guest without it. `slots`: the
-    disks that a clone can have without hot-plug.
+    disks that a clone can have without hot-plug. `icount`: the guest's time is the number of its
+    instructions, see MachineSpec.
     """
 
     module: Path | None
@@ -28,6 +29,7 @@ class GuestSettings:
     cpus: int = 2
     slots: tuple[BlockSizes, ...] = DEFAULT_SLOTS
     accel: AccelChoice = AccelChoice.AUTO
+    icount: bool = False
 
     def __post_init__(self) -> None:
         if self.memory < LEAST_MEMORY or self.memory % MIB:
@@ -37,6 +39,11 @@ class GuestSettings:
             )
         if self.cpus < 1:
             raise UsageError(f"a guest cannot have {self.cpus} processors")
+        if self.icount and (self.cpus != 1 or self.accel is not AccelChoice.TCG):
+            raise UsageError(
+                "instructions are counted in a guest with one processor, under emulation",
+                "--cpus 1 --accel tcg",
+            )
         if len(self.slots) > ADDRESS_END - ADDRESS_SLOTS:
             raise UsageError(
                 f"a guest cannot have {len(self.slots)} disk slots",

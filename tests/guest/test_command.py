@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from lab.accel import AccelChoice
+from lab.errors import UsageError
 from lab.guest.command import Accel, MachineSpec, Wiring, kernel_command_line, qemu_command
 from lab.guest.disks import DEFAULT_SLOTS, HostFile, Slot, block_node, overlay_node
 from lab.guest.disks import DiskFormat as Format
+from lab.guest.settings import GuestSettings
 
 SPEC = MachineSpec(Path("/k"), Path("/i"), Accel.TCG, slots=tuple(map(Slot, DEFAULT_SLOTS)))
 WIRING = Wiring(4, 6, Path("/tmp/a,b/console"))
@@ -88,3 +91,17 @@ def test_the_base_of_an_overlay_is_only_read() -> None:
     backing = node["backing"]
     assert isinstance(backing, dict)
     assert backing["read-only"] is True
+
+
+def test_counted_instructions_are_the_time_of_a_processor_that_never_sleeps() -> None:
+    counted = replace(SPEC, cpus=1, icount=True)
+    command = qemu_command(counted, WIRING)
+    assert values(command, "-icount") == ["shift=0,sleep=on"]
+    assert values(command, "-accel") == ["tcg,thread=single"]
+    assert "idle=poll" in kernel_command_line(counted).split()
+    assert "-icount" not in qemu_command(SPEC, WIRING)
+
+
+def test_instructions_are_counted_on_one_processor() -> None:
+    with pytest.raises(UsageError, match="one processor"):
+        GuestSettings(module=None, cpus=2, accel=AccelChoice.TCG, icount=True)

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from lab.accel import AccelChoice, decide, probe
+from lab.bench.clone import measure_clones
 from lab.cache import Cache
-from lab.guest.bench_clone import measure_clones
 from lab.guest.channel import AgentFailure, ChannelTimeout
 from lab.guest.command import Accel
 from lab.guest.disks import DiskSpec

@@ -1,18 +1,12 @@
-"""How long a clone takes to answer, measured on this machine.
-
-`python -m lab.guest.bench_clone [N]` prints the figures for a guest without module.
-"""
+"""How long a clone takes to answer, measured on this machine."""
 
 import statistics
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import LabError
 from lab.guest.disks import DiskSpec
-from lab.guest.prepare import prepare
-from lab.guest.settings import GuestSettings
 from lab.guest.template import Template
 from lab.units import MIB
 
@@ -48,8 +42,3 @@ def _one(template: Template) -> tuple[float, float]:
         if guest.first_answer_s is None or guest.ready_s is None:
             raise LabError("the clone was not timed")
         return guest.first_answer_s, guest.ready_s
-
-
-if __name__ == "__main__":
-    wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 20
-    print(measure_clones(prepare(GuestSettings(module=None)), wanted))

@@ -1,0 +1,1 @@
+"""Measurements: how fast the module is, and how fast clones are."""

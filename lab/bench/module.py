@@ -1,0 +1,63 @@
+"""The measurement of the module, from a template to its rounds."""
+
+import contextlib
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.bench.bench_guest import BenchGuest
+from lab.bench.figures import Round
+from lab.bench.null_disks import null_disk
+from lab.bench.rounds import ORIGINAL_SIZE, OTHER_SIZE, STORE_SIZE, Bench, Disks, fill, measure
+from lab.errors import UsageError
+from lab.guest.disks import DiskSpec
+from lab.guest.template import Template
+from lab.progress import Progress, ProgressSink, silent
+
+STAGE = "bench"
+_SIZES = {"original": ORIGINAL_SIZE, "store": STORE_SIZE, "other": OTHER_SIZE}
+
+
+@dataclass(frozen=True)
+class ModuleBench:
+    """How to measure.
+
+    `rounds`; `depth`: requests under way; `latency_ns`: of disks that move no data (see
+    lab.bench.null_disks); None: virtio disks in files of the host.
+    """
+
+    rounds: int = 5
+    depth: int = 1
+    latency_ns: int | None = None
+
+    def run(self, template: Template, progress: ProgressSink = silent) -> tuple[Round, ...]:
+        """Measure in a clone of the template, which has to have the module."""
+        if template.module_dir is None:
+            raise UsageError("there is no module to measure")
+        with contextlib.ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="blksnap-lab.")))
+            specs = [DiskSpec(name, size) for name, size in _SIZES.items()]
+            virtio = self.latency_ns is None
+            made = stack.enter_context(template.clone(specs if virtio else (), folder))
+            guest = BenchGuest(made.channel, template.module_dir)
+            progress(Progress(STAGE, "compiling the load", 0.0))
+            guest.compile_load()
+            if self.latency_ns is None:
+                paths = {name: disk.path for name, disk in made.disks.items()}
+            else:
+                paths = {
+                    name: stack.enter_context(null_disk(guest, name, size, self.latency_ns))
+                    for name, size in _SIZES.items()
+                }
+            bench = Bench(guest, Disks(**paths), self.depth, keeps=virtio)
+            if virtio:
+                fill(bench)
+            return measure(bench, self.rounds, _teller(progress, self.rounds))
+
+
+def _teller(progress: ProgressSink, rounds: int) -> Callable[[int, str], None]:
+    def tell(number: int, what: str) -> None:
+        progress(Progress(STAGE, f"round {number + 1} of {rounds}: {what}", number / rounds))
+
+    return tell

@@ -1,0 +1,98 @@
+"""`bench`: how fast the module is, and how fast clones are."""
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from lab.accel import AccelChoice
+from lab.bench.clone import measure_clones
+from lab.bench.figures import ratios, times
+from lab.bench.module import ModuleBench
+from lab.bench.report import as_data, ratios_table, times_table
+from lab.cli.options import (
+    DEFAULT_CPUS,
+    DEFAULT_MEMORY,
+    MODULE,
+    AccelOption,
+    CpusOption,
+    JsonOption,
+    KernelOption,
+    MemoryOption,
+    ModuleOption,
+    guest_settings,
+)
+from lab.cli.progress import ProgressLine
+from lab.doctor import require_programs
+from lab.guest.prepare import prepare
+from lab.image import DEFAULT_KERNEL
+from lab.runner.ports import facts
+
+app = typer.Typer(help="Measure the module, or clones of guests.", no_args_is_help=True)
+
+
+@app.command("clone")
+def clone_command(
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Clones to start.")] = 20,
+    module: ModuleOption = MODULE,
+    kernel: KernelOption = DEFAULT_KERNEL,
+    memory: MemoryOption = DEFAULT_MEMORY,
+    cpus: CpusOption = DEFAULT_CPUS,
+    accel: AccelOption = AccelChoice.AUTO,
+) -> None:
+    """Measure how long a clone takes to its agent's first answer, and to be ready for steps."""
+    settings = guest_settings(module, kernel, memory, cpus, accel)
+    require_programs()
+    with ProgressLine() as progress:
+        template = prepare(settings, progress)
+    typer.echo(str(measure_clones(template, count)))
+
+
+@app.command("module")
+def module_command(
+    rounds: Annotated[int, typer.Option("--rounds", "-n", min=1, help="Rounds to measure.")] = 5,
+    depth: Annotated[
+        int, typer.Option(min=1, max=64, help="Requests under way at a time; 1: synchronous.")
+    ] = 1,
+    null: Annotated[
+        bool,
+        typer.Option("--null", help="Disks that move no data; implied by --icount."),
+    ] = False,
+    latency: Annotated[
+        int, typer.Option(min=0, metavar="US", help="Latency of --null disks, microseconds.")
+    ] = 50,
+    icount: Annotated[
+        bool,
+        typer.Option(
+            "--icount",
+            help="Time is instructions, a nanosecond each: the same figures in every run.",
+        ),
+    ] = False,
+    module: ModuleOption = MODULE,
+    kernel: KernelOption = DEFAULT_KERNEL,
+    memory: MemoryOption = DEFAULT_MEMORY,
+    cpus: CpusOption = DEFAULT_CPUS,
+    accel: AccelOption = AccelChoice.AUTO,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure what tracking, copying before writes, and reading of images cost.
+
+    One guest, alternating rounds: without module, with it in each of its states, and with
+    dm-snapshot. Ratios are made within rounds.
+    """
+    bench = ModuleBench(rounds, depth, latency * 1000 if null or icount else None)
+    if icount:
+        cpus, accel = 1, AccelChoice.TCG
+    settings = guest_settings(module, kernel, memory, cpus, accel, icount=icount)
+    require_programs()
+    with ProgressLine() as progress:
+        template = prepare(settings, progress)
+        found = bench.run(template, progress)
+    if as_json:
+        told = {**facts(template), "icount": icount, "depth": depth, "latency_ns": bench.latency_ns}
+        typer.echo(json.dumps(as_data(found, told), indent=2))
+        return
+    console = Console(highlight=False)
+    console.print(times_table(times(found)))
+    console.print(ratios_table(ratios(found)))
