@@ -66,7 +66,7 @@ def module_command(
         bool,
         typer.Option(
             "--icount",
-            help="Time is instructions, a nanosecond each: the same figures in every run.",
+            help="Time is instructions, a nanosecond each: nearly the same figures in every run.",
         ),
     ] = False,
     module: ModuleOption = MODULE,
