@@ -84,6 +84,17 @@ class BenchGuest:
         return int(printed) / 1e9 / job.operations
 
     @contextmanager
+    def null_disk(self, name: str, size: int, latency_ns: int = 0) -> Iterator[str]:
+        """A disk of `size` bytes (whole MiB) that moves no data; its path.
+
+        The host's disk and its load stay out: it answers a fixed time after it was asked, without
+        work for the processor, as a fast disk does that copies by itself.
+        """
+        args = {"size": size, "keeps": False, "latency_ns": latency_ns}
+        yield str(self.request("stack_create", name=name, kind="null_blk", **args)["path"])
+        self.request("stack_remove", name=name)
+
+    @contextmanager
     def module(self) -> Iterator[None]:
         """Both modules loaded; tracking of whatever is tracked ends before they go."""
         self.request("module_load", path=f"{self._modules}/bdevfilter.ko")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from lab.bench.bench_guest import BenchGuest
 from lab.bench.figures import Round
-from lab.bench.null_disks import null_disk
 from lab.bench.rounds import ORIGINAL_SIZE, OTHER_SIZE, STORE_SIZE, Bench, Disks, fill, measure
 from lab.errors import UsageError
 from lab.guest.disks import DiskSpec
@@ -24,7 +23,7 @@ class ModuleBench:
     """How to measure.
 
     `rounds`; `depth`: requests under way; `latency_ns`: of disks that move no data (see
-    lab.bench.null_disks); None: virtio disks in files of the host.
+    BenchGuest.null_disk); None: virtio disks in files of the host.
     """
 
     rounds: int = 5
@@ -47,7 +46,7 @@ class ModuleBench:
                 paths = {name: disk.path for name, disk in made.disks.items()}
             else:
                 paths = {
-                    name: stack.enter_context(null_disk(guest, name, size, self.latency_ns))
+                    name: stack.enter_context(guest.null_disk(name, size, self.latency_ns))
                     for name, size in _SIZES.items()
                 }
             bench = Bench(guest, Disks(**paths), self.depth, keeps=virtio)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 from lab.bench.bench_guest import BenchGuest, Job
 from lab.bench.figures import IO, Pattern, Round, State
-from lab.bench.null_disks import null_disk
 from lab.units import GIB, KIB, MIB, TIB
 
 CHUNK = 256 * KIB
@@ -146,8 +145,8 @@ def _held(bench: Bench, image: str) -> Iterator[tuple[State, _Pair]]:
 def _takes(bench: Bench) -> Iterator[tuple[State, _Pair]]:
     guest = bench.guest
     with (
-        null_disk(guest, "small", GIB) as small,
-        null_disk(guest, "large", 64 * TIB) as large,
+        guest.null_disk("small", GIB) as small,
+        guest.null_disk("large", 64 * TIB) as large,
         guest.module(),
     ):
         for state, path in ((State.TAKE_SMALL, small), (State.TAKE_LARGE, large)):

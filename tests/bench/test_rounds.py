@@ -1,6 +1,5 @@
 """What a round asks of the guest; the load program itself, on a file."""
 
-import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
@@ -58,6 +57,16 @@ class FakeAgent:
     def tracker_remove(self, device: str) -> None:
         self.open.remove(f"tracked {device}")
 
+    def stack_create(
+        self, name: str, kind: str, size: int, keeps: bool, latency_ns: int
+    ) -> dict[str, str]:
+        assert (kind, keeps) == ("null_blk", False)
+        self.open.append(name)
+        return {"path": f"/dev/{name}"}
+
+    def stack_remove(self, name: str) -> None:
+        self.open.remove(name)
+
     def exec(
         self, argv: list[str], input: str, timeout: float, env: dict[str, str]
     ) -> dict[str, Any]:
@@ -66,11 +75,6 @@ class FakeAgent:
             (self.open.append if argv[1] == "create" else self.open.remove)(
                 next(word for word in argv[2:] if not word.startswith("-"))
             )
-        elif argv[0] == "sh":
-            said = "/dev/nullb" + str(len(self.open))
-            self.open.append(re.search(r"mkdir (\S+)", argv[2]).group(1))  # type: ignore[union-attr]
-        elif argv[0] == "rmdir":
-            self.open.remove(argv[1])
         elif argv[0] == "blockdev":
             said = "1024"
         elif argv[0].endswith("load"):

@@ -16,6 +16,9 @@ _MIB = 1 << 20
 _CONFIGFS = Path("/sys/kernel/config")
 _SCSI_DEBUG = Path("/sys/bus/pseudo/drivers/scsi_debug")
 _ZONE_MIB = 4
+_MAX_SECTORS = 2048  # of a request; more than a chunk, as of a real disk
+_DEPTH = 128
+_AT_ONCE, _BY_TIMER = 0, 2
 
 
 def _whole_mib(kind: str, size: int) -> int:
@@ -26,12 +29,30 @@ def _whole_mib(kind: str, size: int) -> int:
 
 @stack_kind("null_blk")
 class NullBlk(Stack):
-    """A disk of `size` bytes; zoned: of zones that are written from their start on only."""
+    """A disk of `size` bytes; zoned: of zones that are written from their start on only.
 
-    def __init__(self, name: str, size: int, zoned: bool = False) -> None:
+    keeps: it has what was written; otherwise it moves no data and needs no memory, what is read
+    means nothing, and it answers `latency_ns` after it was asked, any number of requests at once
+    (0: at once, in the context of who asks).
+    """
+
+    def __init__(
+        self, name: str, size: int, zoned: bool = False, keeps: bool = True, latency_ns: int = 0
+    ) -> None:
         super().__init__(name)
-        self._size = _whole_mib("null_blk", size)
-        self._zoned = zoned
+        self._settings = {
+            "size": _whole_mib("null_blk", size),
+            "memory_backed": int(keeps),
+        }
+        if not keeps:
+            self._settings |= {
+                "max_sectors": _MAX_SECTORS,
+                "hw_queue_depth": _DEPTH,
+                "irqmode": _BY_TIMER if latency_ns else _AT_ONCE,
+                "completion_nsec": latency_ns,
+            }
+        if zoned:
+            self._settings |= {"zoned": 1, "zone_size": _ZONE_MIB}
         self._folder = _CONFIGFS / "nullb" / f"nullb_{name}"
 
     def create(self) -> None:
@@ -40,11 +61,8 @@ class NullBlk(Stack):
             need(["mount", "-t", "configfs", "none", str(_CONFIGFS)])
         self._folder.mkdir()
         with undone(self.remove):
-            self._set("size", self._size)
-            self._set("memory_backed", 1)
-            if self._zoned:
-                self._set("zoned", 1)
-                self._set("zone_size", _ZONE_MIB)
+            for name, value in self._settings.items():
+                self._set(name, value)
             self._set("power", 1)
             self.path = f"/dev/{self._disk()}"
             wait_node(self.path)
