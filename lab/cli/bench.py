@@ -1,6 +1,7 @@
 """`bench`: how fast the module is, and how fast clones are."""
 
 import json
+import sys
 from typing import Annotated
 
 import typer
@@ -28,6 +29,9 @@ from lab.doctor import require_programs
 from lab.guest.prepare import prepare
 from lab.image import DEFAULT_KERNEL
 from lab.runner.ports import facts
+
+# Characters; a table in a pipe is not broken at a terminal's 80.
+PIPE_WIDTH = 180
 
 app = typer.Typer(help="Measure the module, or clones of guests.", no_args_is_help=True)
 
@@ -93,6 +97,6 @@ def module_command(
         told = {**facts(template), "icount": icount, "depth": depth, "latency_ns": bench.latency_ns}
         typer.echo(json.dumps(as_data(found, told), indent=2))
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
     console.print(times_table(times(found)))
     console.print(ratios_table(ratios(found)))
