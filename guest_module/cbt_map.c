@@ -12,8 +12,10 @@
  *	take			0 1 2 0 / 0 1 2 0	taken 2: above 1 is block 2
  *
  * The lock is held for one page of the map at a time, so that a discard of a
- * whole large device does not keep interrupts off for long. Only the switch
- * needs both copies at once; nothing else runs on the device then.
+ * whole large device does not keep interrupts off for long. The switch needs both
+ * copies at once, for as long as it takes to copy megabytes, and without the lock:
+ * nobody marks anything then. Whoever wants to read is told that it is no time for
+ * that (as there is none before the take).
  */
 #define pr_fmt(fmt) "blksnap-cbt_map: " fmt
 
@@ -140,14 +142,17 @@ void cbt_map_put(struct cbt_map *map)
  * The take.
  */
 
-struct cbt_spare *cbt_map_prepare(struct cbt_map *map, sector_t capacity)
+struct cbt_spare *cbt_map_prepare(struct cbt_map *map, sector_t capacity,
+				  bool resized)
 {
 	u64 known;
 
 	spin_lock_irq(&map->lock);
 	known = map->geometry.capacity;
 	spin_unlock_irq(&map->lock);
-	return known == capacity ? NULL : cbt_spare_new(capacity);
+	if (known == capacity && !resized)
+		return NULL;
+	return cbt_spare_new(capacity);
 }
 
 static void cbt_map_start_generation(struct cbt_map *map,
@@ -155,12 +160,8 @@ static void cbt_map_start_generation(struct cbt_map *map,
 				     const uuid_t *generation)
 {
 	lockdep_assert_held(&map->lock);
-	if (spare) {
+	if (spare)
 		cbt_map_swap(map, spare);
-	} else {
-		page_array_clear(map->write_copy);
-		page_array_clear(map->read_copy);
-	}
 	uuid_copy(&map->generation, generation);
 	map->previous = CBT_NUMBER_FIRST;
 	map->damaged = false;
@@ -170,16 +171,28 @@ void cbt_map_switch(struct cbt_map *map, struct cbt_spare *spare)
 {
 	unsigned long flags;
 	uuid_t generation;
+	bool anew;
 
 	uuid_gen(&generation);
 	spin_lock_irqsave(&map->lock, flags);
-	if (spare || map->damaged || cbt_number_wraps(map->previous)) {
-		cbt_map_start_generation(map, spare, &generation);
-	} else {
-		page_array_copy(map->read_copy, map->write_copy);
-		map->previous++;
-	}
+	anew = spare || map->damaged || cbt_number_wraps(map->previous);
+	map->switching = true;
 	map->version++;
+	spin_unlock_irqrestore(&map->lock, flags);
+
+	if (!anew) {
+		page_array_copy(map->read_copy, map->write_copy);
+	} else if (!spare) {
+		page_array_clear(map->write_copy);
+		page_array_clear(map->read_copy);
+	}
+
+	spin_lock_irqsave(&map->lock, flags);
+	if (anew)
+		cbt_map_start_generation(map, spare, &generation);
+	else
+		map->previous++;
+	map->switching = false;
 	spin_unlock_irqrestore(&map->lock, flags);
 }
 
@@ -282,7 +295,7 @@ int cbt_map_check_range(struct cbt_map *map, sector_t sector, sector_t count)
 
 /*
  * One piece, at most a page, into @to. Return: bytes, 0 at the end, -EFAULT,
- * -EINVAL. *@version is that of the first piece; a later one from another
+ * -EINVAL, -EPERM. *@version is that of the first piece; a later one from another
  * version is not mixed with it.
  */
 static ssize_t cbt_map_read_piece(struct cbt_map *map, u8 *to, u64 offset,
@@ -301,6 +314,8 @@ static ssize_t cbt_map_read_piece(struct cbt_map *map, u8 *to, u64 offset,
 		ret = -EINVAL;
 	else if (*version != map->version)
 		ret = 0;
+	else if (map->switching)
+		ret = -EPERM;
 	else
 		ret = min3((u64)length, blocks - offset, (u64)PAGE_SIZE);
 	if (ret > 0)

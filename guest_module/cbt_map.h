@@ -9,7 +9,7 @@
  *
  * Context and locking: a spinlock per map, taken with interrupts off, so that
  * cbt_map_set() and cbt_map_set_both() may be called from anywhere. The others
- * may sleep, but cbt_map_switch(), which neither sleeps nor fails.
+ * may sleep. cbt_map_switch() does not fail, nor ask for memory.
  */
 #ifndef BLKSNAP_CBT_MAP_H
 #define BLKSNAP_CBT_MAP_H
@@ -34,6 +34,7 @@ struct page_array;
  * @generation: Random; new whenever the numbers start anew.
  * @previous: Number of the last take, 0 before the first.
  * @version: Counts the switches; tells a reader that the map is another.
+ * @switching: A switch is at work on the copies.
  * @damaged: An update failed; the next switch starts a new generation.
  */
 struct cbt_map {
@@ -45,6 +46,7 @@ struct cbt_map {
 	uuid_t generation;
 	u8 previous;
 	u64 version;
+	bool switching;
 	bool damaged;
 };
 
@@ -70,17 +72,19 @@ void cbt_map_get(struct cbt_map *map);
 void cbt_map_put(struct cbt_map *map);	/* NULL is nothing */
 
 /*
- * What a switch to @capacity sectors will need. NULL if nothing: a wrap or a
- * damaged map of the right size is zeroed in place. ERR_PTR as cbt_map_create().
+ * What a switch to @capacity sectors will need, @resized: also if it was as large
+ * before. NULL if nothing: a wrap or a damaged map of the right size is zeroed in
+ * place. ERR_PTR as cbt_map_create().
  */
-struct cbt_spare *cbt_map_prepare(struct cbt_map *map, sector_t capacity);
+struct cbt_spare *cbt_map_prepare(struct cbt_map *map, sector_t capacity,
+				  bool resized);
 void cbt_map_spare_free(struct cbt_spare *spare);	/* NULL is nothing */
 
 /*
  * The take: the write copy becomes the read copy and writes get the next number
  * from now on. With @spare, or if the map is damaged, or the numbers are used
  * up, a new generation starts instead: both copies zero, reported number 1. The
- * caller keeps writers out, and frees @spare afterwards.
+ * caller keeps out whoever marks, and frees @spare afterwards.
  */
 void cbt_map_switch(struct cbt_map *map, struct cbt_spare *spare);
 
@@ -103,7 +107,8 @@ int cbt_map_check_range(struct cbt_map *map, sector_t sector, sector_t count);
 /*
  * Read from the read copy. Return: bytes copied, short at the end of the map
  * (0 there), on a fault after some bytes, and when a take came in between;
- * -EINVAL beyond the end; -EFAULT bad buffer at the first byte, or map damaged.
+ * -EINVAL beyond the end; -EFAULT bad buffer at the first byte, or map damaged;
+ * -EPERM in the middle of a take.
  */
 ssize_t cbt_map_read_to_user(struct cbt_map *map, char __user *buf, u32 offset,
 			     u32 length);

@@ -4,10 +4,15 @@
  *
  * The way of a chunk, with who moves it:
  *
- *	untouched -> loading	a writer: has room in the storage and a buffer
- *	loading -> in_memory	completion of the read; the writer may go on when
- *				no image reader reads from the original any more
- *	in_memory -> stored	completion of the write to the storage
+ *	untouched -> loading	a writer
+ *	loading -> in_memory	completion of the last read; the writer may go on
+ *				when no image reader reads from the original any
+ *				more
+ *	in_memory -> stored	completion of the last write to the storage
+ *
+ * A chunk is one buffer, or, if it is a large one, several, which are read and
+ * stored independently, the first ones maybe stored while others still wait for
+ * a buffer. Each holds a reference on the area.
  *
  * An image reader of an untouched or loading chunk reads from the original, and
  * is counted, so that no writer overtakes it. Readers that come later find the
@@ -87,6 +92,13 @@ static sector_t chunk_sectors(const struct chunk *chunk)
 				chunk->number);
 }
 
+/* Of the part that begins at @first: what goes into one buffer. */
+static sector_t chunk_part_sectors(const struct chunk *chunk, sector_t first)
+{
+	return min(chunk_sectors(chunk) - first,
+		   diff_area_part_sectors(chunk->area));
+}
+
 /* ---- Objects ---- */
 
 static void chunk_discard(struct chunk *chunk)
@@ -143,7 +155,7 @@ void chunk_free_all(struct diff_area *area)
 	unsigned long number;
 
 	xa_for_each(&area->chunks, number, chunk) {
-		WARN_ON_ONCE(chunk->readers || chunk->buffer);
+		WARN_ON_ONCE(chunk->readers || chunk->buffers);
 		diff_region_free(&chunk->region);
 		chunk_discard(chunk);
 		cond_resched();
@@ -153,66 +165,78 @@ void chunk_free_all(struct diff_area *area)
 
 /* ---- Copying ---- */
 
-/* The end of a chunk whose copy failed; gives up the copy's area reference. */
+/* The copy failed. The area is not gone before this returns. */
 static void chunk_fail(struct chunk *chunk, int error)
 {
 	struct diff_area *area = chunk->area;
-	struct diff_buffer *buffer;
 	unsigned long flags;
 
 	/* First: who sees a failed chunk must find the area spoiled. */
 	diff_area_spoil(area, error);
 
 	xa_lock_irqsave(&area->chunks, flags);
-	buffer = chunk->buffer;
-	chunk->buffer = NULL;
-	chunk_set_state(chunk, chunk_failed);
+	if (chunk->state != chunk_failed)
+		chunk_set_state(chunk, chunk_failed);
+	xa_unlock_irqrestore(&area->chunks, flags);
+	chunk_wake(chunk);
+}
+
+static void chunk_unlink(struct chunk *chunk, struct diff_buffer *buffer)
+{
+	struct diff_buffer **place = &chunk->buffers;
+
+	lockdep_assert_held(&chunk->area->chunks.xa_lock);
+	while (*place != buffer)
+		place = &(*place)->next;
+	*place = buffer->next;
+}
+
+/*
+ * A buffer is stored, or not needed any more. With the last one all is stored,
+ * unless something failed. The chunk may be gone after this.
+ */
+static void chunk_buffer_done(struct diff_buffer *buffer)
+{
+	struct chunk *chunk = buffer->chunk;
+	struct diff_area *area = chunk->area;
+	unsigned long flags;
+	bool stored;
+
+	xa_lock_irqsave(&area->chunks, flags);
+	chunk_unlink(chunk, buffer);
+	stored = chunk->state == chunk_in_memory && !chunk->buffers;
+	if (stored)
+		chunk_set_state(chunk, chunk_stored);
 	xa_unlock_irqrestore(&area->chunks, flags);
 
-	chunk_wake(chunk);
+	if (stored)
+		chunk_wake(chunk);
 	diff_buffer_put(buffer);
 	diff_area_put(area);
 }
 
 static void chunk_stored_done(struct diff_buffer *buffer)
 {
-	struct chunk *chunk = buffer->chunk;
-	struct diff_area *area = chunk->area;
-	unsigned long flags;
-
-	if (buffer->error) {
-		chunk_fail(chunk, buffer->error);
-		return;
-	}
-	xa_lock_irqsave(&area->chunks, flags);
-	chunk->buffer = NULL;
-	chunk_set_state(chunk, chunk_stored);
-	xa_unlock_irqrestore(&area->chunks, flags);
-
-	chunk_wake(chunk);
-	diff_buffer_put(buffer);
-	diff_area_put(area);
+	if (buffer->error)
+		chunk_fail(buffer->chunk, buffer->error);
+	chunk_buffer_done(buffer);
 }
 
-void chunk_store(struct chunk *chunk)
+void chunk_store(struct diff_buffer *buffer)
 {
-	const struct diff_extent *extents = diff_region_extents(&chunk->region);
-	struct diff_buffer *buffer = chunk->buffer;
+	struct chunk *chunk = buffer->chunk;
 	int error = diff_area_error(chunk->area);
-	u32 count = chunk->region.count;
-	size_t offset = 0;
-	u32 i;
 
 	if (error) {
 		chunk_fail(chunk, error);
+		chunk_buffer_done(buffer);
 		return;
 	}
 	diff_io_begin(buffer, chunk_stored_done);
-	for (i = 0; i < count; i++) {
-		diff_io_piece(buffer, offset, &extents[i],
-			      REQ_OP_WRITE | REQ_SYNC);
-		offset += (size_t)extents[i].count << SECTOR_SHIFT;
-	}
+	diff_io_part(buffer, diff_region_extents(&chunk->region), buffer->first,
+		     chunk_storage_sectors(chunk_part_sectors(chunk,
+							      buffer->first)),
+		     REQ_OP_WRITE | REQ_SYNC);
 	/* The chunk may be gone after this. */
 	diff_io_finish(buffer);
 }
@@ -223,27 +247,33 @@ static void chunk_loaded_done(struct diff_buffer *buffer)
 	struct diff_area *area = chunk->area;
 	int error = buffer->error ?: diff_area_error(area);
 	unsigned long flags;
+	bool last;
 
 	if (error) {
 		chunk_fail(chunk, error);
+		chunk_buffer_done(buffer);
 		return;
 	}
 	xa_lock_irqsave(&area->chunks, flags);
-	chunk_set_state(chunk, chunk_in_memory);
+	last = !--chunk->loads && chunk->state == chunk_loading;
+	if (last)
+		chunk_set_state(chunk, chunk_in_memory);
 	xa_unlock_irqrestore(&area->chunks, flags);
 
-	chunk_wake(chunk);
+	if (last)
+		chunk_wake(chunk);
 	diff_area_queue_store(area, buffer);
 }
 
-void chunk_load(struct chunk *chunk)
+void chunk_load(struct diff_buffer *buffer)
 {
+	struct chunk *chunk = buffer->chunk;
 	struct diff_area *area = chunk->area;
-	struct diff_buffer *buffer = chunk->buffer;
 	struct diff_extent extent = {
 		.bdev = area->original.bdev,
-		.sector = chunk_first_sector(area->chunk_shift, chunk->number),
-		.count = chunk_sectors(chunk),
+		.sector = chunk_first_sector(area->chunk_shift, chunk->number) +
+			  buffer->first,
+		.count = chunk_part_sectors(chunk, buffer->first),
 	};
 
 	diff_io_begin(buffer, chunk_loaded_done);
@@ -256,26 +286,45 @@ void chunk_load(struct chunk *chunk)
 	diff_io_finish(buffer);
 }
 
-/* Room in the storage and in memory. */
-static int chunk_provide(struct chunk *chunk)
+/* A buffer for the part of the chunk that begins at @first, its tail zeroed. */
+static struct diff_buffer *chunk_provide(struct chunk *chunk, sector_t first)
 {
 	struct diff_area *area = chunk->area;
-	sector_t room = chunk_storage_sectors(chunk_sectors(chunk));
+	sector_t sectors = chunk_part_sectors(chunk, first);
 	struct diff_buffer *buffer;
-	int ret;
 
-	ret = diff_storage_alloc(area->storage, room, &chunk->region);
-	if (ret)
-		return ret;
 	buffer = diff_buffer_get(&area->pool, &area->error);
 	if (IS_ERR(buffer))
-		return PTR_ERR(buffer);
-
+		return buffer;
 	/* Nothing from before reaches the disk behind a short last chunk. */
-	diff_buffer_zero(buffer, (size_t)chunk_sectors(chunk) << SECTOR_SHIFT,
-			 (size_t)room << SECTOR_SHIFT);
+	diff_buffer_zero(buffer, (size_t)sectors << SECTOR_SHIFT,
+			 (size_t)chunk_storage_sectors(sectors) << SECTOR_SHIFT);
 	buffer->chunk = chunk;
-	chunk->buffer = buffer;
+	buffer->first = first;
+	diff_area_get(area);
+
+	xa_lock_irq(&area->chunks);
+	buffer->next = chunk->buffers;
+	chunk->buffers = buffer;
+	xa_unlock_irq(&area->chunks);
+	return buffer;
+}
+
+/* Have a part of the chunk read; other parts may be stored meanwhile. */
+static int chunk_copy_part(struct chunk *chunk, sector_t first)
+{
+	struct diff_buffer *buffer = chunk_provide(chunk, first);
+
+	if (IS_ERR(buffer))
+		return PTR_ERR(buffer);
+	/*
+	 * Inside a stacked driver a bio would only be queued, behind the back
+	 * of the one who is about to wait for it.
+	 */
+	if (current->bio_list)
+		diff_area_queue_load(chunk->area, buffer);
+	else
+		chunk_load(buffer);
 	return 0;
 }
 
@@ -283,23 +332,18 @@ static int chunk_provide(struct chunk *chunk)
 static int chunk_copy(struct chunk *chunk)
 {
 	struct diff_area *area = chunk->area;
+	sector_t sectors = chunk_sectors(chunk), first;
 	int ret;
 
-	diff_area_get(area);
-	ret = chunk_provide(chunk);
-	if (ret) {
+	chunk->loads = chunk_buffer_count(sectors, area->chunk_shift);
+	ret = diff_storage_alloc(area->storage, chunk_storage_sectors(sectors),
+				 &chunk->region);
+	for (first = 0; !ret && first < sectors;
+	     first += diff_area_part_sectors(area))
+		ret = chunk_copy_part(chunk, first);
+	if (ret)
 		chunk_fail(chunk, ret);
-		return ret;
-	}
-	/*
-	 * Inside a stacked driver a bio would only be queued, behind the back
-	 * of the one who is about to wait for it.
-	 */
-	if (current->bio_list)
-		diff_area_queue_load(area, chunk->buffer);
-	else
-		chunk_load(chunk);
-	return 0;
+	return ret;
 }
 
 /* Return: 1 if the chunk is ours to copy, 0 if not; -ENOMEM. */
@@ -365,11 +409,23 @@ int chunk_wait_stored(struct diff_area *area, unsigned long number)
 
 /* ---- Reading ---- */
 
-static int chunk_view_of(struct chunk *chunk, struct chunk_view *view)
+static struct diff_buffer *chunk_buffer_at(const struct chunk *chunk,
+					   sector_t first)
+{
+	struct diff_buffer *buffer = chunk->buffers;
+
+	while (buffer && (first < buffer->first ||
+			  first - buffer->first >=
+				  diff_area_part_sectors(chunk->area)))
+		buffer = buffer->next;
+	return buffer;
+}
+
+static int chunk_view_of(struct chunk *chunk, sector_t first,
+			 struct chunk_view *view)
 {
 	lockdep_assert_held(&chunk->area->chunks.xa_lock);
 	view->chunk = chunk;
-	view->buffer = chunk->buffer;
 	switch ((enum chunk_state)chunk->state) {
 	case chunk_untouched:
 	case chunk_loading:
@@ -377,9 +433,14 @@ static int chunk_view_of(struct chunk *chunk, struct chunk_view *view)
 		chunk->readers++;
 		return 0;
 	case chunk_in_memory:
-		view->source = chunk_from_buffer;
-		refcount_inc(&chunk->buffer->refs);
-		return 0;
+		view->buffer = chunk_buffer_at(chunk, first);
+		if (view->buffer) {
+			view->source = chunk_from_buffer;
+			refcount_inc(&view->buffer->refs);
+			return 0;
+		}
+		/* This part of it is stored already. */
+		fallthrough;
 	case chunk_stored:
 		view->source = chunk_from_storage;
 		return 0;
@@ -389,7 +450,7 @@ static int chunk_view_of(struct chunk *chunk, struct chunk_view *view)
 	return -EIO;
 }
 
-int chunk_view_get(struct diff_area *area, unsigned long number,
+int chunk_view_get(struct diff_area *area, unsigned long number, sector_t first,
 		   struct chunk_view *view)
 {
 	struct chunk *chunk;
@@ -399,7 +460,7 @@ int chunk_view_get(struct diff_area *area, unsigned long number,
 		xa_lock_irq(&area->chunks);
 		chunk = xa_load(&area->chunks, number);
 		if (chunk)
-			ret = chunk_view_of(chunk, view);
+			ret = chunk_view_of(chunk, first, view);
 		xa_unlock_irq(&area->chunks);
 		if (!chunk)
 			ret = chunk_make(area, number);

@@ -20,7 +20,8 @@ struct diff_buffer;
  * enum chunk_state - How far the copy of a chunk is.
  * @chunk_untouched: Not copied; only readers are there.
  * @chunk_loading: Being read from the original; what is there is still old.
- * @chunk_in_memory: The old data is in the buffer: the original may be written.
+ * @chunk_in_memory: All old data is in buffers, or parts of it in the storage
+ *	already: the original may be written.
  * @chunk_stored: The old data is in the storage, for good.
  * @chunk_failed: It is nowhere; the area is spoiled.
  *
@@ -40,8 +41,9 @@ enum chunk_state {
  * @area: Its area.
  * @number: Which one.
  * @state: enum chunk_state; written with the lock of area->chunks held.
+ * @loads: Buffers that are not loaded yet; same lock.
  * @readers: Image reads from the original under way; same lock.
- * @buffer: The copy, until it is stored; same lock.
+ * @buffers: The copy, as far as it is not stored; same lock.
  * @region: Where it is stored; set before the state says so.
  */
 struct chunk {
@@ -49,8 +51,9 @@ struct chunk {
 	struct diff_area *area;
 	unsigned long number;
 	u8 state;
+	u16 loads;
 	u32 readers;
-	struct diff_buffer *buffer;
+	struct diff_buffer *buffers;
 	struct diff_region region;
 };
 
@@ -78,8 +81,11 @@ struct chunk_view {
 	struct diff_buffer *buffer;
 };
 
-/* Where is it? Process context. Return: 0; the area's error; -ENOMEM. */
-int chunk_view_get(struct diff_area *area, unsigned long number,
+/*
+ * Where is sector @first of the chunk, and what lies in the same buffer? Process
+ * context. Return: 0; the area's error; -ENOMEM.
+ */
+int chunk_view_get(struct diff_area *area, unsigned long number, sector_t first,
 		   struct chunk_view *view);
 /* The read from the original has ended. Any context. */
 void chunk_reader_done(struct chunk *chunk);
@@ -100,8 +106,8 @@ bool chunk_is_safe(struct diff_area *area, unsigned long number);
 struct chunk *chunk_find(struct diff_area *area, unsigned long number);
 
 /* For the area's work: read from the original, write to the storage. */
-void chunk_load(struct chunk *chunk);
-void chunk_store(struct chunk *chunk);
+void chunk_load(struct diff_buffer *buffer);
+void chunk_store(struct diff_buffer *buffer);
 
 /* Free all; nobody uses the area any more. */
 void chunk_free_all(struct diff_area *area);

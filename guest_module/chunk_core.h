@@ -24,6 +24,8 @@ typedef uint64_t u64;
 /* Buffers that are there before the first write, and the most there can be. */
 #define CHUNK_BUFFER_RESERVE_BYTES ((u64)4 << 20)
 #define CHUNK_BUFFER_LIMIT_BYTES ((u64)128 << 20)
+/* log2 of the largest buffer, bytes: larger chunks are copied in parts. */
+#define CHUNK_BUFFER_SHIFT_MAXIMUM 22
 
 /**
  * struct chunk_span - The chunks that a range touches.
@@ -103,7 +105,23 @@ static inline u64 chunk_storage_sectors(u64 sectors)
 	       ~(u64)(CHUNK_STORAGE_UNIT - 1);
 }
 
-/* Buffers that are never given back: at least one, so that copying goes on. */
+/* log2 of the size of buffers, for chunks of 2^shift bytes. */
+static inline u32 chunk_buffer_shift(u32 shift)
+{
+	return shift < CHUNK_BUFFER_SHIFT_MAXIMUM ? shift :
+						    CHUNK_BUFFER_SHIFT_MAXIMUM;
+}
+
+/* Buffers that a chunk of so many sectors needs: the last may be short. */
+static inline u32 chunk_buffer_count(u64 sectors, u32 shift)
+{
+	return (u32)chunk_count_of(sectors, chunk_buffer_shift(shift));
+}
+
+/*
+ * Buffers of that shift that are never given back: at least one, so that
+ * copying goes on.
+ */
 static inline u32 chunk_buffer_reserve(u32 shift)
 {
 	u64 count = CHUNK_BUFFER_RESERVE_BYTES >> shift;

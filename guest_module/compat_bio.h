@@ -10,7 +10,6 @@
 #include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/highmem.h>
-#include <linux/rcupdate.h>
 #include <linux/version.h>
 
 /*
@@ -73,20 +72,6 @@ static inline sector_t bdev_nr_sectors(struct block_device *bdev)
 #endif
 
 /*
- * 5.16 took the result from the submission of a bio. One that nobody expects
- * does no harm, so who stands in for submit_bio_noacct() returns one always.
- */
-static __always_inline blk_qc_t compat_submit_bio_noacct(struct bio *bio)
-{
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 16, 0)
-	submit_bio_noacct(bio);
-	return BLK_QC_T_NONE;
-#else
-	return submit_bio_noacct(bio);
-#endif
-}
-
-/*
  * 5.12 bounds the segments of a bio by this.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 12, 0)
@@ -97,9 +82,7 @@ static inline unsigned int bio_max_segs(unsigned int segments)
 #endif
 
 /*
- * 5.12 put the block device into the bio; before, it had the disk and the number
- * of the partition, which became 0 when the sector was made one of the disk. Now
- * a flag says that.
+ * 5.12 put the block device into the bio; before, it had the disk.
  */
 static inline struct gendisk *compat_bio_disk(const struct bio *bio)
 {
@@ -108,47 +91,6 @@ static inline struct gendisk *compat_bio_disk(const struct bio *bio)
 #else
 	return bio->bi_disk;
 #endif
-}
-
-/* From where the sectors of the bio count, on its disk. */
-static inline sector_t compat_bio_start(const struct bio *bio)
-{
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 12, 0)
-	if (bio_flagged((struct bio *)bio, BIO_REMAPPED))
-		return 0;
-	return bio->bi_bdev->bd_start_sect;
-#else
-	const struct disk_part_tbl *table;
-	const struct hd_struct *part = NULL;
-	sector_t start;
-
-	rcu_read_lock();
-	table = rcu_dereference(bio->bi_disk->part_tbl);
-	if (bio->bi_partno < table->len)
-		part = rcu_dereference(table->part[bio->bi_partno]);
-	/* If the partition has gone, the bio will fail. */
-	start = part ? part->start_sect : 0;
-	rcu_read_unlock();
-	return start;
-#endif
-}
-
-/* Of two devices of one disk: is it for this one? */
-static inline bool compat_bio_is_for(const struct bio *bio,
-				     const struct block_device *bdev)
-{
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 12, 0)
-	return bio->bi_bdev == bdev;
-#else
-	return bio->bi_partno == bdev->bd_partno;
-#endif
-}
-
-/* Was the bio allocated from this set? */
-static inline bool compat_bio_is_from(const struct bio *bio,
-				      const struct bio_set *set)
-{
-	return bio->bi_pool == set;
 }
 
 /*

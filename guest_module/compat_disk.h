@@ -128,6 +128,9 @@ static inline int compat_disk_add(struct gendisk *disk)
 
 	if (!ret)
 		return 0;
+	/* It takes a name that could not be allocated for one that is wrong. */
+	if (!dev_name(disk_to_dev(disk)))
+		ret = -ENOMEM;
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 0, 0)
 	put_disk(disk);
 #else

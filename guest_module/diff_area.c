@@ -103,7 +103,7 @@ static void diff_area_load_all(struct work_struct *work)
 	diff_area_dequeue(area, &area->loads, &loads);
 	blk_start_plug(&plug);
 	list_for_each_entry_safe(buffer, next, &loads, link)
-		chunk_load(buffer->chunk);
+		chunk_load(buffer);
 	blk_finish_plug(&plug);
 }
 
@@ -120,7 +120,7 @@ static void diff_area_store_all(struct work_struct *work)
 	diff_io_scope_enter(&scope);
 	blk_start_plug(&plug);
 	list_for_each_entry_safe(buffer, next, &stores, link)
-		chunk_store(buffer->chunk);
+		chunk_store(buffer);
 	blk_finish_plug(&plug);
 	diff_io_scope_leave(&scope);
 

@@ -26,7 +26,7 @@ struct event_queue;
 
 /**
  * struct diff_area - The difference area of one original.
- * @users: The snapshot, each write being made safe, each chunk on its way to
+ * @users: The snapshot, each write being made safe, each buffer on its way to
  *	the storage, each piece of image I/O.
  * @unused: The last of them is gone.
  * @original: The device, open.
@@ -93,6 +93,12 @@ void diff_area_put(struct diff_area *area);	/* any context */
 static inline int diff_area_error(const struct diff_area *area)
 {
 	return READ_ONCE(area->error);
+}
+
+/* Sectors of a chunk that go into one buffer. */
+static inline sector_t diff_area_part_sectors(const struct diff_area *area)
+{
+	return area->pool.size >> SECTOR_SHIFT;
 }
 
 /* Any context. The first error counts; it is logged and told as an event. */

@@ -24,49 +24,77 @@
 
 /* The storage is taken for dead if no store at all ends for this long. */
 #define DIFF_BUFFER_PATIENCE (60 * HZ)
+/* Of the largest pieces: 256 KiB with pages of 4 KiB. */
+#define DIFF_BUFFER_ORDER 6
 
 static size_t diff_buffer_bytes(const struct diff_buffer *buffer)
 {
-	return struct_size(buffer, pages, buffer->page_count) +
-	       (size_t)buffer->page_count * PAGE_SIZE;
+	return struct_size(buffer, pieces, buffer->count) +
+	       ((size_t)buffer->count << buffer->piece_shift);
 }
 
-static void diff_buffer_free_pages(struct diff_buffer *buffer,
-				   unsigned int count)
+static void diff_buffer_free_pieces(struct diff_buffer *buffer,
+				    unsigned int count)
 {
 	while (count--)
-		__free_page(buffer->pages[count]);
+		__free_pages(buffer->pieces[count],
+			     buffer->piece_shift - PAGE_SHIFT);
 }
 
 static void diff_buffer_free(struct diff_buffer *buffer)
 {
 	account_sub(account_diff_buffer, diff_buffer_bytes(buffer));
-	diff_buffer_free_pages(buffer, buffer->page_count);
+	diff_buffer_free_pieces(buffer, buffer->count);
 	kvfree(buffer);
 }
 
-static struct diff_buffer *diff_buffer_alloc(struct diff_buffer_pool *pool,
-					     gfp_t gfp)
+static struct diff_buffer *diff_buffer_of_order(struct diff_buffer_pool *pool,
+						unsigned int order, gfp_t gfp)
 {
-	unsigned int count = DIV_ROUND_UP(pool->size, PAGE_SIZE);
+	unsigned int shift = PAGE_SHIFT + order;
+	unsigned int count = DIV_ROUND_UP(pool->size, (size_t)1 << shift);
 	struct diff_buffer *buffer;
 	unsigned int i;
 
-	buffer = kvzalloc(struct_size(buffer, pages, count), gfp);
+	buffer = kvzalloc(struct_size(buffer, pieces, count), gfp);
 	if (!buffer)
 		return NULL;
+	buffer->pool = pool;
+	buffer->piece_shift = shift;
+	gfp |= __GFP_ZERO | __GFP_HIGHMEM | (order ? __GFP_COMP : 0);
 	for (i = 0; i < count; i++) {
-		buffer->pages[i] = alloc_page(gfp | __GFP_ZERO | __GFP_HIGHMEM);
-		if (!buffer->pages[i]) {
-			diff_buffer_free_pages(buffer, i);
+		buffer->pieces[i] = alloc_pages(gfp, order);
+		if (!buffer->pieces[i]) {
+			diff_buffer_free_pieces(buffer, i);
 			kvfree(buffer);
 			return NULL;
 		}
 	}
-	buffer->pool = pool;
-	buffer->page_count = count;
+	buffer->count = count;
 	account_add(account_diff_buffer, diff_buffer_bytes(buffer));
 	return buffer;
+}
+
+/* Only what lies ready: no reclaim for it, and nothing of what reclaim lives on. */
+static gfp_t diff_buffer_gfp_large(gfp_t gfp)
+{
+	return (gfp & ~__GFP_RECLAIM) | __GFP_NOMEMALLOC | __GFP_NOWARN;
+}
+
+/*
+ * Of a few large pieces, if they lie ready; else of pages. Large ones cost less
+ * to allocate, to put into bios and to hand to the device.
+ */
+static struct diff_buffer *diff_buffer_alloc(struct diff_buffer_pool *pool,
+					     gfp_t gfp)
+{
+	unsigned int order = min(get_order(pool->size), DIFF_BUFFER_ORDER);
+	struct diff_buffer *buffer = NULL;
+
+	if (order && !fault_at(fault_buffer_large))
+		buffer = diff_buffer_of_order(pool, order,
+					      diff_buffer_gfp_large(gfp));
+	return buffer ?: diff_buffer_of_order(pool, 0, gfp);
 }
 
 static void diff_buffer_give(struct diff_buffer_pool *pool,
@@ -86,7 +114,8 @@ static void diff_buffer_give(struct diff_buffer_pool *pool,
 int diff_buffer_pool_init(struct diff_buffer_pool *pool, u32 chunk_shift,
 			  const struct params *params)
 {
-	u32 reserve = chunk_buffer_reserve(chunk_shift);
+	u32 shift = chunk_buffer_shift(chunk_shift);
+	u32 reserve = chunk_buffer_reserve(shift);
 
 	spin_lock_init(&pool->lock);
 	INIT_LIST_HEAD(&pool->idle);
@@ -94,9 +123,8 @@ int diff_buffer_pool_init(struct diff_buffer_pool *pool, u32 chunk_shift,
 	pool->idle_count = 0;
 	pool->total = 0;
 	pool->returned = 0;
-	pool->size = (size_t)1 << chunk_shift;
-	pool->limit = chunk_buffer_limit(chunk_shift,
-					 params->chunk_maximum_in_cache);
+	pool->size = (size_t)1 << shift;
+	pool->limit = chunk_buffer_limit(shift, params->chunk_maximum_in_cache);
 	pool->keep = max(reserve, params->free_diff_buffer_pool_size);
 
 	while (pool->total < reserve) {
@@ -170,10 +198,13 @@ static struct diff_buffer *diff_buffer_try_get(struct diff_buffer_pool *pool)
 	if (!may_alloc)
 		return buffer;
 
-	/* Others are in use and will come back: no need to try hard. */
+	/*
+	 * Others are in use and will come back: no need to try hard, nor, if
+	 * the writer is freeing memory, to take of what that goes on with.
+	 */
 	noio = memalloc_noio_save();
 	buffer = diff_buffer_alloc(pool, GFP_KERNEL | __GFP_NORETRY |
-					 __GFP_NOWARN);
+					 __GFP_NOWARN | __GFP_NOMEMALLOC);
 	memalloc_noio_restore(noio);
 	if (!buffer) {
 		spin_lock_irq(&pool->lock);
@@ -235,9 +266,11 @@ static void *diff_buffer_map(const struct diff_buffer *buffer, size_t offset,
 			     size_t *length)
 {
 	size_t in_page = offset_in_page(offset);
+	size_t in_piece = offset & (((size_t)1 << buffer->piece_shift) - 1);
+	struct page *piece = buffer->pieces[offset >> buffer->piece_shift];
 
 	*length = min_t(size_t, *length, PAGE_SIZE - in_page);
-	return kmap_local_page(buffer->pages[offset >> PAGE_SHIFT]) + in_page;
+	return kmap_local_page(piece + (in_piece >> PAGE_SHIFT)) + in_page;
 }
 
 void diff_buffer_zero(struct diff_buffer *buffer, size_t from, size_t to)

@@ -6,6 +6,9 @@
  * so that copying goes on when no memory can be had; there is an upper limit,
  * so that one huge discard cannot take all memory; and whoever finds the limit
  * reached waits for a buffer to come back.
+ *
+ * A buffer that is in use needs no other one to come back, also if its chunk has
+ * more parts than there are buffers. So one is enough for any chunk.
  */
 #ifndef BLKSNAP_DIFF_BUFFER_H
 #define BLKSNAP_DIFF_BUFFER_H
@@ -22,27 +25,34 @@ struct page;
 struct params;
 
 /**
- * struct diff_buffer - Memory for one chunk, and the state of its transfer.
+ * struct diff_buffer - Memory for a chunk or a part of one, and the state of its
+ * transfer.
  * @link: In the pool, or in a list of the area's work; the owner's lock.
  * @pool: Where it comes from.
  * @chunk: What it holds; set once by who got it.
+ * @first: From which sector of the chunk on; likewise.
+ * @next: Another one of the chunk; the chunk's lock.
  * @refs: The chunk's, and one for each reader that copies from it.
  * @pending: Bios under way, and one while they are being submitted.
  * @error: First error of the transfer, negative errno.
  * @done: Called when the transfer is complete; any context.
- * @page_count: Number of pages.
- * @pages: The memory.
+ * @piece_shift: log2 of the size of a piece, bytes: at least a page.
+ * @count: Number of pieces.
+ * @pieces: The memory.
  */
 struct diff_buffer {
 	struct list_head link;
 	struct diff_buffer_pool *pool;
 	struct chunk *chunk;
+	sector_t first;
+	struct diff_buffer *next;
 	refcount_t refs;
 	atomic_t pending;
 	int error;
 	void (*done)(struct diff_buffer *buffer);
-	unsigned int page_count;
-	struct page *pages[];
+	u8 piece_shift;
+	unsigned int count;
+	struct page *pieces[];
 };
 
 /**

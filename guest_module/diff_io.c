@@ -2,8 +2,8 @@
 /*
  * The module's own bios: between buffers and the original or the storage.
  *
- * A transfer may need several bios: a bio has at most BIO_MAX_VECS pages, and a
- * chunk may lie in several pieces of the storage.
+ * A transfer may need several bios: a bio has at most BIO_MAX_VECS pieces, and
+ * a chunk may lie in several pieces of the storage.
  *
  * Context: submission in process context, completion in any. Bios come from a
  * mempool and are submitted before the next one is allocated, so an allocation
@@ -13,13 +13,13 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME "-diff-io: " fmt
 
+#include <linux/bdevfilter.h>
 #include <linux/hash.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/wait_bit.h>
 
 #include "account.h"
-#include "bdevfilter.h"
 #include "diff_buffer.h"
 #include "diff_io.h"
 
@@ -75,17 +75,17 @@ void diff_io_begin(struct diff_buffer *buffer,
 	atomic_set(&buffer->pending, 1);
 }
 
-/* One bio with as many pages as it takes. Return: bytes in it. */
+/* One bio with as many pieces as it takes. Return: bytes in it. */
 static size_t diff_io_one(struct diff_buffer *buffer, size_t offset,
 			  size_t length, struct block_device *bdev,
 			  sector_t sector, blk_opf_t opf)
 {
-	unsigned int pages = DIV_ROUND_UP(offset_in_page(offset) + length,
-					  PAGE_SIZE);
+	size_t size = (size_t)1 << buffer->piece_shift;
+	unsigned int pieces = DIV_ROUND_UP((offset & (size - 1)) + length, size);
 	size_t done = 0;
 	struct bio *bio;
 
-	bio = compat_bio_alloc(bdev, bio_max_segs(pages), opf, GFP_NOIO,
+	bio = compat_bio_alloc(bdev, bio_max_segs(pieces), opf, GFP_NOIO,
 			       &diff_io_bios);
 	bio->bi_iter.bi_sector = sector;
 	bio->bi_end_io = diff_io_end;
@@ -93,14 +93,13 @@ static size_t diff_io_one(struct diff_buffer *buffer, size_t offset,
 	account_add(account_diff_io, sizeof(struct diff_io));
 
 	while (done < length) {
-		size_t at = offset + done;
-		unsigned int piece = min_t(size_t, length - done,
-					   PAGE_SIZE - offset_in_page(at));
+		size_t at = offset + done, in_piece = at & (size - 1);
+		unsigned int part = min(length - done, size - in_piece);
 
-		if (bio_add_page(bio, buffer->pages[at >> PAGE_SHIFT], piece,
-				 offset_in_page(at)) != piece)
+		if (bio_add_page(bio, buffer->pieces[at >> buffer->piece_shift],
+				 part, in_piece) != part)
 			break;
-		done += piece;
+		done += part;
 	}
 	atomic_inc(&buffer->pending);
 	bdev_filter_submit_own(bio);
@@ -135,17 +134,34 @@ static void diff_io_wake(struct diff_buffer *buffer)
 	wake_up_var(&buffer->pending);
 }
 
-int diff_io_region(struct diff_buffer *buffer, const struct diff_extent *extents,
-		   u32 count, blk_opf_t opf)
+void diff_io_part(struct diff_buffer *buffer, const struct diff_extent *extents,
+		  sector_t first, sector_t count, blk_opf_t opf)
 {
 	size_t offset = 0;
-	u32 i;
 
-	diff_io_begin(buffer, diff_io_wake);
-	for (i = 0; i < count; i++) {
-		diff_io_piece(buffer, offset, &extents[i], opf);
-		offset += (size_t)extents[i].count << SECTOR_SHIFT;
+	while (first >= extents->count)
+		first -= extents++->count;
+	while (count) {
+		struct diff_extent extent = {
+			.bdev = extents->bdev,
+			.sector = extents->sector + first,
+			.count = min(count, extents->count - first),
+		};
+
+		diff_io_piece(buffer, offset, &extent, opf);
+		offset += (size_t)extent.count << SECTOR_SHIFT;
+		count -= extent.count;
+		first = 0;
+		extents++;
 	}
+}
+
+int diff_io_part_sync(struct diff_buffer *buffer,
+		      const struct diff_extent *extents, sector_t first,
+		      sector_t count, blk_opf_t opf)
+{
+	diff_io_begin(buffer, diff_io_wake);
+	diff_io_part(buffer, extents, first, count, opf);
 	diff_io_finish(buffer);
 	wait_var_event(&buffer->pending, !atomic_read(&buffer->pending));
 	return buffer->error;

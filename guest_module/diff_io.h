@@ -70,9 +70,13 @@ void diff_io_piece(struct diff_buffer *buffer, size_t offset,
 		   const struct diff_extent *extent, blk_opf_t opf);
 void diff_io_finish(struct diff_buffer *buffer);
 
-/* A transfer between a buffer and all of a region. Waits. Return: 0, errno. */
-int diff_io_region(struct diff_buffer *buffer, const struct diff_extent *extents,
-		   u32 count, blk_opf_t opf);
+/* The pieces of a part of a region: @count sectors of it, from @first on. */
+void diff_io_part(struct diff_buffer *buffer, const struct diff_extent *extents,
+		  sector_t first, sector_t count, blk_opf_t opf);
+/* A transfer of them, begun and finished. Waits. Return: 0, errno. */
+int diff_io_part_sync(struct diff_buffer *buffer,
+		      const struct diff_extent *extents, sector_t first,
+		      sector_t count, blk_opf_t opf);
 
 /**
  * struct diff_io_scope - Marks a task that writes to the storage.

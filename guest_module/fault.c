@@ -43,6 +43,7 @@ static const char *const fault_names[] = {
 	[fault_freeze] = "freeze",
 	[fault_region_new] = "region_new",
 	[fault_buffer_get] = "buffer_get",
+	[fault_buffer_large] = "buffer_large",
 	[fault_id_copy] = "id_copy",
 	[fault_event_copy] = "event_copy",
 };

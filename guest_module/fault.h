@@ -24,6 +24,7 @@ enum fault_point {
 	fault_freeze,
 	fault_region_new,
 	fault_buffer_get,
+	fault_buffer_large,
 	fault_id_copy,
 	fault_event_copy,
 	fault_point_end,

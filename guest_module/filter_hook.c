@@ -21,6 +21,9 @@
  * FTRACE_OPS_FL_PERMANENT, because the sysctl kernel.ftrace_enabled must not
  * silently take the hook away.
  *
+ * The setting of a disk's size is only looked at: a size that comes back to what
+ * it was is not what it was.
+ *
  * Until 6.3 a few drivers of memory-like disks offer rw_page, a way for pages
  * that goes around bios. On a filtered disk it is closed: bdev_write_page() says
  * that there is no such thing, and its callers make a bio.
@@ -32,6 +35,7 @@
  */
 #define pr_fmt(fmt) "bdevfilter: " fmt
 
+#include <linux/bdevfilter.h>
 #include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/delay.h>
@@ -41,9 +45,8 @@
 #include <linux/rcupdate.h>
 #include <linux/string.h>
 
-#include "bdevfilter.h"
-#include "compat.h"
 #include "compat_bio.h"
+#include "compat_filter.h"
 #include "filter_registry.h"
 #include "filter_walk.h"
 
@@ -64,7 +67,7 @@ static void notrace hook_on_submit(unsigned long ip, unsigned long parent_ip,
 				   struct ftrace_ops *ops,
 				   COMPAT_FTRACE_REGS *regs)
 {
-	struct bio *bio = (struct bio *)compat_ftrace_argument(regs);
+	struct bio *bio = (struct bio *)compat_ftrace_argument(regs, 0);
 
 	if (!filter_wants_bio(bio) || within_module(parent_ip, THIS_MODULE))
 		return;
@@ -74,6 +77,27 @@ static void notrace hook_on_submit(unsigned long ip, unsigned long parent_ip,
 
 static struct ftrace_ops hook_submit_ops = {
 	.func = hook_on_submit,
+	.flags = COMPAT_FTRACE_FLAGS | FTRACE_OPS_FL_IPMODIFY |
+		 FTRACE_OPS_FL_PERMANENT,
+};
+
+static void notrace hook_on_resize(unsigned long ip, unsigned long parent_ip,
+				   struct ftrace_ops *ops,
+				   COMPAT_FTRACE_REGS *regs)
+{
+	filter_note_capacity((struct gendisk *)compat_ftrace_argument(regs, 0),
+			     compat_ftrace_argument(regs, 1));
+}
+
+#ifdef COMPAT_HAVE_SET_CAPACITY
+static struct ftrace_ops hook_capacity_ops = {
+	.func = hook_on_resize,
+	.flags = COMPAT_FTRACE_FLAGS | FTRACE_OPS_FL_PERMANENT,
+};
+#endif
+
+static struct ftrace_ops hook_capacity_notify_ops = {
+	.func = hook_on_resize,
 	.flags = COMPAT_FTRACE_FLAGS | FTRACE_OPS_FL_PERMANENT,
 };
 
@@ -91,7 +115,7 @@ static void notrace hook_on_write_page(unsigned long ip,
 				       COMPAT_FTRACE_REGS *regs)
 {
 	const struct block_device *bdev =
-		(struct block_device *)compat_ftrace_argument(regs);
+		(struct block_device *)compat_ftrace_argument(regs, 0);
 
 	if (filter_on_disk(bdev))
 		compat_ftrace_go_on_at(regs, (unsigned long)hook_write_page);
@@ -99,7 +123,8 @@ static void notrace hook_on_write_page(unsigned long ip,
 
 static struct ftrace_ops hook_write_page_ops = {
 	.func = hook_on_write_page,
-	.flags = COMPAT_FTRACE_FLAGS | FTRACE_OPS_FL_PERMANENT,
+	.flags = COMPAT_FTRACE_FLAGS | FTRACE_OPS_FL_IPMODIFY |
+		 FTRACE_OPS_FL_PERMANENT,
 };
 #endif
 
@@ -119,6 +144,11 @@ struct hook {
 static struct hook hooks[] = {
 	{ "submit_bio_noacct", (unsigned long)submit_bio_noacct,
 	  &hook_submit_ops },
+#ifdef COMPAT_HAVE_SET_CAPACITY
+	{ "set_capacity", (unsigned long)set_capacity, &hook_capacity_ops },
+#endif
+	{ "set_capacity_and_notify", (unsigned long)compat_set_capacity_notify,
+	  &hook_capacity_notify_ops },
 #ifdef COMPAT_HAVE_RW_PAGE
 	{ "bdev_write_page", 0, &hook_write_page_ops },
 #endif

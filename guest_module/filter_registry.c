@@ -17,7 +17,7 @@
  */
 #define pr_fmt(fmt) "bdevfilter: " fmt
 
-#include <linux/blk-mq.h>
+#include <linux/bdevfilter.h>
 #include <linux/blkdev.h>
 #include <linux/export.h>
 #include <linux/fs.h>
@@ -27,9 +27,9 @@
 #include <linux/slab.h>
 #include <linux/srcu.h>
 
-#include "bdevfilter.h"
-#include "compat.h"
+#include "compat_filter.h"
 #include "filter_registry.h"
+#include "filter_settle.h"
 
 static DEFINE_MUTEX(filter_mutex);
 DEFINE_HASHTABLE(filter_disks, FILTER_HASH_BITS);
@@ -121,6 +121,8 @@ static struct filter_place *filter_place_new(struct block_device *bdev,
 	place->altitude = altitude;
 	place->start = get_start_sect(bdev);
 	place->sequence = compat_disk_sequence(bdev->bd_disk);
+	place->size = bdev_nr_sectors(bdev);
+	place->closed = filter_must_close(bdev);
 	ihold(compat_bdev_inode(bdev));
 	return place;
 }
@@ -207,12 +209,7 @@ int bdev_filter_attach(struct block_device *bdev, const char *name,
 		filter_place_free(place);
 		return ret;
 	}
-	/*
-	 * What was on its way when the filter came must not surprise its user
-	 * later: wait until all is in the queue, and then until it is done.
-	 */
-	synchronize_rcu();
-	compat_queue_drain(bdev_get_queue(bdev));
+	filter_settle(place);
 	pr_info("filter %s attached to %u:%u\n", name, MAJOR(bdev->bd_dev),
 		MINOR(bdev->bd_dev));
 	return 0;
@@ -284,6 +281,23 @@ bool bdev_filter_is_dead(struct bdev_filter *flt)
 	return dead;
 }
 EXPORT_SYMBOL_GPL(bdev_filter_is_dead);
+
+unsigned int bdev_filter_resizes(struct bdev_filter *flt)
+{
+	struct filter_place *place;
+	unsigned int resizes = 0;
+
+	mutex_lock(&filter_mutex);
+	place = filter_place_of(flt);
+	if (place) {
+		filter_place_note_size(place);
+		resizes = atomic_read(&place->resizes) +
+			  atomic_read(&place->disk->resizes);
+	}
+	mutex_unlock(&filter_mutex);
+	return resizes;
+}
+EXPORT_SYMBOL_GPL(bdev_filter_resizes);
 
 bool filter_registry_empty(void)
 {

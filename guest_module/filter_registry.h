@@ -5,6 +5,7 @@
 #ifndef FILTER_REGISTRY_H
 #define FILTER_REGISTRY_H
 
+#include <linux/bdevfilter.h>
 #include <linux/hashtable.h>
 #include <linux/kref.h>
 #include <linux/list.h>
@@ -12,8 +13,8 @@
 #include <linux/srcu.h>
 #include <linux/types.h>
 
-#include "bdevfilter.h"
-#include "compat.h"
+#include "compat_bio.h"
+#include "compat_filter.h"
 
 #define FILTER_HASH_BITS 6
 
@@ -24,6 +25,7 @@
  * @disk: The key. Followed no further unless it comes from a bio.
  * @whole: Inode of the whole disk, held.
  * @places: The places, by altitude; filter_mutex, SRCU.
+ * @resizes: Changes of the size of the whole disk.
  * @srcu: Held by bios on their walk.
  * @all_bios: Some filter wants more than writes.
  */
@@ -33,6 +35,7 @@ struct filter_disk {
 	const struct gendisk *disk;
 	struct inode *whole;
 	struct list_head places;
+	atomic_t resizes;
 	struct srcu_struct srcu;
 	bool all_bios;
 };
@@ -44,8 +47,11 @@ struct filter_disk {
  * @bdev: The device, its inode held.
  * @start: First sector of the device on the disk; partitions do not move.
  * @sequence: The disk's sequence number when the filter was attached.
+ * @size: Sectors of the device when somebody looked.
+ * @resizes: How often that was another number than the last time.
  * @altitude: Altitude.
  * @filter: The filter, referenced.
+ * @closed: Bios wait, until those from before the filter have ended.
  */
 struct filter_place {
 	struct list_head link;
@@ -53,8 +59,11 @@ struct filter_place {
 	struct block_device *bdev;
 	sector_t start;
 	u64 sequence;
+	sector_t size;
+	atomic_t resizes;
 	enum bdev_filter_altitudes altitude;
 	struct bdev_filter *filter;
+	bool closed;
 };
 
 /* All disks that have filters, by address; see filter_registry.c. */
@@ -80,6 +89,20 @@ filter_disk_find(const struct gendisk *disk)
  * fails below. But a deleted partition of a living disk is only a memory.
  */
 bool filter_place_stale(const struct filter_place *place);
+
+/*
+ * Looked at by every write to the disk: a partition that is smaller for a while
+ * cannot get another content beyond its end without one.
+ */
+static inline void filter_place_note_size(struct filter_place *place)
+{
+	sector_t size = bdev_nr_sectors(place->bdev);
+
+	if (unlikely(size != READ_ONCE(place->size))) {
+		WRITE_ONCE(place->size, size);
+		atomic_inc(&place->resizes);
+	}
+}
 
 /* At unload: every user of the module is gone, so nothing must be left. */
 bool filter_registry_empty(void);

@@ -16,13 +16,16 @@
  * Context: filter_run() in process context, may sleep. The disk's SRCU is held
  * throughout, so that a detach waits for bios of the same disk only.
  */
+#include <linux/bdevfilter.h>
 #include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/minmax.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/wait_bit.h>
 
-#include "bdevfilter.h"
 #include "compat_bio.h"
+#include "compat_filter.h"
 #include "filter_registry.h"
 #include "filter_walk.h"
 
@@ -73,6 +76,20 @@ static bool filter_place_clip(const struct filter_place *place,
 	return true;
 }
 
+/* False if the bio must not wait, and has been ended therefore. */
+static bool filter_place_enter(struct filter_place *place, struct bio *bio)
+{
+	/* Inside a driver: see filter_settle.c. */
+	if (likely(!READ_ONCE(place->closed)) || current->bio_list)
+		return true;
+	if (bio->bi_opf & REQ_NOWAIT) {
+		bio_wouldblock_error(bio);
+		return false;
+	}
+	wait_var_event(&place->closed, !READ_ONCE(place->closed));
+	return true;
+}
+
 static enum bdev_filter_result filter_place_call(struct filter_place *place,
 						 struct bio *bio,
 						 struct filter_range range)
@@ -86,8 +103,11 @@ static enum bdev_filter_result filter_place_call(struct filter_place *place,
 		return bdev_filter_pass;
 	if (filter_place_stale(place))
 		return bdev_filter_pass;
+	filter_place_note_size(place);
 	if (!filter_place_clip(place, bio, &range))
 		return bdev_filter_pass;
+	if (!filter_place_enter(place, bio))
+		return bdev_filter_skip;
 	do {
 		result = fops->submit_bio_cb(bio, place->filter, range.sector,
 					     range.count);
@@ -154,6 +174,17 @@ notrace bool filter_wants_bio(const struct bio *bio)
 	wants = disk && (bio_changes_data(bio) || READ_ONCE(disk->all_bios));
 	rcu_read_unlock_sched_notrace();
 	return wants;
+}
+
+notrace void filter_note_capacity(const struct gendisk *disk, sector_t capacity)
+{
+	struct filter_disk *found;
+
+	rcu_read_lock_sched_notrace();
+	found = filter_disk_find(disk);
+	if (found && capacity != get_capacity((struct gendisk *)disk))
+		atomic_inc(&found->resizes);
+	rcu_read_unlock_sched_notrace();
 }
 
 notrace bool filter_on_disk(const struct block_device *bdev)

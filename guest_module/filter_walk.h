@@ -9,12 +9,16 @@
 
 struct bio;
 struct block_device;
+struct gendisk;
 
 /* Quick: could a filter want this bio? Neither sleeps nor takes a lock. */
 bool filter_wants_bio(const struct bio *bio);
 
 /* Has the disk of this device any filter? Neither sleeps nor takes a lock. */
 bool filter_on_disk(const struct block_device *bdev);
+
+/* The disk is about to get this size. Neither sleeps nor takes a lock. */
+void filter_note_capacity(const struct gendisk *disk, sector_t capacity);
 
 /*
  * Show the bio to all filters that it concerns. May sleep. True if the bio is

@@ -2,7 +2,8 @@
 /*
  * Reading and writing of snapshot images.
  *
- * A read is cut at the borders of chunks. Each piece goes, as a clone, to where
+ * A read is cut at the borders of chunks, and of what of a large chunk goes into
+ * one buffer. Each piece goes, as a clone, to where
  * the data is: the original, the storage; or is copied from a buffer. Nothing is
  * cached, any number of reads run side by side, in their submitters' contexts.
  *
@@ -30,7 +31,7 @@
 #include "image_io.h"
 
 /**
- * struct image_piece - The part of a bio that lies in one chunk.
+ * struct image_piece - The part of a bio that lies in one buffer's part of a chunk.
  * @number: The chunk.
  * @first: First sector, from the start of the chunk.
  * @count: Number of sectors.
@@ -49,6 +50,7 @@ static struct bio_set image_bios;
 static struct image_piece image_front(const struct diff_area *area,
 				      const struct bio *bio)
 {
+	sector_t part = diff_area_part_sectors(area);
 	sector_t sector = bio->bi_iter.bi_sector;
 	struct image_piece piece;
 	sector_t left;
@@ -58,6 +60,7 @@ static struct image_piece image_front(const struct diff_area *area,
 						  piece.number);
 	left = chunk_sectors_of(area->capacity, area->chunk_shift,
 				piece.number) - piece.first;
+	left = min(left, part - (piece.first & (part - 1)));
 	piece.count = min_t(sector_t, left, bio_sectors(bio));
 	return piece;
 }
@@ -149,7 +152,7 @@ static void image_send_stored(struct diff_area *area, struct bio *bio,
 static void image_copy(struct bio *bio, const struct image_piece *piece,
 		       struct diff_buffer *buffer)
 {
-	size_t offset = (size_t)piece->first << SECTOR_SHIFT;
+	size_t offset = (size_t)(piece->first - buffer->first) << SECTOR_SHIFT;
 	struct bvec_iter iter, start = bio->bi_iter;
 	struct bio_vec vec;
 
@@ -189,31 +192,37 @@ static bool image_needs_bounce(const struct chunk *chunk,
 }
 
 /*
- * Read or write a piece by way of a buffer for the whole chunk. Only done by the
- * work item, which also sends all other writes: none of those may be on its way
- * while a chunk is read to be written back. Return: 0, errno.
+ * Read or write a piece by way of a buffer for all that goes into one. Only done
+ * by the work item, which also sends all other writes: none of those may be on
+ * its way while a chunk is read to be written back. Return: 0, errno.
  */
 static int image_bounce(struct diff_area *area, struct bio *bio,
 			const struct image_piece *piece,
 			const struct chunk *chunk)
 {
 	const struct diff_extent *extents = diff_region_extents(&chunk->region);
-	u32 count = chunk->region.count;
+	sector_t part = diff_area_part_sectors(area);
+	sector_t first = piece->first & ~(part - 1);
+	sector_t count = chunk_sectors_of(area->capacity, area->chunk_shift,
+					  piece->number) - first;
 	struct diff_buffer *buffer;
 	int ret;
 
+	count = chunk_storage_sectors(min(count, part));
 	buffer = diff_buffer_get(&area->pool, &area->error);
 	if (IS_ERR(buffer))
 		return PTR_ERR(buffer);
+	buffer->first = first;
 	if (op_is_write(bio_op(bio)))
 		wait_var_event(&area->image_writes,
 			       !atomic_read(&area->image_writes));
-	ret = diff_io_region(buffer, extents, count, REQ_OP_READ | REQ_SYNC);
+	ret = diff_io_part_sync(buffer, extents, first, count,
+				REQ_OP_READ | REQ_SYNC);
 	if (!ret) {
 		image_copy(bio, piece, buffer);
 		if (op_is_write(bio_op(bio)))
-			ret = diff_io_region(buffer, extents, count,
-					     REQ_OP_WRITE | REQ_SYNC);
+			ret = diff_io_part_sync(buffer, extents, first, count,
+						REQ_OP_WRITE | REQ_SYNC);
 	}
 	diff_buffer_put(buffer);
 	return ret ?: diff_area_error(area);
@@ -247,7 +256,7 @@ static int image_read_piece(struct diff_area *area, struct bio *bio,
 	struct chunk_view view;
 	int ret;
 
-	ret = chunk_view_get(area, piece->number, &view);
+	ret = chunk_view_get(area, piece->number, piece->first, &view);
 	if (ret)
 		return ret;
 	switch (view.source) {

@@ -2,7 +2,7 @@
 /*
  * A large array of bytes made of single pages.
  *
- * Context: alloc and free may sleep. The others only touch memory; their
+ * Context: alloc, free, copy and clear may sleep. The others only touch memory; their
  * caller keeps writers and readers apart.
  */
 #ifndef BLKSNAP_PAGE_ARRAY_H

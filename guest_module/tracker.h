@@ -67,12 +67,14 @@ bool tracker_is_dead(struct tracker *tracker);
  * @tracker: The tracker, claimed.
  * @area: The difference area it copies to from then on.
  * @spare: Memory for a map of another size, NULL if not needed.
+ * @resizes: bdev_filter_resizes() that @spare was made for.
  * @epoch: Of the writes after the take; afterwards that of those before.
  */
 struct tracker_switch {
 	struct tracker *tracker;
 	struct diff_area *area;
 	struct cbt_spare *spare;
+	unsigned int resizes;
 	struct tracker_epoch *epoch;
 };
 

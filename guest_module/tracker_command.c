@@ -37,9 +37,10 @@ int tracker_remove(const struct blk_snap_dev_t *dev)
 		ret = -EBUSY;
 	else
 		tracker_list_del(tracker);
-	mutex_unlock(&tracker_list_lock);
+	/* Its place is free before a create can find that it is not there. */
 	if (!ret)
 		tracker_detach(tracker);
+	mutex_unlock(&tracker_list_lock);
 	return ret;
 }
 
@@ -124,14 +125,18 @@ static int tracker_mark(struct tracker *tracker,
 		if (ret)
 			return ret;
 	}
-	/* One side of a take for all of them. */
-	percpu_down_read(&tracker_switch_lock);
+	/*
+	 * One side of a take for each of them, but not for all: a take would
+	 * wait for so many, and writers would wait for the take. On either
+	 * side a range is in the map that is read next, and in the one after.
+	 */
 	for (i = 0; i < count; i++) {
+		percpu_down_read(&tracker_switch_lock);
 		cbt_map_set_both(tracker->map, ranges[i].sector_offset,
 				 ranges[i].sector_count);
+		percpu_up_read(&tracker_switch_lock);
 		cond_resched();
 	}
-	percpu_up_read(&tracker_switch_lock);
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #ifndef BLKSNAP_TRACKER_IMPL_H
 #define BLKSNAP_TRACKER_IMPL_H
 
+#include <linux/bdevfilter.h>
 #include <linux/completion.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
@@ -18,7 +19,6 @@
 #include <linux/percpu-rwsem.h>
 #include <linux/workqueue.h>
 
-#include "bdevfilter.h"
 #include "tracker.h"
 
 /**
@@ -28,6 +28,7 @@
  * @dev: Number of the device.
  * @claimed: A snapshot holds it; tracker_list_lock.
  * @map: The CBT map.
+ * @resizes: bdev_filter_resizes() that it has followed; its snapshot's lock.
  * @area: Where old data goes, NULL if no snapshot is taken; the switch lock.
  * @epoch: Counts writes under way; the switch lock, and read without it.
  */
@@ -37,6 +38,7 @@ struct tracker {
 	dev_t dev;
 	bool claimed;
 	struct cbt_map *map;
+	unsigned int resizes;
 	struct diff_area *area;
 	struct tracker_epoch *epoch;
 };

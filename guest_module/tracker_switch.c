@@ -30,7 +30,10 @@ int tracker_prepare(struct tracker_switch *change)
 
 	if (fault_at(fault_tracker_prepare))
 		return -ENOMEM;
-	change->spare = cbt_map_prepare(tracker->map, change->area->capacity);
+	/* The size was asked for before this: a change since is in the number. */
+	change->resizes = bdev_filter_resizes(&tracker->filter);
+	change->spare = cbt_map_prepare(tracker->map, change->area->capacity,
+					change->resizes != tracker->resizes);
 	if (IS_ERR(change->spare)) {
 		int ret = PTR_ERR(change->spare);
 
@@ -69,6 +72,7 @@ void tracker_switch_all(struct tracker_switch *changes, u32 count)
 		struct tracker_epoch *before = tracker->epoch;
 
 		cbt_map_switch(tracker->map, changes[i].spare);
+		tracker->resizes = changes[i].resizes;
 		tracker->area = changes[i].area;
 		WRITE_ONCE(tracker->epoch, changes[i].epoch);
 		changes[i].epoch = before;

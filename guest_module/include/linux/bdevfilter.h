@@ -17,6 +17,7 @@
  * A filter never keeps its device: it holds memory only. When the device goes
  * away, or (loop, removable media) gets another content, the filter is dead:
  * its callback is not run any more, and what remains to be done is to detach it.
+ * A kernel that has the hooks built in detaches it itself when the device goes.
  *
  * Context: everything may sleep and must be called from process context.
  */
@@ -66,7 +67,8 @@ enum bdev_filter_altitudes {
  *	caller is inside the driver of a stacked device and a bio submitted here
  *	is only queued: hand it to a worker then.
  * @detach_cb: Releases the filter when its last reference is given back. Never
- *	called in bio submission or with a lock held.
+ *	called in bio submission; with no lock held but, where the device has
+ *	gone, those of its removal. Must not call anything of this interface.
  * @own_bios: Bios from this set are the filter's own: they are not shown to the
  *	filters that have this set. May be NULL.
  * @writes_only: Only bios that change data (any kind of write or discard) and
@@ -114,8 +116,10 @@ static inline void bdev_filter_put(struct bdev_filter *flt)
  * bdev_filter_attach - Put a filter on a device.
  *
  * The caller has the device open, for this call only. The filter's place takes
- * over the caller's initial reference. When this returns, all requests that had
- * entered the device before the filter saw its first bio have been completed.
+ * over the caller's initial reference. When this returns, all writes that had
+ * entered the device before the filter saw its first bio have been completed, if
+ * the device lets that be known: see filter_settle.c. Bios may be kept waiting
+ * for that.
  *
  * Return: 0; -EALREADY if the altitude is occupied, by a dead filter too;
  * -EINVAL for no such altitude; -ENODEV if the device is gone; -ENOMEM. With an
@@ -135,7 +139,9 @@ int bdev_filter_attach(struct block_device *bdev, const char *name,
  * Must not be called in the callback, nor with anything held that the callback
  * waits for.
  *
- * Return: 0, or -ENOENT if @flt is not attached at @altitude.
+ * Return: 0, or -ENOENT if @flt is not attached at @altitude, perhaps because its
+ * device has gone; then too the callback will not run again, and the place's
+ * reference has been given back.
  */
 int bdev_filter_detach(struct bdev_filter *flt, const char *name,
 		       enum bdev_filter_altitudes altitude);
@@ -154,6 +160,19 @@ struct bdev_filter *bdev_filter_get_by_altitude(struct block_device *bdev,
  * Return: also true if the filter is not attached.
  */
 bool bdev_filter_is_dead(struct bdev_filter *flt);
+
+/*
+ * bdev_filter_resizes - Another number whenever the size of the device was set.
+ *
+ * Also if it is now what it was: what lies beyond the smaller size may have got
+ * another content meanwhile. A change may count twice.
+ *
+ * Not seen before 5.11: a device mapper device that becomes smaller and larger
+ * again without a write in between.
+ *
+ * Return: the number; 0 if the filter is not attached.
+ */
+unsigned int bdev_filter_resizes(struct bdev_filter *flt);
 
 /*
  * bdev_filter_submit_own - Submit a bio that was allocated from own_bios.
