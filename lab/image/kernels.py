@@ -1,25 +1,50 @@
-"""The kernels of the matrix, each with the Debian suite of its guest and its compiler."""
+"""The kernels that guests may have, by name, each with the Debian suite of its guest and compiler.
+
+Those of the matrix are Debian's, as they are. The others are built by the lab from Debian's
+sources, with a configuration of the lab (see lab.image.kernel_build): `6.1-debug` is the
+configuration `debug` of 6.1.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab.errors import UsageError
+from lab.units import MIB
 
 ALL = "all"
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel series by the name that users say, and its suite.
+    """A kernel by the name that users say, and its suite.
 
     archive: the suite that kernel and headers come from; empty if that does not matter. packages:
-    what building modules needs beyond what it needs everywhere.
+    what building modules needs beyond what it needs everywhere. source, fragments: the package
+    with its source, and the parts of its configuration, of a kernel that the lab builds. series:
+    the release whose patch series (guest_module/kernel) goes over the source; empty if none does.
+    more_memory: bytes that its guests need beyond what guests of other kernels have. slowness: how
+    many times as long things take in its guests.
     """
 
     name: str
     suite: str
     archive: str = ""
     packages: tuple[str, ...] = ()
+    source: str = ""
+    fragments: tuple[str, ...] = ()
+    series: str = ""
+    more_memory: int = 0
+    slowness: float = 1.0
+
+    @property
+    def is_debug(self) -> bool:
+        """Whether it looks for mistakes that a normal kernel does not notice."""
+        return "debug" in self.fragments
+
+    @property
+    def has_filters(self) -> bool:
+        """Whether it has filters of block devices itself, so that nothing need hook it."""
+        return bool(self.series)
 
 
 KERNELS = (
@@ -31,20 +56,51 @@ KERNELS = (
     # Backports follow the newest release closely, often before unstable has it.
     Kernel("7.x", "trixie", archive="trixie-backports"),
 )
+"""The matrix: kernels of the distribution."""
+
+# Shadow bytes, freed memory that is held back, records of locks and of allocations.
+_MORE_MEMORY, _SLOWNESS = 512 * MIB, 3.0
+# Releases that the module is kept for as a patch series.
+_SERIES = ("6.1", "6.12")
+BUILT_KERNELS = tuple(
+    Kernel(
+        f"{base.name}-{config}",
+        base.suite,
+        packages=base.packages,
+        source=f"linux-source-{base.name}",
+        fragments=("base", *fragments),
+        series=base.name if "patched" in fragments else "",
+        more_memory=_MORE_MEMORY if "debug" in fragments else 0,
+        slowness=_SLOWNESS if "debug" in fragments else 1.0,
+    )
+    for base in KERNELS
+    if base.name in ("6.1", "6.12")
+    for config, fragments in (
+        ("small", ()),
+        ("debug", ("debug",)),
+        ("kcsan", ("debug", "kcsan")),
+        ("patched", ("patched",)),
+        ("patched-debug", ("patched", "debug")),
+        ("builtin", ("patched", "builtin")),
+    )
+    if "patched" not in fragments or base.name in _SERIES
+)
+"""Kernels that the lab builds."""
 DEFAULT_KERNEL = "6.1"
 
 
 def kernel_named(name: str) -> Kernel:
     """The kernel of a name. Raises UsageError if there is none."""
-    for kernel in KERNELS:
+    known = KERNELS + BUILT_KERNELS
+    for kernel in known:
         if kernel.name == name:
             return kernel
-    known = ", ".join(kernel.name for kernel in KERNELS)
-    raise UsageError(f"there is no kernel {name!r} in the matrix", f"one of: {known}")
+    names = ", ".join(kernel.name for kernel in known)
+    raise UsageError(f"there is no kernel {name!r} in the matrix", f"one of: {names}")
 
 
 def kernel_names(wanted: Sequence[str]) -> tuple[str, ...]:
-    """Names as a user gives them, each once: "all" is every kernel, none is the default one."""
+    """Names as a user gives them, each once: "all" is the whole matrix, none is the default one."""
     if ALL in wanted:
         return tuple(kernel.name for kernel in KERNELS)
     return tuple(kernel_named(name).name for name in dict.fromkeys(wanted)) or (DEFAULT_KERNEL,)

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 
 from lab.cache import digest_of
+from lab.image.kconfig import read_fragment
 from lab.image.kernels import DEFAULT_KERNEL, Kernel, kernel_named
+from lab.image.patches import kernel_patches
 from lab.units import GIB
 
 KERNEL = ("linux-image-cloud-amd64", "linux-headers-cloud-amd64")
@@ -51,7 +53,9 @@ class Recipe:
     def include(self) -> tuple[str, ...]:
         """The packages as the package manager takes them: name, or name/suite."""
         suffix = f"/{self.kernel.archive}" if self.kernel.archive else ""
-        kernel = (f"{name}{suffix}" for name in self.packages if name in KERNEL)
+        # A kernel that the lab builds is no package.
+        packages = () if self.kernel.source else self.packages
+        kernel = (f"{name}{suffix}" for name in packages if name in KERNEL)
         others = (name for name in self.packages if name not in KERNEL)
         return (*kernel, *self.kernel.packages, *others)
 
@@ -59,4 +63,6 @@ class Recipe:
     def key(self) -> str:
         """Digest of everything that decides what the image holds."""
         parts = (str(FORMAT), self.suite, str(self.size), *self.include, "-", *self.excluded)
-        return f"{self.suite}-{digest_of(*parts)}"
+        texts = [read_fragment(name).text for name in self.kernel.fragments]
+        texts += [patch.text for patch in kernel_patches(self.kernel)]
+        return f"{self.suite}-{digest_of(*parts, *texts)}"

@@ -19,6 +19,7 @@ STAGE = "image"
 DOWNLOAD_LIMIT = 1800.0
 CONVERT_LIMIT = 600.0
 SUBORDINATES = Path("/etc/subuid")
+NAMESPACES = Path("/proc/sys/user/max_user_namespaces")
 
 # What mmdebstrap says at the start of each step, and how far it is then (measured: 70 s in all).
 _STEPS = (
@@ -29,6 +30,10 @@ _STEPS = (
     ("installing remaining", 0.45),
     ("creating tarball", 0.85),
 )
+
+# Should the lab be killed, the first process of a command is asked to end. mmdebstrap waits for its
+# children then, which do not know: this asks all of them.
+_AS_A_GROUP = ("sh", "-c", """trap "trap '' TERM; kill -TERM 0" TERM; "$@" & wait $!""", "group")
 
 # Unpack, make the file system, and leave nothing behind that only the namespace's root can remove.
 # Device nodes cannot be made in a user namespace, and the guest gets its own from devtmpfs.
@@ -53,6 +58,7 @@ def make_root_archive(recipe: Recipe, archive: Path, progress: ProgressSink) -> 
 
     options = [f"--dpkgopt=path-exclude={pattern}" for pattern in recipe.excluded]
     command = [
+        *_AS_A_GROUP,
         "mmdebstrap",
         "--mode=auto",
         "--variant=apt",
@@ -64,7 +70,7 @@ def make_root_archive(recipe: Recipe, archive: Path, progress: ProgressSink) -> 
         str(archive),
     ]
     if os.geteuid() != 0:
-        _require_namespaces()
+        require_namespaces()
     # INITRD=No is understood by Debian's kernel packages: the lab makes its own initramfs.
     run(command, timeout=DOWNLOAD_LIMIT, env={"INITRD": "No"}, on_line=tell)
 
@@ -99,12 +105,17 @@ def _as_root() -> list[str]:
     """What to put before a command so that it owns the files of root."""
     if os.geteuid() == 0:
         return []
-    _require_namespaces()
+    require_namespaces()
     return ["unshare", "--user", "--map-root-user", "--map-auto", "--"]
 
 
-def _require_namespaces() -> None:
+def require_namespaces() -> None:
     """EnvironmentLack if this user cannot have a namespace with users of its own."""
+    if not _namespaces_allowed():
+        raise EnvironmentLack(
+            "this user may have no namespaces of users",
+            "as root: sysctl user.max_user_namespaces=10000, or build the image as root",
+        )
     find_program("newuidmap", package="uidmap")
     user = getpass.getuser()
     names = {line.partition(":")[0] for line in _lines(SUBORDINATES)}
@@ -113,6 +124,10 @@ def _require_namespaces() -> None:
             f"{user} has no subordinate user numbers in {SUBORDINATES}",
             f"as root: usermod --add-subuids 200000-265535 --add-subgids 200000-265535 {user}",
         )
+
+
+def _namespaces_allowed() -> bool:
+    return "".join(_lines(NAMESPACES)).strip() not in ("", "0")
 
 
 def _lines(path: Path) -> list[str]:

@@ -1,0 +1,210 @@
+"""What decides a kernel of the lab, and what is told of its build."""
+
+from pathlib import Path
+
+import pytest
+
+from lab.cache import Cache
+from lab.errors import LabError, UsageError
+from lab.image import BUILT_KERNELS, KERNELS, Recipe, Toolbox, kernel_build, kernel_named
+from lab.image import kernel_names as names
+from lab.image.kconfig import ConfigError, Fragment
+from lab.image.kernel_build import (
+    BuiltKernel,
+    KernelBuildFailed,
+    KernelFacts,
+    complaints,
+    kernel_key,
+    local_version,
+    prepare_kernel,
+    toolbox_recipe,
+)
+from lab.image.patches import PatchFile, kernel_patches
+from lab.process import CommandFailed
+from lab.progress import Progress
+
+DEBUG, PATCHED = kernel_named("6.1-debug"), kernel_named("6.1-patched")
+PACKAGES = {"linux-source-6.1": "6.1.170-1", "gcc-12": "12.2.0-14", "binutils": "2.40-2"}
+
+
+def test_everything_that_decides_a_kernel_counts_for_its_key() -> None:
+    base, other = Fragment("base", "CONFIG_SMP=y\n"), Fragment("base", "CONFIG_SMP=y\n\n")
+    keys = {
+        kernel_key(DEBUG, [base], PACKAGES),
+        kernel_key(kernel_named("6.1-kcsan"), [base], PACKAGES),
+        kernel_key(DEBUG, [other], PACKAGES),
+        kernel_key(DEBUG, [base, base], PACKAGES),
+        kernel_key(DEBUG, [base], {**PACKAGES, "linux-source-6.1": "6.1.171-1"}),
+        kernel_key(DEBUG, [base], {**PACKAGES, "gcc-12": "12.2.0-15"}),
+        kernel_key(DEBUG, [base], {**PACKAGES, "binutils": "2.40-3"}),
+        kernel_key(DEBUG, [base], PACKAGES, (PatchFile("1.patch", "+a\n"),)),
+        kernel_key(DEBUG, [base], PACKAGES, (PatchFile("1.patch", "+b\n"),)),
+        kernel_key(DEBUG, [base], PACKAGES, (PatchFile("2.patch", "+b\n"),)),
+    }
+    assert len(keys) == 10
+    assert kernel_key(DEBUG, [base], {**PACKAGES, "bash": "5"}) in keys
+
+
+def test_the_release_says_which_build_it_is() -> None:
+    assert local_version("6.1-debug-0123456789abcdef") == "-debug-01234567"
+    assert local_version("6.1-patched-debug-0123456789abcdef") == "-patched-debug-01234567"
+
+
+def test_built_kernels_are_known_by_name_but_are_not_all() -> None:
+    assert names(["6.1-debug", "6.1"]) == ("6.1-debug", "6.1")
+    assert set(names(["all"])).isdisjoint(kernel.name for kernel in BUILT_KERNELS)
+    with pytest.raises(UsageError) as caught:
+        kernel_named("6.1-nothing")
+    assert "6.1-kcsan" in (caught.value.remedy or "")
+
+
+def test_images_of_built_kernels_have_no_kernel_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = Recipe(DEBUG)
+    assert not any("linux-" in name for name in recipe.include)
+    assert set(recipe.include) < set(Recipe(kernel_named("6.1")).include)
+    keys = {Recipe(kernel).key for kernel in KERNELS + BUILT_KERNELS}
+    assert len(keys) == len(KERNELS) + len(BUILT_KERNELS)
+    monkeypatch.setattr("lab.image.recipe.read_fragment", lambda name: Fragment(name, ""))
+    assert Recipe(DEBUG).key not in keys
+
+
+def test_all_configurations_of_a_source_share_a_toolbox() -> None:
+    recipes = {kernel.name: toolbox_recipe(kernel).key for kernel in BUILT_KERNELS}
+    assert recipes["6.1-debug"] == recipes["6.1-kcsan"] != recipes["6.12-debug"]
+    assert "linux-source-6.1" in toolbox_recipe(DEBUG).include
+
+
+def test_complaints_are_found_in_what_make_says() -> None:
+    output = "  CC      a.o\na.c:3:2: error: no such thing\nmake: *** [x] Error 2\n  CC  b.o\n"
+    assert complaints(output).splitlines()[1:] == [
+        "a.c:3:2: error: no such thing",
+        "make: *** [x] Error 2",
+    ]
+    assert complaints("killed\n").splitlines()[1:] == ["killed"]
+
+
+class FakeBuild:
+    """Takes the place of the toolbox: does what the scripts would have done to the files."""
+
+    def __init__(self, lost: str = "", fails: bool = False, rejects: str = "") -> None:
+        self.lost, self.fails, self.rejects = lost, fails, rejects
+        self.builds = 0
+        self.applied: list[str] = []
+
+    def run(self, folder: Path, script: str, **options: object) -> str:
+        tree = folder / "tree"
+        if "patch --strip=1" in script:
+            self.applied = [path.name for path in sorted((folder / "patches").iterdir())]
+            if self.rejects:
+                raise CommandFailed(["sh"], 1, f"{self.rejects}:\n1 out of 2 hunks FAILED\n")
+        elif "allnoconfig" in script:
+            wanted = (folder / "wanted.config").read_text()
+            tree.mkdir()
+            text = wanted.replace(f"{self.lost}=y\n", "") if self.lost else wanted
+            (tree / ".config").write_text(text)
+        elif "bzImage" in script and "cp" not in script:
+            self.builds += 1
+            if self.fails:
+                raise CommandFailed(["make"], 2, "a.c:1:1: error: broken\n")
+            for line in ("  CC      init/main.o", "  AS [M]  lib/x.o", "  LD      vmlinux"):
+                options["on_line"](line)  # type: ignore[operator]
+            return "  CC      init/main.o\n"
+        elif "modules_install" in script:
+            for name in ("kernel.tar", "config", "System.map"):
+                (folder / name).write_text(name)
+            return "release 6.1.170-debug-01234567\n"
+        return ""
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeBuild:
+    """A build that takes no time; the toolbox has our packages."""
+    build = FakeBuild()
+    monkeypatch.setattr(kernel_build, "unpack_toolbox", lambda *_: Toolbox(tmp_path))
+    monkeypatch.setattr(Toolbox, "packages", lambda _: PACKAGES)
+    monkeypatch.setattr(Toolbox, "run", build.run)
+    return build
+
+
+def test_a_kernel_is_built_once(fake: FakeBuild, tmp_path: Path) -> None:
+    told: list[Progress] = []
+    first = prepare_kernel(DEBUG, Cache(tmp_path / "cache"), told.append)
+    again = prepare_kernel(DEBUG, Cache(tmp_path / "cache"))
+    assert first == again
+    assert fake.builds == 1
+    assert first.facts.release == "6.1.170-debug-01234567"
+    assert first.facts.source == "linux-source-6.1 6.1.170-1"
+    assert first.facts.compiler == "binutils 2.40-2, gcc-12 12.2.0-14"
+    assert first.facts.objects == 2
+    assert first.archive.read_text() == "kernel.tar"
+    assert any("compiled 2 files" in one.detail for one in told)
+    fractions = [one.fraction for one in told if one.fraction is not None]
+    assert fractions == sorted(fractions)
+
+
+def test_an_option_that_got_lost_is_an_error_and_nothing_is_kept(
+    fake: FakeBuild, tmp_path: Path
+) -> None:
+    fake.lost = "CONFIG_KASAN"
+    with pytest.raises(ConfigError, match="CONFIG_KASAN should be y and is n"):
+        prepare_kernel(DEBUG, Cache(tmp_path / "cache"))
+    assert fake.builds == 0
+    assert not list((tmp_path / "cache" / "kernels").glob("*"))
+
+
+def test_a_build_that_fails_says_why(fake: FakeBuild, tmp_path: Path) -> None:
+    fake.fails = True
+    with pytest.raises(KernelBuildFailed, match=r"a.c:1:1: error: broken"):
+        prepare_kernel(DEBUG, Cache(tmp_path / "cache"))
+
+
+def test_patches_go_over_the_source_in_order(fake: FakeBuild, tmp_path: Path) -> None:
+    prepare_kernel(PATCHED, Cache(tmp_path / "cache"))
+    assert fake.applied == [patch.name for patch in kernel_patches(PATCHED)]
+    assert fake.applied[0].startswith("0001-block-")
+    assert len(fake.applied) == 10
+    fake.applied = []
+    prepare_kernel(DEBUG, Cache(tmp_path / "cache"))
+    assert fake.applied == []
+
+
+def test_a_patch_that_does_not_apply_is_named_and_nothing_is_kept(
+    fake: FakeBuild, tmp_path: Path
+) -> None:
+    fake.rejects = "0003-a.patch"
+    with pytest.raises(KernelBuildFailed, match=r"(?s)0003-a\.patch.*FAILED"):
+        prepare_kernel(PATCHED, Cache(tmp_path / "cache"))
+    assert fake.builds == 0
+    assert not list((tmp_path / "cache" / "kernels").glob("*"))
+
+
+def test_images_of_a_patched_kernel_are_those_of_its_series(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = Recipe(PATCHED).key
+    monkeypatch.setattr("lab.image.recipe.kernel_patches", lambda _: (PatchFile("a", "b"),))
+    assert Recipe(PATCHED).key != before
+
+
+def test_a_series_that_is_not_there_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("lab.image.patches.data_folder", lambda _: tmp_path)
+    with pytest.raises(LabError, match="there are no patches in"):
+        kernel_patches(PATCHED)
+    assert kernel_patches(DEBUG) == ()
+
+
+def test_filters_are_built_in_where_there_is_a_series() -> None:
+    names = [kernel.name for kernel in KERNELS + BUILT_KERNELS if kernel.has_filters]
+    configs = ("patched", "patched-debug", "builtin")
+    assert names == [f"{base}-{config}" for base in ("6.1", "6.12") for config in configs]
+    assert kernel_named("6.1-patched-debug").is_debug
+    assert kernel_named("6.1-patched").more_memory == 0
+
+
+def test_whether_the_module_is_one_is_in_the_configuration(tmp_path: Path) -> None:
+    facts = KernelFacts("6.1-patched", "key", "release", "source", "gcc", 1)
+    for line, is_module in (("CONFIG_BLK_SNAP=m", True), ("CONFIG_BLK_SNAP=y", False), ("", False)):
+        (tmp_path / "config").write_text(f"CONFIG_SMP=y\n{line}\n")
+        assert BuiltKernel(tmp_path, facts).has_module is is_module
