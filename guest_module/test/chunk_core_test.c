@@ -121,6 +121,26 @@ static void buffers_are_limited_by_bytes_and_never_none(void)
 	CHECK(chunk_buffer_limit(26, 64) == 2);
 }
 
+static void buffers_are_no_larger_than_the_reserve(void)
+{
+	u32 shift;
+
+	for (shift = 12; shift <= 30; shift++) {
+		u32 part = chunk_buffer_shift(shift);
+		u64 whole = 1ull << (shift - CHUNK_SECTOR_SHIFT);
+
+		CHECK(part <= shift);
+		CHECK(part == shift || 1ull << part == CHUNK_BUFFER_RESERVE_BYTES);
+		CHECK((u64)chunk_buffer_reserve(part) << part <=
+		      CHUNK_BUFFER_RESERVE_BYTES);
+		CHECK(chunk_buffer_count(1, shift) == 1);
+		CHECK(chunk_buffer_count(whole, shift) == 1u << (shift - part));
+	}
+	CHECK(chunk_buffer_count(8192, 26) == 1);
+	CHECK(chunk_buffer_count(8193, 26) == 2);
+	CHECK(chunk_buffer_count(8193, 22) == 2);
+}
+
 static void what_lies_behind_the_end_is_not_present(void)
 {
 	CHECK(chunk_range_present(100, 0, 100));
@@ -139,6 +159,7 @@ int main(void)
 	chunks_make_up_the_device();
 	room_is_a_multiple_of_the_unit();
 	buffers_are_limited_by_bytes_and_never_none();
+	buffers_are_no_larger_than_the_reserve();
 	what_lies_behind_the_end_is_not_present();
 	return failures ? 1 : 0;
 }

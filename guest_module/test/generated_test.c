@@ -231,6 +231,12 @@ static void check_buffers(void)
 	limit = limit < reserve ? reserve : limit;
 	CHECK(chunk_buffer_reserve(shift) == reserve);
 	CHECK(chunk_buffer_limit(shift, wanted) == limit);
+
+	size = size > 4ull << 20 ? 4ull << 20 : size;
+	CHECK(1ull << chunk_buffer_shift(shift) == size);
+	wanted &= (1u << (shift - 9)) - 1;
+	CHECK(chunk_buffer_count(wanted, shift) ==
+	      (wanted + size / 512 - 1) / (size / 512));
 }
 
 /* ---- The storage ---- */
