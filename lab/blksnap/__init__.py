@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """blksnap from Python: trackers, snapshots, CBT maps and events of the blksnap kernel module.
 
 Standard library only, Python 3.9 and later, nothing else of the lab: copy this folder into a

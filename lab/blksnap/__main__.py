@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """python3 -m lab.blksnap: see cli.py."""
 
 from __future__ import annotations

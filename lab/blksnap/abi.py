@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The binary interface of the blksnap module, in the spelling of its C header, and nothing else.
 
 Structures have the natural layout of x86-64; request numbers are computed from the structures' own

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """CbtMap: which blocks of a device changed, and since which snapshot.
 
 The map has one byte for each tracking block: the number of the last take before which the block

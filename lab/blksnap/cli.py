@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The command line: options, help, output. The only part of this package that prints."""
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Callable, Optional
 
-from . import abi, commands
+from . import commands
 from .commands import Answer, event_line, event_value, image_line, sector_range, snapshot_id
 from .control import Control
 from .errors import UnfitFileError
+from .names import NAMES
 from .stretch import stretched
 
 _DESCRIPTION = """\
@@ -76,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--json", action="store_true", help="print results as JSON")
-    top.add_argument("--node", default=abi.BLK_SNAP_CTL, help="control node (default %(default)s)")
+    top.add_argument("--node", default=NAMES.node, help="control node (default %(default)s)")
     subs = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add(subs, "version", commands.version, "print the module's version")
     _add_trackers(subs)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The commands of the command line: each makes its calls and says what came of them.
 
 A command gets the open module and its arguments and returns an Answer: a JSON-able value and the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Control: the module as a whole - its version, trackers and snapshots."""
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Optional, Union
 from . import abi
 from .device import Device, DeviceLike
 from .errors import BlksnapError
+from .names import NAMES
 from .node import Node
 from .results import TrackerInfo, Version
 from .snapshot import Snapshot
@@ -31,7 +33,7 @@ class Control:
             ...
     """
 
-    def __init__(self, path: str = abi.BLK_SNAP_CTL) -> None:
+    def __init__(self, path: str = NAMES.node) -> None:
         self.node = Node(path)
 
     def version(self) -> Version:

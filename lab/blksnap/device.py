@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Block devices by number: from a path, from text, and back to a path.
 
 The module knows devices by major and minor number only; people know them by path.

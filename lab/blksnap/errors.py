@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Errors of blksnap calls: which call failed, its errno, and what that means in words.
 
     OSError

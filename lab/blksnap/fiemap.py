@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """From a file to the sector ranges it occupies, for use as difference storage.
 
 FS_IOC_FIEMAP names each extent's bytes on the block device under the file system (st_dev). The

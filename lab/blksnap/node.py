@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The control node and the one place where its ioctls are made and logged."""
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Optional
 
 from . import abi
 from .errors import BlksnapError
+from .names import NAMES
 from .system import ioctl
 
 _log = logging.getLogger(__name__)
@@ -33,7 +35,7 @@ class Node:
     the low byte of a request only and would have removed a tracker.
     """
 
-    def __init__(self, path: str = abi.BLK_SNAP_CTL) -> None:
+    def __init__(self, path: str = NAMES.node) -> None:
         self.path = path
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the commands return, as frozen dataclasses; every field says its unit.
 
 Sectors are 512 bytes. Sizes are bytes unless the name says sectors.
@@ -12,6 +13,7 @@ from typing import Union
 
 from . import abi
 from .device import Device
+from .names import NAMES
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class ImageInfo:
     @property
     def path(self) -> str:
         """The image's node: its number is the image's minor, as clients of v0 rely on."""
-        return f"/dev/{abi.BLK_SNAP_IMAGE_NAME}{self.image.minor}"
+        return f"/dev/{NAMES.image}{self.image.minor}"
 
     @classmethod
     def from_abi(cls, info: abi.blk_snap_image_info) -> ImageInfo:

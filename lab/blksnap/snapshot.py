@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Snapshot: a set of devices at one instant, its difference storage, images and events."""
 
 from __future__ import annotations

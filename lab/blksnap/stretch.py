@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Holding a snapshot by hand: create, append, take, and answer its events until told to stop."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """ioctl(2) by way of the C library.
 
 Not fcntl.ioctl: for an argument of more than 1024 bytes, which an event has, that one keeps the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Tracker: change tracking of one device, and its CBT map."""
 
 from __future__ import annotations

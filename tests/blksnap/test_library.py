@@ -6,10 +6,12 @@ import ctypes
 import errno
 import os
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab import blksnap
 from lab.blksnap import (
     BlksnapError,
     CbtMapChangedError,
@@ -282,3 +284,11 @@ def test_what_is_no_block_device_is_refused() -> None:
         Device.of("/dev/null")
     with pytest.raises(FileNotFoundError):
         Device.of("/dev/nonexistent")
+
+
+def test_every_file_says_its_licence_as_it_is_copied_into_other_programs() -> None:
+    files = sorted(Path(blksnap.__file__).parent.glob("*.py"))
+    assert len(files) > 10
+    for file in files:
+        tag, licence = file.read_text().splitlines()[0].split(": ")
+        assert (tag, licence) == ("# SPDX-License-Identifier", "MIT"), file.name
