@@ -21,7 +21,7 @@ def stamped(sector: int, count: int, tag: int, seq: int, origin: int | None = No
 
 
 @given(tag=TAGS, seq=SEQS, sector=PLACES, count=st.integers(1, 700))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_write_is_found_as_one_run(tag: int, seq: int, sector: int, count: int) -> None:
     data = stamp.build(tag, sector, count, seq)
     assert len(data) == count * SECTOR
@@ -29,7 +29,7 @@ def test_a_write_is_found_as_one_run(tag: int, seq: int, sector: int, count: int
 
 
 @given(tag=TAGS, seq=SEQS, sector=PLACES, count=st.integers(1, 300))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_long_write_is_the_same_bytes_as_its_sectors(
     tag: int, seq: int, sector: int, count: int
 ) -> None:
@@ -39,7 +39,7 @@ def test_a_long_write_is_the_same_bytes_as_its_sectors(
 
 
 @given(tag=TAGS, seq=SEQS, sector=PLACES, count=st.integers(0, 300))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_filling_memory_gives_what_building_gives(
     tag: int, seq: int, sector: int, count: int
 ) -> None:
@@ -61,7 +61,7 @@ PIECES = st.lists(
 
 
 @given(pieces=PIECES, start=st.integers(0, 1 << 40))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_any_mixture_is_decoded_into_maximal_runs(
     pieces: list[tuple[str, int, int, int]], start: int
 ) -> None:
@@ -90,7 +90,7 @@ def test_any_mixture_is_decoded_into_maximal_runs(
     place=st.data(),
     change=st.integers(1, 255),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_one_changed_byte_spoils_exactly_its_sector(
     count: int, place: st.DataObject, change: int
 ) -> None:

@@ -8,21 +8,27 @@ import os
 from pathlib import Path
 
 from lab.agent.syscalls import LIBC, os_error
+from lab.blksnap.names import NAMES
 
 _DEBUGFS = Path("/sys/kernel/debug")
 
 
 def counted_memory() -> dict[str, tuple[int, int]]:
     """blksnap's accounting, (objects, bytes) by kind. OSError ENOENT if there is none."""
-    path = _DEBUGFS / "blksnap" / "memory"
-    if not path.exists():
-        _mount_debugfs()
     counters = {}
-    for line in path.read_text(encoding="ascii").splitlines():
+    for line in in_debugfs(f"{NAMES.debugfs}/memory").read_text(encoding="ascii").splitlines():
         fields = line.split()
         if len(fields) == 3:
             counters[fields[0]] = (int(fields[1]), int(fields[2]))
     return counters
+
+
+def in_debugfs(name: str) -> Path:
+    """The path of a file in debugfs, which is mounted if the file is not there."""
+    path = _DEBUGFS / name
+    if not path.exists():
+        _mount_debugfs()
+    return path
 
 
 def _mount_debugfs() -> None:

@@ -101,7 +101,9 @@ def need(argv: Sequence[str], *, input: str = "", timeout: float = 60.0) -> str:
     """Run a program that must succeed; its output. CommandFailed with what it said if not."""
     outcome = run(argv, input=input, timeout=timeout, env={"DM_DISABLE_UDEV": "1", "LC_ALL": "C"})
     if outcome.status:
-        said = (outcome.stderr.strip() or outcome.stdout.strip())[-2000:]
+        # Some say the same again each time they try.
+        lines = dict.fromkeys((outcome.stderr.strip() or outcome.stdout.strip()).splitlines())
+        said = "\n".join(lines)[-2000:]
         raise CommandFailed(f"{' '.join(argv)}: status {outcome.status}: {said}")
     return outcome.stdout
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lab.crash.states import copy_sparse
 from lab.errors import LabError, UsageError
 from lab.guest.channel import Channel, Pending
 from lab.guest.command import ADDRESS_END, ADDRESS_SLOTS, slot_name
@@ -21,6 +22,8 @@ from lab.guest.disks import (
     create_host_file,
     device_path,
     disk_device,
+    logging_node,
+    served_node,
 )
 from lab.guest.machine import Machine
 from lab.units import SECTOR
@@ -39,12 +42,18 @@ class DiskError(LabError):
 
 @dataclass(frozen=True)
 class GuestDisk:
-    """A disk of a guest: the guest's path of it, size in bytes, the file on the host behind it."""
+    """A disk of a guest: the guest's path of it, size in bytes, the file on the host behind it.
+
+    log: of all writes since the machine started, None if none is kept; base: what the disk held
+    then, None for zeros.
+    """
 
     name: str
     path: str
     size: int
     host_file: Path
+    log: Path | None = None
+    base: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,17 @@ class Place:
         return self.address - ADDRESS_SLOTS
 
 
+@dataclass(frozen=True)
+class Attached:
+    """A disk that hangs on a machine; `slot`: its number, None if it was plugged in."""
+
+    spec: DiskSpec
+    file: HostFile
+    place: Place
+    slot: int | None
+    path: str
+
+
 class DiskBay:
     """The disks of a guest by name, and where each is; `slots`: those the machine starts with."""
 
@@ -71,6 +91,7 @@ class DiskBay:
         self._specs: dict[str, DiskSpec] = {}
         self._files: dict[str, HostFile] = {}
         self._places: dict[str, Place] = {}
+        self._logs: dict[str, Path] = {}
         self._plugs = 0
 
     def declare(self, specs: Iterable[DiskSpec]) -> None:
@@ -91,6 +112,19 @@ class DiskBay:
     def not_in_slots(self) -> list[str]:
         """Names of the disks that have to be plugged into a machine that has just started."""
         return [name for name in self._specs if name not in self.in_slots()]
+
+    def attached(self) -> tuple[Attached, ...]:
+        """All disks that hang on the machine now."""
+        return tuple(
+            Attached(
+                spec=self._specs[name],
+                file=self._files[name],
+                place=place,
+                slot=place.slot if place.slot < len(self._slots) else None,
+                path=self.disks[name].path,
+            )
+            for name, place in self._places.items()
+        )
 
     def slots(self) -> tuple[Slot, ...]:
         """All slots for a machine about to start, with the disks that are in them."""
@@ -176,11 +210,21 @@ class DiskBay:
         """The machine is gone: what was hot-plugged has to be plugged in anew."""
         slots = self.in_slots()
         self._places = {name: self._places[name] for name in slots}
+        for name in self._logs:
+            self._restart_log(name)
+
+    def may_fail(self, node: object) -> bool:
+        """Whether the disk with this node has a server that lets I/O fail."""
+        names = [name for name, place in self._places.items() if place.node == node]
+        return any(self._specs[name].server is not None for name in names)
 
     def remove_files(self) -> None:
         """Remove the files of all disks."""
         for file in self._files.values():
             file.path.unlink(missing_ok=True)
+        for name, log in self._logs.items():
+            log.unlink(missing_ok=True)
+            self._base(name).unlink(missing_ok=True)
 
     def _create(self, spec: DiskSpec) -> None:
         serials = {other.serial_number for other in self._specs.values()}
@@ -188,12 +232,36 @@ class DiskBay:
             raise UsageError(f"two disks have the name or serial number of {spec.name!r}")
         self._files[spec.name] = create_host_file(self._folder, spec.name, spec.size)
         self._specs[spec.name] = spec
+        if spec.log:
+            self._logs[spec.name] = self._folder / f"{spec.name}.log"
+            self._logs[spec.name].touch(exist_ok=False)
 
     def _show(self, name: str, path: str) -> None:
-        self.disks[name] = GuestDisk(name, path, self._specs[name].size, self._files[name].path)
+        log, base = self._logs.get(name), self._base(name)
+        size, file = self._specs[name].size, self._files[name].path
+        self.disks[name] = GuestDisk(name, path, size, file, log, base if base.exists() else None)
 
     def _node(self, name: str, node: str) -> dict[str, object]:
-        return block_node(node, self._files[name], discard=self._specs[name].discard)
+        discard, server = self._specs[name].discard, self._specs[name].server
+        if server is not None:
+            return served_node(node, name, server, discard=discard)
+        if name not in self._logs:
+            return block_node(node, self._files[name], discard=discard)
+        below = block_node(f"{node}-disk", self._files[name], discard=discard)
+        return logging_node(node, below, self._logs[name])
+
+    def _base(self, name: str) -> Path:
+        return self._folder / f"{name}.base"
+
+    def _restart_log(self, name: str) -> None:
+        """QEMU begins a new log when it starts; keep what the disk holds then."""
+        file, base = self._files[name].path, self._base(name)
+        base.unlink(missing_ok=True)
+        with base.open("xb") as made:
+            made.truncate(file.stat().st_size)
+        copy_sparse(file, base)
+        self._logs[name].write_bytes(b"")
+        self._show(name, self.disks[name].path)
 
     def _free_slots(self, spec: DiskSpec) -> list[int]:
         used = {place.slot for place in self._places.values()}

@@ -70,6 +70,7 @@ class MachineSpec:
     `one_thread`: all processors are emulated in turns (see lab.guest.identity.misses_patches).
     `icount`: the guest's clocks go by the number of instructions, a nanosecond each, whatever the
     host does meanwhile. Its one processor never sleeps, since a sleeping one's time is the host's.
+    `pause_on_panic`: a guest that panics stays as it is instead of ending.
     """
 
     kernel: Path
@@ -84,6 +85,7 @@ class MachineSpec:
     forward_ssh: bool = False
     one_thread: bool = False
     icount: bool = False
+    pause_on_panic: bool = False
     append: tuple[str, ...] = field(default=())
 
 
@@ -103,12 +105,14 @@ class Wiring:
     """Inherited descriptors, and files: what connects a QEMU process with the lab.
 
     `restored`: the machine does not boot but gets saved state (see lab.guest.saved).
+    `console_socket`: what the console is joined to besides its file, None: to nothing.
     """
 
     monitor: int
     agent: int
     console: Path
     restored: bool = False
+    console_socket: int | None = None
 
 
 def qemu_command(spec: MachineSpec, wiring: Wiring) -> list[str]:
@@ -118,7 +122,7 @@ def qemu_command(spec: MachineSpec, wiring: Wiring) -> list[str]:
         *[find_program(QEMU), "-name", "blksnap-lab", "-nodefaults", "-no-user-config"],
         *["-display", "none", "-vga", "none", "-no-reboot"],
         # The guest prints its trace and ends by itself; we get the event all the same.
-        *["-action", "panic=none"],
+        *["-action", "panic=pause" if spec.pause_on_panic else "panic=none"],
         *_processor(spec),
         *_memory(spec),
         *["-kernel", str(spec.kernel), "-initrd", str(spec.initrd)],
@@ -143,24 +147,27 @@ def _processor(spec: MachineSpec) -> list[str]:
 def _memory(spec: MachineSpec) -> list[str]:
     machine = "pc,usb=off,vmport=off,hpet=off"
     size = f"{spec.memory // MIB}M"
+    backend: dict[str, object] = {"id": "ram", "size": spec.memory}
     if spec.ram_file is None:
-        return ["-machine", machine, "-m", size]
-    backend = {
-        "qom-type": "memory-backend-file",
-        "id": "ram",
-        "size": spec.memory,
-        "mem-path": str(spec.ram_file),
-        "share": spec.ram_shared,
-    }
+        backend |= {"qom-type": "memory-backend-ram"}
+    else:
+        path = str(spec.ram_file)
+        backend |= {"qom-type": "memory-backend-file", "mem-path": path, "share": spec.ram_shared}
     return ["-machine", f"{machine},memory-backend=ram", "-m", size, "-object", _json(backend)]
 
 
 def _connections(wiring: Wiring) -> list[str]:
+    log = os.fspath(wiring.console)
+    if wiring.console_socket is None:
+        console = _json_free("file", id="console", path=log)
+    else:
+        fd = str(wiring.console_socket)
+        console = _json_free("socket", id="console", fd=fd, logfile=log)
     return [
         *["-chardev", f"socket,id=monitor,fd={wiring.monitor}"],
         *["-mon", "chardev=monitor,mode=control"],
         *["-chardev", f"socket,id=agent,fd={wiring.agent}"],
-        *["-chardev", _json_free("file", id="console", path=os.fspath(wiring.console))],
+        *["-chardev", console],
         *["-serial", "chardev:console"],
     ]
 

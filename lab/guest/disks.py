@@ -49,7 +49,11 @@ DEFAULT_SLOTS = (BlockSizes(),) * 18 + (BlockSizes(512, 4096),) * 2 + (BlockSize
 
 @dataclass(frozen=True)
 class DiskSpec:
-    """A disk that a scenario declares. Sizes in bytes; `serial` is the name unless given."""
+    """A disk that a scenario declares. Sizes in bytes; `serial` is the name unless given.
+
+    `log`: all that reaches it is logged (lab.crash.log), and may be lost at a power cut.
+    `server`: socket of a server (lab.tap) that reads and writes its file, and may let I/O fail.
+    """
 
     name: str
     size: int
@@ -57,6 +61,8 @@ class DiskSpec:
     physical_block_size: int = 512
     discard: bool = True
     serial: str | None = None
+    log: bool = False
+    server: Path | None = None
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or not _NAME.fullmatch(self.serial_number):
@@ -108,9 +114,9 @@ def create_host_file(folder: Path, name: str, size: int) -> HostFile:
     return HostFile(path, DiskFormat.RAW)
 
 
-def make_overlay(overlay: Path, base: Path) -> None:
-    """Make an empty qcow2 overlay over a qcow2 disk."""
-    options = ["-q", "-f", "qcow2", "-F", "qcow2", "-b", str(base.absolute())]
+def make_overlay(overlay: Path, base: Path, form: DiskFormat = DiskFormat.QCOW2) -> None:
+    """Make an empty qcow2 overlay over a disk."""
+    options = ["-q", "-f", "qcow2", "-F", form.value, "-b", str(base.absolute())]
     run(["qemu-img", "create", *options, str(overlay)], timeout=CREATE_LIMIT)
 
 
@@ -127,6 +133,34 @@ def block_node(node: str, file: HostFile, *, discard: bool = True) -> dict[str, 
             "discard": "unmap",
             "cache": _CACHE,
         },
+    }
+
+
+def logging_node(node: str, below: dict[str, object], log: Path) -> dict[str, object]:
+    """A node that logs all that is written to the node below it; into an empty file.
+
+    QEMU takes over the number of entries into the log's super block after each entry, so that a log
+    is complete whenever QEMU is killed. Not without flushes: they have to come by.
+    """
+    return {
+        "driver": "blklogwrites",
+        "node-name": node,
+        "discard": below["discard"],
+        "file": below,
+        "log": {"driver": "file", "filename": str(log), "cache": _CACHE},
+        "log-sector-size": SECTOR,
+        "log-super-update-interval": 1,
+    }
+
+
+def served_node(node: str, name: str, server: Path, *, discard: bool) -> dict[str, object]:
+    """A node whose bytes a server of network block devices has."""
+    return {
+        "driver": "nbd",
+        "node-name": node,
+        "discard": "unmap" if discard else "ignore",
+        "server": {"type": "unix", "path": str(server)},
+        "export": name,
     }
 
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from time import time_ns
 
-from lab.guest.bay import DiskBay, GuestDisk
+from lab.flavour import Flavour
+from lab.guest.bay import Attached, DiskBay, GuestDisk
 from lab.guest.channel import Channel
 from lab.guest.command import MachineSpec
 from lab.guest.disks import DiskSpec
@@ -30,14 +31,26 @@ class Guest:
     """A guest as scenarios use it. Made by Template.clone(), which also ends it.
 
     `folder` gets its console and the files of its disks. `module_dir` is the guest's folder with
-    the kernel modules, None if it has none.
+    the kernel modules, `module_source` the host's with their sources; None if it has none.
+    `flavour`: the names of the modules and of their nodes.
     """
 
     def __init__(
-        self, spec: MachineSpec, folder: Path, disks: DiskBay, keys: Keys, module_dir: str | None
+        self,
+        spec: MachineSpec,
+        folder: Path,
+        disks: DiskBay,
+        keys: Keys,
+        module_dir: str | None,
+        *,
+        module_source: Path | None = None,
+        console_socket: bool = False,
+        flavour: Flavour,
     ) -> None:
         self.folder = folder
+        self.module_source = module_source
         self.module_dir = module_dir
+        self.flavour = flavour
         self._spec = spec
         self._bay = disks
         self._keys = keys
@@ -45,7 +58,7 @@ class Guest:
         # Seconds from the wish for a clone to its agent's first answer, and to its being ready.
         self.first_answer_s: float | None = None
         self.ready_s: float | None = None
-        self._machine = Machine(spec, folder)
+        self._machine = Machine(spec, folder, console_socket=console_socket)
         self._channel: Channel | None = None
 
     @property
@@ -82,6 +95,10 @@ class Guest:
     def ssh(self) -> Ssh:
         """A new connection to its sshd, to be closed by the caller."""
         return Ssh.connect(self._machine.ssh_port(), self._keys, timeout=SSH_LIMIT)
+
+    def attached_disks(self) -> tuple[Attached, ...]:
+        """The disks that hang on its machine now."""
+        return self._bay.attached()
 
     def resize_disk(self, name: str, size: int) -> GuestDisk:
         """Change the size of a disk (bytes); the guest's kernel knows it on return."""
@@ -148,7 +165,7 @@ class Guest:
         machine.wait_exit(EXIT_LIMIT)
         if machine.panic_info is not None:
             return GuestLost("its kernel panicked")
-        return GuestLost(f"QEMU {machine.describe()}")
+        return machine.loss()
 
     def _on_event(self, event: QmpEvent) -> None:
         """Runs in the QEMU thread; tells those who wait for the agent why it will not answer."""
@@ -158,10 +175,10 @@ class Guest:
         if event.name == "GUEST_PANICKED":
             channel.lose(GuestLost("its kernel panicked"))
         elif event.name == "LAB_EXITED":
-            channel.lose(GuestLost(f"QEMU exited with status {event.data['status']}"))
+            channel.lose(self._machine.loss())
         elif event.name == "VSERPORT_CHANGE" and event.data.get("open") is False:
             channel.lose(GuestLost("its agent ended"))
-        elif event.name == "BLOCK_IO_ERROR":
+        elif event.name == "BLOCK_IO_ERROR" and not self._bay.may_fail(event.data.get("node-name")):
             channel.lose(HostFault(_disk_fault(event)))
 
 

@@ -18,6 +18,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,7 +26,7 @@ from typing import Any, Self
 from lab.errors import LabError
 from lab.guest.command import MachineSpec, Wiring, qemu_command
 from lab.guest.loop import call, loop
-from lab.guest.lost import GuestLost
+from lab.guest.lost import GuestLost, HostFault
 from lab.guest.qmp import Qmp, QmpError, QmpEvent
 from lab.guest.states import (
     Ending,
@@ -47,16 +48,23 @@ __all__ = [
 LAUNCH_LIMIT = 60.0
 COMMAND_LIMIT = 60.0
 KILL_LIMIT = 10.0
+LAST_WORDS = 500
+"""Characters of what QEMU said last that are worth telling after a crash."""
+_CRASHES = (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV)
+"""What a program raises by mistakes of its own; nobody sends it from without."""
 
 
 class Machine:
     """A QEMU process, as a context manager: launched on entry, gone after exit.
 
     `folder` gets console.log (the guest's serial console) and qemu.log (what QEMU itself says);
-    `suffix` tells the files of several machines in one folder apart.
+    `suffix` tells the files of several machines in one folder apart. `console_socket`: besides, the
+    console can be talked to through the attribute of that name.
     """
 
-    def __init__(self, spec: MachineSpec, folder: Path, suffix: str = "") -> None:
+    def __init__(
+        self, spec: MachineSpec, folder: Path, suffix: str = "", *, console_socket: bool = False
+    ) -> None:
         self.spec = spec
         self.folder = folder
         self.console_path = folder / f"console{suffix}.log"
@@ -71,6 +79,8 @@ class Machine:
         self._listeners: list[Callable[[QmpEvent], None]] = []
         self._qmp = Qmp("blksnap-lab", self._on_event)
         self.agent_socket: socket.socket | None = None
+        self._wants_console = console_socket
+        self.console_socket: socket.socket | None = None
 
     @property
     def state(self) -> MachineState:
@@ -87,6 +97,14 @@ class Machine:
         if self._state is MachineState.EXITED:
             return f"exited with status {self.exit_status}"
         return str(self._state)
+
+    def loss(self, when: str = "") -> GuestLost:
+        """What became of a guest whose QEMU has ended: a crash of QEMU is the host's fault."""
+        if self.exit_status is None or -self.exit_status not in _CRASHES:
+            return GuestLost(f"QEMU {self.describe()}{when}")
+        words = self.log_path.read_text(errors="replace").strip()[-LAST_WORDS:]
+        signal_name = signal.Signals(-self.exit_status).name
+        return HostFault(f"QEMU crashed ({signal_name}){when}: {words or 'it said nothing'}")
 
     def __enter__(self) -> Self:
         self.launch()
@@ -111,11 +129,17 @@ class Machine:
         agent, agent_far = socket.socketpair()
         self.agent_socket = agent
         wiring = Wiring(monitor_far.fileno(), agent_far.fileno(), self.console_path, restored)
+        inherited = [monitor_far, agent_far]
+        if self._wants_console:
+            self.console_socket, console_far = socket.socketpair()
+            wiring = replace(wiring, console_socket=console_far.fileno())
+            inherited.append(console_far)
         self.command_line = qemu_command(self.spec, wiring)
-        inherited = [monitor_far.fileno(), agent_far.fileno()]
         try:
-            with monitor_far, agent_far:
-                call(functools.partial(self._spawn, inherited))
+            with contextlib.ExitStack() as given:
+                for end in inherited:
+                    given.enter_context(end)
+                call(functools.partial(self._spawn, [end.fileno() for end in inherited]))
             self._qmp.connect(monitor, LAUNCH_LIMIT)
         except QmpError as error:
             self._explain_launch(error)
@@ -190,7 +214,7 @@ class Machine:
             return self._qmp.execute(command, arguments, timeout=timeout)
         except QmpError as error:
             if self._ended.wait(0.2):
-                raise GuestLost(f"QEMU {self.describe()} during {command}") from error
+                raise self.loss(f" during {command}") from error
             raise
 
     def send_descriptor(self, name: str, descriptor: int) -> None:
@@ -236,8 +260,9 @@ class Machine:
         call(lambda: None)  # a start that was interrupted has happened by now, or never will
         self._kill()
         self._qmp.close()
-        if self.agent_socket is not None:
-            self.agent_socket.close()
+        for ours in (self.agent_socket, self.console_socket):
+            if ours is not None:
+                ours.close()
 
     def _kill(self) -> None:
         if self._process is None or self._ended.is_set():
@@ -252,18 +277,19 @@ class Machine:
         """The port of 127.0.0.1 that leads to the guest's sshd; opened at the first call."""
         port = self._forwarded_port()
         if port is None:
-            self._monitor_line("hostfwd_add net tcp:127.0.0.1:0-:22")
+            self.monitor_line("hostfwd_add net tcp:127.0.0.1:0-:22")
             port = self._forwarded_port()
         if port is None:
             raise QmpError("QEMU does not forward a port to the guest's sshd")
         return port
 
     def _forwarded_port(self) -> int | None:
-        table = self._monitor_line("info usernet")
+        table = self.monitor_line("info usernet")
         match = re.search(r"HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s", table)
         return int(match[1]) if match else None
 
-    def _monitor_line(self, line: str) -> str:
+    def monitor_line(self, line: str) -> str:
+        """Run a command of QEMU's monitor for people; returns what it printed."""
         return str(self.qmp("human-monitor-command", {"command-line": line}))
 
     def console_text(self) -> str:
@@ -282,7 +308,7 @@ class Machine:
             if text in self.console_text():
                 return
             if ended:
-                raise GuestLost(f"QEMU {self.describe()} before {text!r} was on the console")
+                raise self.loss(f" before {text!r} was on the console")
             if time.monotonic() > limit:
                 raise GuestLost(f"{text!r} was not on the console within {timeout:g} s")
             self._ended.wait(0.2)

@@ -5,23 +5,31 @@ from importlib import resources
 from pathlib import Path
 
 from lab.accel import decide
-from lab.cache import Cache, digest_of
+from lab.cache import Cache, digest_of, tidy
+from lab.flavour import GUEST_FILE, Flavour
 from lab.guest.command import Accel, MachineSpec, Wiring, qemu_command
 from lab.guest.disks import Slot
 from lab.guest.identity import Identity, StaleTemplate, misses_patches, qemu_identity
 from lab.guest.settings import GuestSettings
 from lab.guest.template import STAGE, Template, save_template, template_spec
-from lab.image import Image, Payload, base_payload, build_initramfs, machine_keys, prepare_image
+from lab.image import (
+    GuestFile,
+    Image,
+    Payload,
+    base_payload,
+    build_initramfs,
+    machine_keys,
+    prepare_image,
+)
 from lab.modbuild import BuiltModule, build_module
+from lab.modready import ReadyModule, ready_module
 from lab.progress import Progress, ProgressSink, silent
 
 KIND = "templates"
-# Each is some 150 MB; one for each kernel, module and size of memory that was used of late.
-KEPT_TEMPLATES = 12
 AGENT_FOLDER = "opt/blksnap-lab"
 MODULE_FOLDER = "opt/blksnap-lab/modules"
 # What of the lab runs in a guest. It is copied as files; nothing of it is imported here.
-_AGENT_FILES = ("__init__.py", "errors.py", "units.py", "stamp.py")
+_AGENT_FILES = ("__init__.py", "errors.py", "units.py", "stamp.py", "filedata.py")
 _AGENT_PACKAGES = ("blksnap", "agent")
 
 
@@ -37,8 +45,10 @@ def prepare(
     image = prepare_image(settings.recipe, cache, progress)
     keys = machine_keys(cache)
     decision = decide(settings.accel, image, cache, progress)
-    module = None
-    if settings.module is not None:
+    module: BuiltModule | ReadyModule | None = None
+    if settings.ready:
+        module = ready_module(settings.ready, image)
+    elif settings.module is not None:
         module = build_module(
             settings.module,
             image,
@@ -46,16 +56,19 @@ def prepare(
             accel=decision.accel,
             cache=cache,
             progress=progress,
+            kernel=settings.recipe.kernel,
+            coverage=settings.coverage,
         )
     agent = agent_payload()
-    payload = module_payload(module, Payload(base_payload(keys).files + agent.files))
+    files = base_payload(keys).files + agent.files + name_files(settings.flavour)
+    payload = module_payload(module, Payload(files))
     initramfs = build_initramfs(image.folder, payload)
     slots = tuple(Slot(sizes) for sizes in settings.slots)
     wanted = MachineSpec(
         image.kernel,
         Path(),
         decision.accel,
-        memory=settings.memory,
+        memory=settings.memory + settings.recipe.kernel.more_memory,
         cpus=settings.cpus,
         slots=slots,
         one_thread=decision.accel is Accel.TCG and misses_patches(),
@@ -66,7 +79,18 @@ def prepare(
     folder = _template_folder(wanted, image, identity, initramfs, cache=cache, progress=progress)
     spec = template_spec(wanted, image, folder)
     module_dir = f"/{MODULE_FOLDER}" if module else None
-    return Template(folder, identity, spec, image, keys, module, module_dir, hold)
+    return Template(
+        folder,
+        identity,
+        spec,
+        image,
+        keys,
+        module=module,
+        module_dir=module_dir,
+        module_source=settings.module,
+        flavour=settings.flavour,
+        hold=hold,
+    )
 
 
 def _identity(
@@ -74,16 +98,16 @@ def _identity(
     image: Image,
     initramfs: bytes,
     agent: Payload,
-    module: BuiltModule | None,
+    module: BuiltModule | ReadyModule | None,
 ) -> Identity:
     """What a template of these parts is made from."""
     return Identity(
         qemu=qemu_identity(),
         accel=wanted.accel,
-        image=image.key,
+        image=f"{image.key}-{image.contents}",
         kernel_release=image.facts.kernel_release,
         initramfs=digest_of(initramfs),
-        module=module.facts.key if module else "none",
+        module=module.key if module else "none",
         agent=digest_of(*(part for file in agent.files for part in (file.name, file.content))),
         command_line=_command_line_digest(wanted, image),
     )
@@ -119,7 +143,7 @@ def _template_folder(
         progress(Progress(STAGE, f"refused: {error.what}"))
         cache.discard(KIND, identity.key)
         folder = cache.entry(KIND, identity.key, build, progress)
-    cache.prune(KIND, KEPT_TEMPLATES)
+    tidy(cache)
     return folder
 
 
@@ -132,8 +156,16 @@ def agent_payload() -> Payload:
     return payload
 
 
-def module_payload(module: BuiltModule | None, payload: Payload) -> Payload:
+def name_files(flavour: Flavour) -> tuple[GuestFile, ...]:
+    """What tells the ctypes library other names than those of its header."""
+    if flavour == Flavour():
+        return ()
+    return (GuestFile(f"{AGENT_FOLDER}/lab/blksnap/{GUEST_FILE}", flavour.guest_file()),)
+
+
+def module_payload(module: BuiltModule | ReadyModule | None, payload: Payload) -> Payload:
     """A payload and the modules to load."""
     if module is None:
         return payload
-    return payload.with_tree(module.load_folder, MODULE_FOLDER, "*.ko")
+    files = (GuestFile(f"{MODULE_FOLDER}/{name}", data) for name, data in module.files())
+    return Payload((*payload.files, *files))

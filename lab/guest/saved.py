@@ -1,7 +1,7 @@
-"""Saving the state of a machine's devices to a file, and waiting until one is restored from it.
+"""Saving the state of a machine to a file, and waiting until one is restored from it.
 
-The guest's memory is in a file of its own (migration capability x-ignore-shared): only the devices
-go through here, less than a MiB.
+The memory of a template is in a file of its own (migration capability x-ignore-shared): only its
+devices go through here, less than a MiB. A guest that is kept is saved whole.
 """
 
 import time
@@ -11,7 +11,8 @@ from lab.errors import LabError
 from lab.guest.lost import GuestLost
 from lab.guest.machine import Machine
 
-SAVE_LIMIT = 60.0
+SAVE_LIMIT = 120.0
+UNLIMITED = 1 << 40
 RESTORE_LIMIT = 90.0
 SAVE_PAUSE = 0.02
 RESTORE_PAUSE = 0.002
@@ -23,7 +24,17 @@ class SaveError(LabError):
 
 def save_devices(machine: Machine, path: Path) -> None:
     """Write the state of the devices to a new file; afterwards the machine is stopped for good."""
-    _ignore_memory(machine)
+    _save(machine, path, devices_only=True)
+
+
+def save_whole(machine: Machine, path: Path) -> None:
+    """Write memory and devices of a stopped machine to a new file; it may go on afterwards."""
+    machine.qmp("migrate-set-parameters", {"max-bandwidth": UNLIMITED})
+    _save(machine, path, devices_only=False)
+
+
+def _save(machine: Machine, path: Path, *, devices_only: bool) -> None:
+    _ignore_memory(machine, devices_only)
     with path.open("xb") as file:
         machine.send_descriptor("state", file.fileno())
         machine.qmp("migrate", {"uri": "fd:state"})
@@ -35,9 +46,12 @@ def save_devices(machine: Machine, path: Path) -> None:
             time.sleep(SAVE_PAUSE)
 
 
-def restore_devices(machine: Machine, path: Path) -> None:
-    """Have a machine that was launched for it take over saved state; it is paused afterwards."""
-    _ignore_memory(machine)
+def restore_devices(machine: Machine, path: Path, *, whole: bool = False) -> None:
+    """Have a machine that was launched for it take over saved state; it is paused afterwards.
+
+    `whole`: the state is of save_whole(), with the memory.
+    """
+    _ignore_memory(machine, not whole)
     with path.open("rb") as file:
         machine.send_descriptor("state", file.fileno())
     limit = time.monotonic() + RESTORE_LIMIT
@@ -52,6 +66,6 @@ def restore_devices(machine: Machine, path: Path) -> None:
         raise SaveError(f"QEMU cannot restore the state of the machine: {said}") from error
 
 
-def _ignore_memory(machine: Machine) -> None:
-    capability = {"capability": "x-ignore-shared", "state": True}
+def _ignore_memory(machine: Machine, ignore: bool) -> None:
+    capability = {"capability": "x-ignore-shared", "state": ignore}
     machine.qmp("migrate-set-capabilities", {"capabilities": [capability]})

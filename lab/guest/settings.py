@@ -1,10 +1,12 @@
 """What a user may choose of a guest, and where the parts that go into it come from."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lab import instrument
 from lab.accel import AccelChoice
 from lab.errors import UsageError
+from lab.flavour import Flavour
 from lab.guest.command import ADDRESS_END, ADDRESS_SLOTS
 from lab.guest.disks import DEFAULT_SLOTS, BlockSizes
 from lab.image import Recipe
@@ -16,11 +18,12 @@ LEAST_MEMORY = 256 * MIB
 
 @dataclass(frozen=True)
 class GuestSettings:
-    """The guest of a run; memory in bytes.
+    """The guest of a run; memory in bytes, beside what its kernel needs more than others.
 
     `module`: folder of the kernel module's sources, None for a guest without it. `slots`: the
     disks that a clone can have without hot-plug. `icount`: the guest's time is the number of its
-    instructions, see MachineSpec.
+    instructions, see MachineSpec. `ready`: modules that are built already (*.ko), instead of
+    sources. `coverage`: the module counts its branches. `flavour`: the names of the module.
     """
 
     module: Path | None
@@ -30,6 +33,13 @@ class GuestSettings:
     slots: tuple[BlockSizes, ...] = DEFAULT_SLOTS
     accel: AccelChoice = AccelChoice.AUTO
     icount: bool = False
+    ready: tuple[Path, ...] = ()
+    coverage: bool = False
+    flavour: Flavour = field(default_factory=Flavour)
+
+    def counting(self) -> "GuestSettings":
+        """The same guest, but for one emulated processor whose time is its instructions."""
+        return replace(self, cpus=1, accel=AccelChoice.TCG, icount=True)
 
     def __post_init__(self) -> None:
         if self.memory < LEAST_MEMORY or self.memory % MIB:
@@ -43,6 +53,12 @@ class GuestSettings:
             raise UsageError(
                 "instructions are counted in a guest with one processor, under emulation",
                 "--cpus 1 --accel tcg",
+            )
+        if self.coverage:
+            instrument.refuse(self.recipe.kernel)
+        if self.coverage and self.module is None:
+            raise UsageError(
+                "only a module that is built here can count", "--module instead of --ko"
             )
         if len(self.slots) > ADDRESS_END - ADDRESS_SLOTS:
             raise UsageError(

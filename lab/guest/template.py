@@ -11,29 +11,35 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lab.cache import Hold
+from lab.cache import Cache, Hold, claimed
 from lab.errors import LabError
+from lab.flavour import Flavour
 from lab.guest.bay import DiskBay
 from lab.guest.channel import Channel
 from lab.guest.command import MachineSpec
 from lab.guest.disks import DiskSpec, Slot, make_overlay, overlay_node
 from lab.guest.guest import Guest
 from lab.guest.identity import Identity, StaleTemplate, qemu_identity
+from lab.guest.kept import keep
 from lab.guest.lost import GuestLost
 from lab.guest.machine import Machine
 from lab.guest.saved import restore_devices, save_devices
 from lab.image import Image, Keys
 from lab.modbuild import BuiltModule
+from lab.modready import ReadyModule
 from lab.progress import Progress, ProgressSink
 
 STAGE = "template"
 RAM, STATE, ROOT, EMPTY, INITRD = "ram", "state", "root.qcow2", "empty.qcow2", "initramfs.cpio"
-# 12 s on two idle cores under emulation; fifty times that when everybody shares them.
-BOOT_LIMIT = 600.0
+# 12 s on two idle cores under emulation, fifty times that when everybody shares them, and a debug
+# kernel takes ten times as long.
+BOOT_LIMIT = 1800.0
 HELLO_LIMIT = 120.0
 SIZES_LIMIT = 90.0
 # The guest's own background work after boot; saved when it has gone quiet, seconds.
 SETTLE = 1.0
+# The disks of a guest; what else is in the folder of a clone stays.
+DISKS = ("*.raw", "*.qcow2")
 
 
 @dataclass(frozen=True)
@@ -49,16 +55,31 @@ class Template:
     spec: MachineSpec
     image: Image
     keys: Keys
-    module: BuiltModule | None = None
+    module: BuiltModule | ReadyModule | None = None
     module_dir: str | None = None
+    module_source: Path | None = None
+    flavour: Flavour = field(default_factory=Flavour)
     hold: Hold | None = field(default=None, repr=False, compare=False)
 
+    def release(self) -> None:
+        """It may be pruned from the cache again; to be called when nothing is cloned any more."""
+        if self.hold is not None:
+            self.hold.close()
+
     @contextlib.contextmanager
-    def clone(self, disks: Sequence[DiskSpec], folder: Path) -> Iterator[Guest]:
+    def clone(
+        self,
+        disks: Sequence[DiskSpec],
+        folder: Path,
+        *,
+        keepable: bool = False,
+        console_socket: bool = False,
+    ) -> Iterator[Guest]:
         """A running guest with these disks, all zeros; it has the right time and own random state.
 
-        `folder` gets its console; the disks are gone afterwards. StaleTemplate if QEMU has changed
-        since the template was made.
+        `folder` gets its console; the disks are gone afterwards. `keepable`: a panic pauses it, so
+        that keep() can be called then too. StaleTemplate if QEMU has changed since the template was
+        made.
         """
         started = time.monotonic()
         if self.identity.qemu != qemu_identity():
@@ -66,6 +87,8 @@ class Template:
         with contextlib.ExitStack() as stack:
             with _host_disk(folder):
                 folder.mkdir(parents=True, exist_ok=True)
+                # The template lies in <cache>/templates/<key>.
+                stack.enter_context(claimed(Cache(self.folder.parents[1]), folder, DISKS))
                 overlay = folder / ROOT
                 stack.callback(overlay.unlink, missing_ok=True)
                 shutil.copyfile(self.folder / EMPTY, overlay)
@@ -73,11 +96,38 @@ class Template:
                 stack.callback(bay.remove_files)
                 bay.declare(disks)
             root = overlay_node("root", overlay, self.folder / ROOT)
-            spec = replace(self.spec, root=root, ram_shared=False, slots=bay.slots())
-            guest = Guest(spec, folder, bay, self.keys, self.module_dir)
+            spec = replace(
+                self.spec,
+                root=root,
+                ram_shared=False,
+                slots=bay.slots(),
+                pause_on_panic=keepable,
+            )
+            guest = Guest(
+                spec,
+                folder,
+                bay,
+                self.keys,
+                self.module_dir,
+                module_source=self.module_source,
+                flavour=self.flavour,
+                console_socket=console_socket,
+            )
             stack.callback(guest.close)
             self._restore(guest, bay, started)
             yield guest
+
+    def keep(self, guest: Guest, folder: Path) -> None:
+        """Save a clone of this template, as it is, into a new folder; see lab.guest.kept."""
+        keep(
+            guest.machine,
+            (guest.folder / ROOT, self.folder / ROOT),
+            guest.attached_disks(),
+            folder,
+            image=self.image,
+            debug_modules=self.module.debug_folder if self.module else None,
+            module_source=self.module_source,
+        )
 
     def _restore(self, guest: Guest, bay: DiskBay, started: float) -> None:
         guest.start(restored=True)
@@ -129,7 +179,7 @@ def _greet(machine: Machine, channel: Channel) -> None:
     """Wait for the agent, and have it do once what every clone does first."""
     try:
         channel.hello(BOOT_LIMIT)
-        channel.request("exec", {"argv": ["true"], "timeout": 20.0}, HELLO_LIMIT)
+        channel.request("exec", {"argv": ["true"], "timeout": 60.0}, HELLO_LIMIT)
     except LabError as error:
         tail = "\n".join(machine.console_text().splitlines()[-15:])
         raise TemplateFailed(f"{error.what}; its console ended with:\n{tail}") from error

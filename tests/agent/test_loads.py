@@ -106,8 +106,8 @@ def test_readers_tell_what_is_wrong(agent: Agent, disk: Path) -> None:
         ("right", b"", ""),
         ("garbage", b"?" * 512, "garbage"),
         ("moved", bytes(stamp.build(1, 7, 1, 5)), "belongs to sector 7"),
-        ("foreign", bytes(stamp.build(2, 0, 1, 5)), "another device"),
-        ("late", bytes(stamp.build(1, 0, 1, 9)), "the later write 9"),
+        ("foreign", bytes(stamp.build(2, 0, 1, 5)), "by somebody else"),
+        ("late", bytes(stamp.build(1, 0, 1, 9)), "a later write"),
     ):
         disk.write_bytes(spoil + good[len(spoil) :])
         agent.ask("load_start", name=name, max_seq=8, region=[0, 64], **given)
@@ -116,6 +116,8 @@ def test_readers_tell_what_is_wrong(agent: Agent, disk: Path) -> None:
         assert report["errors"] == {} and report["max_latency_ns"] > 0
         assert bool(report["bad"]) == bool(said)
         assert all(bad[0] == 0 and said in bad[1] for bad in report["bad"])
+        held = {"moved": [1, 5], "foreign": [2, 5], "late": [1, 9]}.get(name, [])
+        assert all(bad[2:] == held for bad in report["bad"])
 
 
 def test_a_program_is_run_so_many_times(agent: Agent) -> None:

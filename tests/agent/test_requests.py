@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.agent.processes import CommandFailed, need
+
 from .conftest import Agent
 
 
@@ -179,3 +181,9 @@ def test_the_agent_ends_when_the_host_hangs_up_for_good() -> None:
     running.ask("ping")
     running.close()
     assert running.process.returncode == 0
+
+
+def test_what_a_program_says_again_and_again_is_told_once() -> None:
+    script = "for n in 1 2 3; do echo busy >&2; done; echo gave up >&2; exit 1"
+    with pytest.raises(CommandFailed, match=r"status 1: busy\ngave up$"):
+        need(["sh", "-c", script])

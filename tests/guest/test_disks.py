@@ -118,3 +118,35 @@ def test_discards_are_exact_to_the_logical_block() -> None:
     device = disk_device("d", "n", 6, sizes=LARGE, serial="s")
     assert device["discard_granularity"] == 4096
     assert device["addr"] == "0x6"
+
+
+def test_a_log_begins_anew_with_each_machine_and_keeps_what_the_disk_held(
+    bay: DiskBay, tmp_path: Path
+) -> None:
+    bay.declare([DiskSpec("a", MIB, log=True), DiskSpec("b", MIB)])
+    disk = bay.disks["a"]
+    assert disk.log is not None
+    assert (disk.base, bay.disks["b"].log) == (None, None)
+    node = bay.slots()[0].node
+    assert node is not None
+    assert (node["driver"], node["node-name"]) == ("blklogwrites", "slot0")
+    # What has this option does not let flushes by.
+    assert "cache" not in node
+    disk.log.write_bytes(b"entries")
+    disk.host_file.write_bytes(b"held".ljust(MIB, b"\0"))
+    bay.powered_off()
+    disk = bay.disks["a"]
+    assert disk.log is not None
+    assert disk.base is not None
+    assert disk.log.read_bytes() == b""
+    assert disk.base.read_bytes()[:4] == b"held"
+    bay.remove_files()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_with_a_server_may_fail(bay: DiskBay, tmp_path: Path) -> None:
+    bay.declare([DiskSpec("a", MIB, server=tmp_path / "socket"), DiskSpec("b", MIB)])
+    node = bay.slots()[0].node
+    assert node is not None
+    assert (node["driver"], node["export"]) == ("nbd", "a")
+    assert [bay.may_fail(name) for name in ("slot0", "slot1", None)] == [True, False, False]

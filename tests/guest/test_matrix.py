@@ -5,41 +5,29 @@ The whole matrix takes hours; it is an environment of its own (tox -e matrix).
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from lab.guest.template import Template
-from lab.runner.engine import RunSettings, run
-from lab.runner.verdict import Verdict
-from lab.scenario.load import find_scenarios, load_all
-
-from .conftest import CHECKOUT, GUESTS, Make, tell
-from .test_scenarios import BUILD, CHECKS, explained
+from lab.cli.options import SCENARIOS
+from lab.pytest_plugin.items import BUILD, judge
+from lab.pytest_plugin.session import Lab
+from lab.runner.scenario_run import CHECKS_LIMIT
+from lab.scenario.load import load_scenario
 
 KERNEL = "6.12"
-ROOT = CHECKOUT / "scenarios"
 SMOKE = ("overflow/exhausted", "cbt/exact-map", "multi/ordered-writes")
 
-pytestmark = [pytest.mark.guest, pytest.mark.timeout(BUILD + CHECKS + 300)]
+pytestmark = pytest.mark.timeout(BUILD + CHECKS_LIMIT + 300)
 
 
-@pytest.fixture(scope="module")
-def template(make_template: Make) -> Template:
-    """Image, module and template of the other kernel."""
-    return make_template(tell, KERNEL, None)
-
-
-def test_the_module_compiles_without_a_warning(template: Template) -> None:
+def test_the_module_compiles_without_a_warning(lab: Lab) -> None:
+    template = lab.template(kernel=KERNEL)
     assert template.identity.kernel_release.startswith(f"{KERNEL}.")
     assert template.module is not None
-    assert template.module.facts.warnings == ()
+    assert template.module.warnings == ()
 
 
 @pytest.mark.parametrize("name", SMOKE)
-def test_scenario(name: str, template: Template, make_template: Make, tmp_path: Path) -> None:
-    scenarios = [one for one in load_all(find_scenarios(ROOT), ROOT) if one.name == name]
-    settings = RunSettings(results=tmp_path, kernels=(KERNEL,), jobs=GUESTS)
-    (result,) = run(scenarios, settings, [], make_template).results
+def test_scenario(name: str, lab: Lab) -> None:
+    result = lab.run(load_scenario(SCENARIOS / f"{name}.yaml", SCENARIOS), kernel=KERNEL)
     assert result.kernel == KERNEL
-    assert result.verdict is Verdict.PASSED, explained(result)
+    judge(result)

@@ -187,6 +187,13 @@ def test_a_guest_killed_from_outside_is_lost(guest: Guest) -> None:
         guest.machine.ssh_port()
 
 
+def test_a_crash_of_qemu_is_the_hosts_fault(guest: Guest) -> None:
+    assert guest.machine.pid is not None
+    os.kill(guest.machine.pid, signal.SIGABRT)
+    with pytest.raises(HostFault, match=r"QEMU crashed \(SIGABRT\): \w"):
+        shell(guest, "sleep 10")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
 def test_a_full_disk_of_the_host_is_told_apart(template: Template, tmp_path: Path) -> None:
     small = tmp_path / "small"

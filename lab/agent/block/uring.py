@@ -181,6 +181,12 @@ class UringWay(Way):
         super().close()
 
 
+class UringDsyncWay(UringWay):
+    """The same, each durable when it ends: by FUA alone, no flush follows as for pwrite(2)."""
+
+    write_flags = os.RWF_DSYNC
+
+
 class UringNowaitWay(UringWay):
     """The same, each with RWF_NOWAIT, so that none is handed to a worker that would wait."""
 

@@ -32,6 +32,7 @@ class How(str, Enum):
     FSYNC = "fsync"  # page cache, fdatasync after every write
     MMAP = "mmap"  # a shared mapping and msync
     IO_URING = "io_uring"  # O_DIRECT, several at once
+    IO_URING_DSYNC = "io_uring_dsync"  # the same, each write durable (FUA) when it ends
     NOWAIT = "nowait"  # O_DIRECT with RWF_NOWAIT: EAGAIN rather than wait
     IO_URING_NOWAIT = "io_uring_nowait"  # the same through io_uring, several at once
 

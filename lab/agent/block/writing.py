@@ -8,7 +8,7 @@ from typing import Optional
 
 from lab import stamp
 from lab.agent.block.device import SECTOR, opened
-from lab.agent.block.uring import UringNowaitWay, UringWay
+from lab.agent.block.uring import UringDsyncWay, UringNowaitWay, UringWay
 from lab.agent.block.ways import (
     BufferedWay,
     DsyncWay,
@@ -29,6 +29,7 @@ _CLASSES: dict[How, type[Way]] = {
     How.FSYNC: FsyncWay,
     How.MMAP: MmapWay,
     How.IO_URING: UringWay,
+    How.IO_URING_DSYNC: UringDsyncWay,
     How.NOWAIT: NowaitWay,
     How.IO_URING_NOWAIT: UringNowaitWay,
 }

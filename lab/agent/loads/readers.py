@@ -32,7 +32,8 @@ class Readers(Load):
     """`workers` threads read `size` bytes at random places of `path`, inside `region` (sectors).
 
     Each sector must be zero or hold a whole stamp that names its own place; with `tag`, of that
-    device; with `max_seq`, of no later write. What is not so is in `bad`.
+    device; with `max_seq`, of no later write. What is not so is in `bad`; a stamp that must not be
+    there with its tag and number.
     """
 
     def __init__(
@@ -116,20 +117,20 @@ class Readers(Load):
             elif run.kind is stamp.Kind.STAMP:
                 why = self._wrong_stamp(run)
                 if why:
-                    wrong.append([run.sector, why])
+                    wrong.append([run.sector, why, run.tag, run.seq])
         return wrong
 
     def _wrong_stamp(self, run: stamp.Run) -> str:
         if run.origin != run.sector:
-            return f"holds what belongs to sector {run.origin} (tag {run.tag}, seq {run.seq})"
+            return f"holds what belongs to sector {run.origin}"
         if self._tag is not None and run.tag != self._tag:
-            return f"holds a write to another device, tag {run.tag}, seq {run.seq}"
+            return "holds a write by somebody else"
         if self._max_seq is not None and run.seq is not None and run.seq > self._max_seq:
-            return f"holds the later write {run.seq}"
+            return "holds a later write"
         return ""
 
     def report(self, start: int) -> Mapping[str, Any]:
-        """reads, errors {errno: count}, max_latency_ns, bad [[sector, why]...], and so on."""
+        """reads, errors {errno: count}, max_latency_ns, bad [[sector, why...]...], and so on."""
         with self.lock:
             return {
                 "reads": self._reads,

@@ -78,6 +78,14 @@ def flush(path: str) -> Result:
 
 
 @operation
+def fsync(path: str) -> Result:
+    """fsync: write back the page cache of a device and flush the cache of the disk."""
+    with opened(path, os.O_RDWR) as fd:
+        os.fsync(fd)
+    return {}
+
+
+@operation
 def scan(
     path: str,
     sector: int,

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from lab.agent.registry import Result, operation
+from lab.filedata import BLOCK, content, file_name
 
 _POLL_S = 0.005
-_BLOCK = 4096
 
 
 @operation
@@ -58,7 +56,7 @@ def files_write(folder: str, count: int, size: int, seed: int = 0, fsync: bool =
     for index in range(count):
         fd = os.open(_name(folder, index), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC)
         try:
-            for block in _content(seed, index, size):
+            for block in content(seed, index, size):
                 os.write(fd, block)
             os.ftruncate(fd, size)
             if fsync:
@@ -85,22 +83,15 @@ def files_check(folder: str, count: int, size: int, seed: int = 0) -> Result:
 
 
 def _name(folder: str, index: int) -> str:
-    return f"{folder}/f{index:06}"
-
-
-def _content(seed: int, index: int, size: int) -> Iterator[bytes]:
-    """Blocks of 4 KiB, each a repeated digest of (seed, file, block), so any exchange shows."""
-    for block in range(-(-size // _BLOCK)):
-        sum_ = hashlib.blake2b(f"{seed} {index} {block}".encode(), digest_size=64).digest()
-        yield (sum_ * (_BLOCK // 64))[: size - block * _BLOCK]
+    return f"{folder}/{file_name(index)}"
 
 
 def _wrong(path: str, seed: int, index: int, size: int) -> str:
     try:
         with open(path, "rb") as file:  # noqa: PTH123
-            for number, block in enumerate(_content(seed, index, size)):
+            for number, block in enumerate(content(seed, index, size)):
                 if file.read(len(block)) != block:
-                    return f"differs in the block at byte {number * _BLOCK}"
+                    return f"differs in the block at byte {number * BLOCK}"
             return "is too long" if file.read(1) else ""
     except OSError as error:
         return f"cannot be read: {os.strerror(error.errno or errno.EIO)}"

@@ -1,15 +1,17 @@
-"""Kernel modules: load, unload, look at; the memory accounting of blksnap."""
+"""Kernel modules: load, unload, look at; the memory accounting of blksnap, its coverage."""
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import errno
 import os
 import threading
+import zlib
 from pathlib import Path
 from typing import Any, Optional
 
-from lab.agent.accounting import counted_memory
+from lab.agent.accounting import counted_memory, in_debugfs
 from lab.agent.registry import Result, operation
 from lab.agent.syscalls import os_error, syscall
 
@@ -82,6 +84,13 @@ def module_param(name: str, param: str, value: Any) -> Result:
 def memory_counters() -> Result:
     """blksnap's accounting: {kind: [objects, bytes]}; debugfs is mounted if it is not."""
     return {"counters": {kind: list(pair) for kind, pair in counted_memory().items()}}
+
+
+@operation
+def coverage() -> Result:
+    """What the module blksnap_coverage shows in debugfs, deflated."""
+    content = in_debugfs("blksnap_coverage").read_bytes()
+    return {"deflated": base64.b64encode(zlib.compress(content)).decode()}
 
 
 def _info(name: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from lab.agent.block.device import opened
 from lab.agent.registry import Result, operation
 from lab.agent.syscalls import LIBC, os_error, syscall
 from lab.agent.typed import checked
+from lab.blksnap.names import NAMES
 from lab.errors import UsageError
 
 _SETRESUID = 117
@@ -75,7 +76,7 @@ def raw_ioctl(
     address: Optional[int] = None,
     guard: Guard = Guard.NONE,
     buffers: Optional[list[dict[str, Any]]] = None,
-    node: str = "/dev/blksnap",
+    node: str = NAMES.node,
     euid: Optional[int] = None,
 ) -> Result:
     """ioctl(node, request, argument). OSError with the errno it gives.

@@ -67,10 +67,20 @@ def sectors(name: str, size: int) -> int:
 
 def wait_node(path: str) -> None:
     """Wait until a node is there. OSError ETIMEDOUT after 10 s."""
+    _wait_for(f"{path} did not appear", Path(path).exists)
+
+
+def wait_size(name: str) -> None:
+    """Wait until a disk, such as "nbd0", has a size. OSError ETIMEDOUT after 10 s."""
+    size = Path(f"/sys/block/{name}/size")
+    _wait_for(f"{name} did not get a size", lambda: int(size.read_text()) > 0)
+
+
+def _wait_for(otherwise: str, test: Callable[[], bool]) -> None:
     end = time.monotonic() + _NODE_S
-    while not Path(path).exists():
+    while not test():
         if time.monotonic() > end:
-            raise TimeoutError(errno.ETIMEDOUT, f"{path} did not appear in {_NODE_S} s")
+            raise TimeoutError(errno.ETIMEDOUT, f"{otherwise} in {_NODE_S} s")
         time.sleep(_POLL_S)
 
 

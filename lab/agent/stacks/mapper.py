@@ -65,6 +65,18 @@ class Linear(Mapped):
         return f"0 {size} linear {self._on} {self._at}\n"
 
 
+@stack_kind("erasable")
+class Erasable(Mapped):
+    """The device `on` with secure erase; by a target of the lab, which has to be loaded."""
+
+    def __init__(self, name: str, on: str) -> None:
+        super().__init__(name)
+        self._on = on
+
+    def table(self) -> str:
+        return f"0 {size_of(self._on)} erasable {self._on}\n"
+
+
 @stack_kind("delay")
 class Delay(Mapped):
     """The device `on`, but every read and write waits so many milliseconds."""
