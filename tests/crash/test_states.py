@@ -1,0 +1,96 @@
+"""Crash states: each that is built could occur, and those at flushes are all there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lab import stamp
+from lab.crash.log import Flag, WriteLog
+from lab.crash.states import Cut, Rebuilder, choose, flushes, safe_before, unsafe
+from lab.units import SECTOR
+
+from .logs import FLUSH, Put, write_log
+
+SIZE = 64 * SECTOR
+
+
+@st.composite
+def numbered(draw: st.DrawFn) -> list[Put]:
+    """Writes with rising numbers among flushes."""
+    drawn = draw(
+        st.lists(st.tuples(st.integers(0, 60), st.integers(0, 4), st.booleans()), max_size=25)
+    )
+    return [
+        Put(sector, count, seq, Flag.FUA if fua else Flag(0)) if count else FLUSH
+        for seq, (sector, count, fua) in enumerate(drawn, 1)
+    ]
+
+
+def allowed(puts: list[Put], end: int, sector: int) -> set[int]:
+    """Numbers of the writes that a sector may hold after a cut, by the plain rule (0: zeros)."""
+    found = {0}
+    for place, put in enumerate(puts[:end]):
+        if not put.sector <= sector < put.sector + put.count:
+            continue
+        safe = put.flags & Flag.FUA or any(
+            later.flags & Flag.FLUSH for later in puts[place + 1 : end]
+        )
+        found = {put.seq} if safe else found | {put.seq}
+    return found
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(puts=numbered(), seed=st.integers(0, 9))
+def test_a_sector_holds_what_was_safe_or_something_later(
+    tmp_path: Path, puts: list[Put], seed: int
+) -> None:
+    with WriteLog(write_log(tmp_path / "log", puts)) as log:
+        cuts, total = choose(log.entries, subsets=3, limit=1000, seed=seed)
+        assert total == len(cuts)
+        with Rebuilder(log, None, SIZE, tmp_path) as states:
+            for cut in cuts:
+                for run in stamp.scan(states.state(cut).read_bytes(), 0):
+                    for sector in range(run.sector, run.sector + run.count):
+                        assert (run.seq or 0) in allowed(puts, cut.entries, sector)
+
+
+def test_there_is_a_state_at_every_flush_and_some_between(tmp_path: Path) -> None:
+    puts = [Put(0, 1, 1), Put(1, 1, 2), FLUSH, Put(2, 1, 3), Put(3, 1, 4), FLUSH, Put(4, 1, 5)]
+    with WriteLog(write_log(tmp_path / "log", puts)) as log:
+        assert flushes(log.entries) == [2, 5]
+        cuts, _ = choose(log.entries, subsets=4, limit=1000, seed=1)
+        assert {Cut(3), Cut(6)} <= set(cuts)
+        assert any(cut.kept and len(cut.kept) < 2 for cut in cuts)
+        few, total = choose(log.entries, subsets=4, limit=3, seed=1)
+        assert len(few) == 3
+        assert total == len(cuts)
+
+
+def test_what_fua_wrote_and_what_was_flushed_is_never_lost(tmp_path: Path) -> None:
+    puts = [Put(0, 1, 1), FLUSH, Put(1, 1, 2), Put(2, 1, 3, Flag.FUA)]
+    with WriteLog(write_log(tmp_path / "log", puts)) as log:
+        assert safe_before(log.entries, 4) == 1
+        assert unsafe(log.entries, 4) == [2]
+
+
+def test_what_a_disk_held_before_its_log_is_the_base(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    base.write_bytes(bytes(stamp.build(1, 0, 64, 1)))
+    with (
+        WriteLog(write_log(tmp_path / "log", [Put(8, 8, 2)])) as log,
+        Rebuilder(log, base, SIZE, tmp_path) as states,
+    ):
+        data = states.state(Cut(1)).read_bytes()
+        assert [run.seq for run in stamp.scan(data, 0)] == [1]
+        data = states.state(Cut(1, (0,))).read_bytes()
+        assert [run.seq for run in stamp.scan(data, 0)] == [1, 2, 1]
+
+
+def test_the_same_seed_draws_the_same(tmp_path: Path) -> None:
+    puts = [Put(n, 1, n + 1) for n in range(30)]
+    with WriteLog(write_log(tmp_path / "log", puts)) as log:
+        assert choose(log.entries, 5, 99, 3) == choose(log.entries, 5, 99, 3)
+        assert choose(log.entries, 5, 99, 3) != choose(log.entries, 5, 99, 4)
