@@ -67,6 +67,7 @@ class CbtModel:
         self.sectors = sectors
         self.grain = tracking_grain(sectors, self._parameters)
         self._next_sectors = sectors
+        self._resized = False
         self._write: RunMap[Byte] = RunMap(self.grain.count, CLEAN)
         self._read: RunMap[Byte] = RunMap(self.grain.count, CLEAN)
 
@@ -137,7 +138,8 @@ class CbtModel:
         )
 
     def resized(self, sectors: int) -> None:
-        """The device has another size; the next take begins anew (K11)."""
+        """The device got a size; the next take begins anew, also if it is the old one (K11)."""
+        self._resized |= sectors != self._next_sectors
         self._next_sectors = sectors
 
     def taken(self, began: int, ended: int) -> None:
@@ -145,7 +147,7 @@ class CbtModel:
         if self.wild:
             self.mark_maybe()
         era = self.eras[-1]
-        if self._next_sectors != self.sectors or self.map_lost or era.active > LAST_NUMBER:
+        if self._resized or self.map_lost or era.active > LAST_NUMBER:
             self._begin(self._next_sectors)
             self.generation_id = None
             self.map_lost = False

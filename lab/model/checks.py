@@ -5,22 +5,42 @@ from __future__ import annotations
 import errno
 import random
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-from lab.model.compare import EXACT, Limits, compare
+from lab.model.compare import EXACT, Limits, compare, seen_text
 from lab.model.content import Cell
 from lab.model.disagreement import Disagreements, general
 from lab.model.loads import Loads
+from lab.model.picture import Part, Picture, paint
 from lab.model.runmap import RunMap
 from lab.model.seen import MapRun, Seen, TrackerSeen
 from lab.scenario.steps_io import ImageExpect
+from lab.units import SECTOR
 
+PICTURES = 16
+"""Pictures of disagreements that are kept."""
 SAMPLES = 16
 SAMPLE_SECTORS = 128
 EDGE_SECTORS = 2048
 
 
+class MapState(NamedTuple):
+    """A map: after how many takes of its tracker, of which generation, the number of the last take,
+    and its blocks of `block_size` bytes."""
+
+    takes: int
+    generation: str
+    number: int
+    blocks: int
+    block_size: int
+
+
 class Checks(Loads):
-    """Comparisons: () is right."""
+    """Comparisons: () is right. pictures: of what was wrong."""
+
+    def __init__(self, parameters: dict[str, int] | None = None) -> None:
+        super().__init__(parameters)
+        self.pictures: list[Picture] = []
 
     def compare_original(
         self, device: str, seen: Sequence[Seen], start: int = 0, count: int | None = None
@@ -28,7 +48,8 @@ class Checks(Loads):
         """An original as scanned over [start, start+count)."""
         node = self._nodes[device]
         span = (start, node.sectors - start if count is None else count)
-        return compare(f"original {device}", node.view(), seen, span, describe=self.describe)
+        found = compare(f"original {device}", node.view(), seen, span, describe=self.describe)
+        return self._pictured(found, node.sectors, seen)
 
     def compare_image(
         self,
@@ -69,13 +90,41 @@ class Checks(Loads):
         image = self._snapshots[image_of[0]].images[image_of[1]]
         start, count = span
         full = (start, image.sectors - start if count is None else count)
-        return compare(where, image.expected(), seen, full, describe=self.describe, limits=limits)
+        found = compare(where, image.expected(), seen, full, describe=self.describe, limits=limits)
+        return self._pictured(found, image.sectors, seen)
+
+    def _pictured(self, found: Disagreements, size: int, seen: Sequence[Seen]) -> Disagreements:
+        """The same, with a picture kept of what is wrong."""
+        if found:
+            pieces = sorted(seen, key=lambda one: one.sector)
+            parts = (Part(one.sector, one.count, seen_text(one, self.describe)) for one in pieces)
+            self._keep(paint(size, found, parts))
+        return found
+
+    def _keep(self, picture: Picture | None) -> None:
+        if picture is None or picture in self.pictures or len(self.pictures) >= PICTURES:
+            return
+        self.pictures.append(picture)
 
     def compare_map(
         self, device: str, runs: Sequence[MapRun], first: int = 0, count: int | None = None
     ) -> Disagreements:
         """The map of a device as read from the module, or the part that was asked for."""
-        return self._trackers[device].compare(runs, first, count)
+        tracker = self._trackers[device]
+        found = tracker.compare(runs, first, count)
+        if found:
+            parts = (Part(run.block, run.count, str(run.value)) for run in runs)
+            self._keep(paint(tracker.grain.count, found, parts))
+        return found
+
+    def map_state(self, device: str) -> MapState | None:
+        """What the map of a device that is tracked is about now."""
+        tracker = self._trackers.get(device)
+        if tracker is None:
+            return None
+        generation = tracker.generation_id or f"number {tracker.eras[-1].generation}"
+        grain, takes = tracker.grain, len(tracker.eras) - 1
+        return MapState(takes, generation, tracker.previous, grain.count, grain.sectors * SECTOR)
 
     def changed_blocks(self, device: str, since: int) -> tuple[int, int]:
         """Fewest and most blocks with a byte above `since`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -164,8 +163,3 @@ def _merged(found: Iterable[Disagreement]) -> Iterator[Disagreement]:
         last = one
     if last is not None:
         yield last
-
-
-def errno_text(number: int) -> str:
-    """E.g. "ENOSPC (No space left on device)"."""
-    return f"{errno.errorcode.get(number, number)} ({os.strerror(number)})"

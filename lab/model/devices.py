@@ -44,6 +44,8 @@ class Node:
     """A file system is mounted on it: anything may be written at any time."""
     written: RunMap[bool] = field(default_factory=lambda: RunMap(0, False))
     """Of a root only: where anything was ever written."""
+    kept: RunMap[Cell] | None = None
+    """Of a root whose disk loses what was not flushed: what may be there after a power cut."""
 
     @property
     def root(self) -> Node:
@@ -69,6 +71,8 @@ class Node:
         else:
             root.content.update(at, count, lambda old: either(old, cell))
         root.written.set(at, count, True)
+        if root.kept is not None:
+            root.kept.update(at, count, lambda old: either(old, cell))
 
     def view(self) -> RunMap[Cell]:
         """What each of its sectors may hold, in its own sectors; an independent copy."""
@@ -81,6 +85,7 @@ class Node:
         self.sectors = sectors
         if self.parent is None:
             self.content = self.content.resized(sectors, ZEROS)
+            self.kept = None if self.kept is None else self.kept.resized(sectors, ZEROS)
             self.written = self.written.resized(sectors, False)
 
     def seen_by(self, sector: int, count: int) -> Iterator[tuple[Node, int, int]]:

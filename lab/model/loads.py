@@ -95,10 +95,6 @@ class Loads(Snapshots):
             for name in self._cycles[load]:
                 self._trackers[name].taken(begin_ns, end_ns)
 
-    def running_writers(self) -> tuple[str, ...]:
-        """Names of the writers loads that run."""
-        return tuple(self._writers)
-
     def ring_started(self, load: str, devices: Sequence[str], region: tuple[int, int]) -> list[int]:
         """A ring load begins on a region (sector, count) of each device; the tags to stamp with,
         in the order of the devices. Write number n is round n."""
@@ -120,18 +116,6 @@ class Loads(Snapshots):
             told = _told_end(device.tag, last_n)
             node.root.content.update(node.base + sector, count, told)
             self.set_wild(node, False)
-
-    def ring_tags(self, load: str) -> tuple[int, ...]:
-        """Tags of a ring's counters, in the order of its devices."""
-        return tuple(device.tag for device in self._rings[load][0])
-
-    def ring_region(self, load: str) -> tuple[int, int]:
-        """(sector, count) where the counters are."""
-        return self._rings[load][1]
-
-    def ring_devices(self, load: str) -> tuple[str, ...]:
-        """Names of a ring's devices, in order."""
-        return tuple(device.name for device in self._rings[load][0])
 
 
 def _told_end(tag: int, last: int) -> Callable[[Cell], Cell]:

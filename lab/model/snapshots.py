@@ -91,14 +91,6 @@ class Snapshots(Writes):
         """Names of the snapshots there are."""
         return tuple(self._snapshots)
 
-    def snapshot_devices(self, snapshot: str) -> tuple[str, ...]:
-        """Originals of a snapshot, in order."""
-        return self._snapshots[snapshot].devices
-
-    def is_taken(self, snapshot: str) -> bool:
-        """Whether a snapshot has images."""
-        return self._snapshots[snapshot].taken
-
     def is_spoiled(self, snapshot: str, device: str) -> bool:
         """Whether a corrupted event was received for a device."""
         return self._snapshots[snapshot].images[device].spoiled != 0

@@ -44,9 +44,12 @@ class State:
 
     # -- devices ------------------------------------------------------------------------------
 
-    def add_disk(self, name: str, sectors: int) -> None:
-        """A disk full of zeros."""
-        self._nodes[name] = root_node(name, self._new_tag(name), sectors)
+    def add_disk(self, name: str, sectors: int, *, loses: bool = False) -> None:
+        """A disk full of zeros; `loses`: at a power cut it loses what was not flushed."""
+        node = root_node(name, self._new_tag(name), sectors)
+        if loses:
+            node.kept = node.content.copy()
+        self._nodes[name] = node
 
     def add_stack(self, name: str, device: declared.Device, sectors: int) -> None:
         """A stacked device that has just been built, `sectors` long."""
@@ -111,6 +114,11 @@ class State:
     def sectors(self, name: str) -> int:
         """Size of a device."""
         return self._nodes[name].sectors
+
+    def is_opaque(self, name: str) -> bool:
+        """Whether it holds anything that the model does not know, or may get it any moment."""
+        node = self._nodes[name].root
+        return node.wild or any(run.value is None for run in node.content.runs())
 
     def tag(self, name: str) -> int:
         """The tag of a device's stamps."""

@@ -1,19 +1,16 @@
 """The whole model of one scenario's guest: the object that the runner talks to.
 
-State -> Writes -> Snapshots -> Loads -> Checks -> World       (each adds one kind of event)
+State -> Writes -> Snapshots -> Loads -> Checks -> Filling -> World   (each adds one thing)
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lab.model.checks import Checks
-from lab.model.compare import compare
 from lab.model.content import Cell, shifted
-from lab.model.disagreement import Disagreements
+from lab.model.filling import Filling
 from lab.model.runmap import RunMap
-from lab.model.seen import Seen, TrackerSeen
+from lab.model.seen import TrackerSeen
 from lab.model.writes import Ranges
 from lab.scenario.steps_snapshot import BackupMode
 
@@ -27,7 +24,7 @@ class BackupState:
     number: int
 
 
-class World(Checks):
+class World(Filling):
     """Everything, with backups and devices assembled from images on top."""
 
     def __init__(self, parameters: dict[str, int] | None = None) -> None:
@@ -77,9 +74,3 @@ class World(Checks):
                 self.image_mounted(snapshot, member)
         self.add_disk(name, content.size)
         self._nodes[name].content = content.copy()
-
-    def compare_with(
-        self, where: str, device: str, seen: Sequence[Seen], span: tuple[int, int]
-    ) -> Disagreements:
-        """Sectors read anywhere, compared with what a device must hold now."""
-        return compare(where, self._nodes[device].view(), seen, span, describe=self.describe)

@@ -44,6 +44,27 @@ class Writes(State):
             node.put(sector, count, Stamp(node.tag, seq, seq, 0), sure=not failed)
             self._changed(node, sector, count, sure=not failed, pages=how in CACHED)
 
+    def safe(self, device: str, plan: Iterable[tuple[int, int, int]]) -> None:
+        """Writes that were done are safe from a power cut; nothing is said of what came before."""
+        root, base = self._nodes[device].root, self._nodes[device].base
+        for sector, count, _ in plan:
+            for run in list(root.content.runs(base + sector, count)):
+                if root.kept is not None:
+                    root.kept.set(run.start, run.count, run.value)
+
+    def synced(self, device: str) -> None:
+        """All that was written to the disk is safe from a power cut."""
+        root = self._nodes[device].root
+        if root.kept is not None:
+            root.kept = root.content.copy()
+
+    def power_failed(self, device: str) -> None:
+        """A disk holds what was safe, or anything that was written later."""
+        node = self._nodes[device]
+        if node.kept is not None:
+            node.content = node.kept
+            node.kept = node.content.copy()
+
     def wrote_image(self, snapshot: str, device: str, plan: Iterable[tuple[int, int, int]]) -> None:
         """A planned write into an image was done."""
         image = self._snapshots[snapshot].images[device]

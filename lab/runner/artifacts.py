@@ -8,19 +8,24 @@ from collections.abc import Sequence
 from lab.runner.context import Context
 from lab.runner.failures import running
 from lab.runner.klog import LogLine, find_splats
+from lab.runner.traces import Traces
 from lab.runner.verdict import Finding, Verdict
 from lab.runner.watch import console_lines
 
 
-def keep(context: Context, findings: Sequence[Finding]) -> None:
-    """Write kernel log, traces, command line and, after a hang, the tasks that wait."""
+def keep(context: Context, findings: Sequence[Finding], traces: Traces) -> None:
+    """Write kernel log, traces, command line, figures and, after a hang, the tasks that wait."""
     folder, machine = context.folder, context.guest.machine
+    folder.write_line("figures.json", context.figures.record(context))
     folder.write_text("qemu-command.txt", shlex.join(machine.command_line) + "\n")
     lines = _kernel_log(context)
     folder.write_text("kernel.log", "".join(f"{line}\n" for line in lines))
-    traces = ["\n".join(splat.trace) + "\n" for splat in find_splats(lines)]
-    if traces:
-        folder.write_text("splats.txt", "\n".join(traces))
+    splats = ["\n".join(traces.decoded(splat.trace)) + "\n" for splat in find_splats(lines)]
+    if splats:
+        folder.write_text("splats.txt", "\n".join(splats))
+    places = traces.places([*map(str, lines), *map(str, console_lines(machine.console_path))])
+    if places:
+        folder.write_json("places.json", places)
     for finding in findings:
         if finding.verdict is Verdict.HANG:
             folder.write_text("blocked-tasks.txt", "".join(f"{line}\n" for line in finding.detail))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.guest.channel import AgentFailure
-from lab.runner import compare
+from lab.runner import compare, leaks
 from lab.runner.context import Context, agree
 from lab.runner.failures import StepFailed, describe
 from lab.runner.klog import module_complaints, spoiled_images
@@ -27,12 +27,13 @@ SETTLE_LIMIT = 5.0
 KEPT_BY_TRACKERS = frozenset({"cbt_map", "epoch", "page_array", "tracker"})
 """Kinds that the module may still account for when there are trackers of devices that are gone."""
 LEFTOVERS = """
-for f in /sys/block/blksnap-image* /dev/blksnap* /sys/class/blksnap /sys/module/blksnap; do
+for f in /sys/block/{blksnap:image}* {blksnap:node}* /dev/{blksnap:image}* \
+    /sys/class/{blksnap:sysfs} /sys/module/{blksnap:module}; do
     [ -e $f ] && echo $f
 done
 for f in /proc/[0-9]*/comm; do
     read name 2>/dev/null <$f || continue
-    case $name in blksnap*) echo $name ;; esac
+    case $name in {blksnap:threads}*) echo $name ;; esac
 done
 true
 """
@@ -50,9 +51,18 @@ class Check:
 
 def stop_loads(context: Context) -> Mapping[str, object]:
     """Loads that were not stopped end now, and are judged as if they had been."""
+    # All of them, whatever one did: the model has to know what each has written.
     names = sorted(context.loads, key=lambda name: context.loads[name].kind != "take_cycle")
+    failed: list[StepFailed] = []
     for name in names:
-        loads.stop(context, name)
+        try:
+            loads.stop(context, name)
+        except StepFailed as error:
+            failed.append(error)
+    if failed:
+        raise StepFailed(
+            failed[0].what, [line for one in failed for line in (one.what, *one.detail)]
+        )
     return {"stopped": names}
 
 
@@ -198,7 +208,8 @@ def unload_module(context: Context) -> Mapping[str, object]:
 
 def nothing_left(context: Context) -> Mapping[str, object]:
     """No image disk, no node, no thread of the module."""
-    left = context.run(["sh", "-c", LEFTOVERS], check=False).stdout.split()
+    script = context.flavour.filled_in(LEFTOVERS)
+    left = sorted(set(context.run(["sh", "-c", script], check=False).stdout.split()))
     if left:
         raise StepFailed(f"left behind: {', '.join(left)}")
     return {}
@@ -211,7 +222,7 @@ def log_is_quiet(context: Context) -> Mapping[str, object]:
     A run is not normal if a step was meant to fail: refusals may say why.
     """
     context.log.poll(context.guest)
-    complaints = module_complaints(context.log.lines)
+    complaints = module_complaints(context.log.lines, context.flavour.log)
     told = spoiled_images(complaints)
     if told != sorted(context.spoiled):
         events, lines = _spoilings(context.spoiled), _spoilings(told)
@@ -245,6 +256,7 @@ ALL: tuple[Check, ...] = (
     Check("trackers removed", remove_trackers),
     Check("devices removed", remove_devices),
     Check("memory given back", memory_is_free),
+    Check("no memory lost", leaks.check),
     Check("module unloaded", unload_module),
     Check("nothing left behind", nothing_left),
     Check("originals at the end", compare_originals),

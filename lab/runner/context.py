@@ -8,18 +8,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab.flavour import Flavour
 from lab.guest.channel import ChannelTimeout
 from lab.model.disagreement import Disagreement
 from lab.model.seen import LoadWrite
 from lab.model.world import World
 from lab.runner.deadline import Deadline
 from lab.runner.failures import StepFailed, TooLong, answers
+from lab.runner.figures import Figures
 from lab.runner.folder import Folder
 from lab.runner.ports import Guest
+from lab.runner.power import Power
+from lab.runner.starve import Starved
 from lab.runner.stop import Stop
 from lab.runner.watch import KernelLog
 from lab.scenario.scenario import Scenario
 from lab.scenario.steps_load import StartLoad
+from lab.tap.record import Tap
 from lab.units import SECTOR
 
 SHOWN_DISAGREEMENTS = 40
@@ -136,6 +141,15 @@ class Context:
         self.mounts: dict[str, Mounted] = {}
         self.frozen: set[str] = set()
         self.loads: dict[str, Load] = {}
+        self.power = Power()
+        self.powered = True
+        """False between a power cut and the boot: there is nobody to ask."""
+        self.counts = False
+        """Whether the module counts its branches; boots: how many boots have counted."""
+        self.boots = 0
+        self.tap: Tap | None = None
+        self.consequences: list[str] = []
+        self.compiled: set[str] = set()
         self.memory_marks: dict[str, Memory] = {}
         self.digests: dict[str, dict[int, str]] = {}
         self.generations: dict[str, list[str]] = {}
@@ -145,11 +159,16 @@ class Context:
         self.turn = 0
         self.where = ""
         self.module_loaded = False
+        self.keepable = False
+        self.sections = ""
+        """Where the modules are, in a guest that may be kept; see lab.guest.sections."""
         self.errors_expected = False
         self.expecting = False
+        self.starved: Starved | None = None
         self.destroyed: dict[str, Snapshot] = {}
         self.spoiled: list[tuple[int, int, int]] = []
         self.unclaimed: list[tuple[str, str, str]] = []
+        self.figures = Figures()
 
     def request(
         self, op: str, args: Mapping[str, object] | None = None, limit: float | None = None
@@ -159,16 +178,24 @@ class Context:
         Raises AgentFailure, ChannelTimeout, GuestLost, TooLong, Interrupted. A request that got
         only what little was left of a step's time is not stuck when that is over: TooLong.
         """
+        if self.starved is not None and self.starved.takes(op):
+            answer = self._ask("starved", self.starved.wrapped(op, args or {}), limit)
+            return self.starved.unwrapped(answer)
+        return self._ask(op, args or {}, limit)
+
+    def _ask(self, op: str, args: Mapping[str, object], limit: float | None) -> dict[str, Any]:
         self.stop.check()
         left = self.deadline.left()
         longest = math.inf if limit is None else limit * self.deadline.patience
         try:
-            return self.guest.channel.request(op, args or {}, min(left, longest))
+            answer = self.guest.channel.request(op, args, min(left, longest))
         except ChannelTimeout:
             if left < min(longest, STUCK_AFTER) and answers(self.guest):
                 self.deadline.left()  # says which limit it was
                 raise TooLong(f"no time was left for {op}") from None
             raise
+        self.figures.clock(answer)
+        return answer
 
     def run(self, argv: Sequence[str], *, input: str = "", check: bool = True) -> Program:
         """Run a program in the guest. StepFailed if it fails and `check` is set."""
@@ -220,17 +247,26 @@ class Context:
         """The number of a device, also of one that is gone."""
         return (self.devices | self.gone)[name].number
 
+    @property
+    def flavour(self) -> Flavour:
+        """The names of the module."""
+        return self.guest.flavour
+
     def path(self, device: str, snapshot: str | None = None) -> str:
         """The guest's path of a device, or of its image in a snapshot."""
         return self.device(device).path if snapshot is None else self.image(snapshot, device)
 
     def filled_in(self, text: str) -> str:
-        """`text` with {a} replaced by the path of device a, {s/a} by that of its image in s."""
+        """`text` with {a} replaced by the path of device a, {s/a} by that of its image in s;
+
+        {blksnap:node} and the like: see Flavour.
+        """
 
         def path_of(match: re.Match[str]) -> str:
             snapshot, _, device = match[1].rpartition("/")
             return self.path(device, snapshot or None)
 
+        text = self.flavour.filled_in(text)
         return re.sub(r"\{([a-z][a-z0-9_-]*(?:/[a-z][a-z0-9_-]*)?)\}", path_of, text)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import shlex
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -16,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import UsageError
-from lab.image import DEFAULT_KERNEL
+from lab.image import DEFAULT_KERNEL, kernel_named
 from lab.modbuild import ModuleBuildFailed
 from lab.progress import Progress
 from lab.runner.bus import Bus, listening
+from lab.runner.coverage import keep_notes
 from lab.runner.events import (
     GuestReady,
     Listener,
@@ -29,6 +31,7 @@ from lab.runner.events import (
     ScenarioStarted,
     StageProgress,
 )
+from lab.runner.every_io import run_each
 from lab.runner.folder import RunFolder, new_run_folder
 from lab.runner.ports import Prepare, Template, facts
 from lab.runner.scenario_run import Place, run_scenario
@@ -43,8 +46,8 @@ from lab.runner.verdict import (
 )
 from lab.scenario.scenario import Scenario
 
-Templates = dict[int | None, Template]
-"""Templates by the guest's memory in bytes; None: the usual."""
+Templates = dict[tuple[int | None, bool], Template]
+"""Templates by the guest's memory in bytes (None: the usual), and by `icount`."""
 EMULATION = 2.0
 """How much more time an emulated guest gets than one on real processors."""
 GUEST_CPUS = 2
@@ -58,8 +61,8 @@ class RunSettings:
 
     results: folder that gets a sub folder for this run. command: words that, followed by the name
     of a scenario, run it again. kernels: names of the guests' kernels; every scenario is run on
-    each. jobs: guests at a time. repeat: how often each scenario is run. features: what the guest
-    offers of `requires.features`.
+    each. jobs: guests at a time. repeat: how often each scenario is run. keep_failed: see
+    Place.
     """
 
     results: Path
@@ -67,7 +70,7 @@ class RunSettings:
     kernels: tuple[str, ...] = (DEFAULT_KERNEL,)
     jobs: int = 1
     repeat: int = 1
-    features: frozenset[str] = frozenset({"hotplug", "reboot"})
+    keep_failed: bool = False
 
     def again(self, kernels: Sequence[str], names: Sequence[str]) -> str:
         """The command that runs these scenarios on these kernels the same way."""
@@ -123,6 +126,17 @@ def _tasks(settings: RunSettings, scenarios: Sequence[Scenario]) -> list[_Task]:
     ]
 
 
+def patience(template: Template, jobs: int) -> float:
+    """How much longer things may take than in a guest of its own on processors of its own."""
+    emulated = EMULATION if facts(template).get("accel") == "tcg" else 1.0
+    return emulated * max(1.0, jobs * GUEST_CPUS / (os.cpu_count() or 1))
+
+
+def _kind(scenario: Scenario) -> tuple[int | None, bool]:
+    """Key of its guest's template."""
+    return scenario.memory, scenario.icount
+
+
 class _Run:
     """One run on its way."""
 
@@ -143,6 +157,7 @@ class _Run:
         names = tuple(scenario.name for scenario in scenarios)
         self._command = settings.again(settings.kernels, names)
         self._results: dict[int, ScenarioResult] = {}
+        self._seats = threading.Semaphore(settings.jobs)
 
     def go(self, prepare: Prepare) -> RunResult:
         """Everything from the first event to the last."""
@@ -176,11 +191,12 @@ class _Run:
         else:
             told = facts(next(iter(templates.values())))
             self._bus.emit(GuestReady(facts=told, kernel=kernel))
+            keep_notes(next(iter(templates.values())), kernel, self._folder)
             with signals_stop(self._stop):
                 self._run_all(tasks, templates)
 
     def _templates(self, kernel: str, tasks: Sequence[_Task], prepare: Prepare) -> Templates:
-        """A template for each amount of memory that is asked for."""
+        """A template for each kind of guest that is asked for."""
 
         def tell(progress: Progress) -> None:
             stage, detail, fraction = progress.stage, progress.detail, progress.fraction
@@ -188,8 +204,11 @@ class _Run:
                 StageProgress(stage=stage, detail=detail, fraction=fraction, kernel=kernel)
             )
 
-        sizes = dict.fromkeys(task.scenario.memory for task in tasks)
-        return {memory: prepare(tell, kernel, memory) for memory in sizes}
+        kinds = dict.fromkeys(_kind(task.scenario) for task in tasks)
+        return {
+            (memory, icount): prepare(tell, kernel, memory, **({"icount": True} if icount else {}))
+            for memory, icount in kinds
+        }
 
     def _all_failed(self, kernel: str, tasks: Sequence[_Task], error: ModuleBuildFailed) -> None:
         """The module does not compile: nothing can be run, each scenario says why."""
@@ -224,7 +243,7 @@ class _Run:
             while going or (todo and not self._stop.requested):
                 while todo and len(going) < self._settings.jobs and not self._stop.requested:
                     task = todo.pop()
-                    going[pool.submit(self._one, task, templates[task.scenario.memory])] = task
+                    going[pool.submit(self._one, task, templates[_kind(task.scenario)])] = task
                 done, _ = wait(going, timeout=POLL, return_when=FIRST_COMPLETED)
                 for future in done:
                     self._collect(going.pop(future), future)
@@ -248,10 +267,13 @@ class _Run:
             label=task.label,
             kernel=task.kernel,
             repeat=task.repeat,
-            features=self._settings.features,
-            patience=self._patience(template),
+            patience=patience(template, self._settings.jobs) * kernel_named(task.kernel).slowness,
+            jobs=self._settings.jobs,
+            seats=self._seats,
+            keep_failed=self._settings.keep_failed,
         )
-        result = run_scenario(task.scenario, template, place, self._bus, self._stop)
+        run_it = run_scenario if task.scenario.fail_each is None else run_each
+        result = run_it(task.scenario, template, place, self._bus, self._stop)
         self._stop.check()
         return result
 
@@ -266,12 +288,6 @@ class _Run:
                 steps=len(scenario.steps),
             )
         )
-
-    def _patience(self, template: Template) -> float:
-        """How much longer things may take than in a guest of its own on processors of its own."""
-        emulated = EMULATION if facts(template).get("accel") == "tcg" else 1.0
-        crowd = self._settings.jobs * GUEST_CPUS / (os.cpu_count() or 1)
-        return emulated * max(1.0, crowd)
 
     def _done(self, task: _Task, result: ScenarioResult) -> None:
         self._results[task.number] = result

@@ -12,7 +12,7 @@ from lab.errors import LabError
 from lab.guest.channel import AgentFailure, ChannelTimeout
 from lab.guest.lost import GuestLost, HostFault
 from lab.runner.folder import FULL_BELOW, free_bytes, full_disk
-from lab.runner.klog import find_splats, panicked
+from lab.runner.klog import LogLine, find_splats, panicked
 from lab.runner.ports import Guest
 from lab.runner.verdict import Finding, Verdict
 from lab.runner.watch import console_lines, last_lines
@@ -107,8 +107,14 @@ def _panic(where: str, guest: Guest) -> Finding | None:
     splats = find_splats(console)
     if not splats:
         return Finding(Verdict.PANIC, where, "the kernel panicked", last_lines(console, 60))
-    # The first report is the cause; those after it come from the damage.
-    return Finding(Verdict.PANIC, where, splats[0].headline, splats[0].trace)
+    last = next((n for n, one in enumerate(splats) if panicked(map(LogLine, one.trace))), -1)
+    fatal, earlier = splats[last], splats[:last]
+    if not earlier:
+        return Finding(Verdict.PANIC, where, fatal.headline, fatal.trace)
+    # Which may well be why, such as KASAN's of memory that was free.
+    first = earlier[0]
+    detail = (*fatal.trace, "", "the first report before it:", *first.trace)
+    return Finding(Verdict.PANIC, where, f"{fatal.headline}, after {first.headline}", detail)
 
 
 def running(guest: Guest) -> bool:

@@ -1,9 +1,11 @@
 """The folder of a run: one sub folder per scenario, all that is needed to repeat and to explain it.
 
 <results>/<date-time>/            run.json  command.txt  events.jsonl  junit.xml
+                                  coverage-<kernel>.tar.gz
 <results>/<date-time>/<scenario>/ scenario.yaml  verdict.json  events.jsonl  command.txt
                                   console.log  kernel.log  splats.txt  qemu-command.txt
-                                  builds.json  blocked-tasks.txt
+                                  builds.json  blocked-tasks.txt  places.json
+                                  figures.json  coverage-1.z
 <results>/<date-time>/<kernel>/<scenario>/ ...   instead, if the run has several kernels
 <results>/latest                  symbolic link to the newest run
 """
@@ -72,6 +74,15 @@ class Folder:
     def write_json(self, name: str, value: object) -> None:
         """Write a value (dataclasses, enumerations and paths allowed) as indented JSON."""
         self.write_text(name, json.dumps(plain(value), indent=2) + "\n")
+
+    def write_line(self, name: str, value: object) -> None:
+        """Write a value as JSON in one line: for programs, as short as can be."""
+        self.write_text(name, json.dumps(plain(value), separators=(",", ":")) + "\n")
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write a whole file."""
+        with disk_errors(self.path):
+            (self.path / name).write_bytes(content)
 
     def append_json(self, name: str, value: object) -> None:
         """Append one JSON line."""

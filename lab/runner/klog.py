@@ -56,9 +56,14 @@ class LogLine:
     seq: int | None = None
 
     def __str__(self) -> str:
-        stamp = f"[{self.time_us / 1e6:12.6f}] " if self.time_us is not None else ""
         level = f"<{self.level}>" if self.level is not None else ""
-        return f"{level}{stamp}{self.text}"
+        return f"{level}{self.said}"
+
+    @property
+    def said(self) -> str:
+        """The line as a console shows it."""
+        stamp = f"[{self.time_us / 1e6:12.6f}] " if self.time_us is not None else ""
+        return f"{stamp}{self.text}"
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,8 @@ _HEADERS: tuple[tuple[SplatKind, re.Pattern[str]], ...] = tuple(
             r"|slab .*(?:Slab cache still has objects|kmem_cache_destroy)",
         ),
         (SplatKind.KMEMLEAK, r"kmemleak: \d+ new suspected memory leaks"),
-        (SplatKind.MODULE_LEAK, r"(?i)^(?:blksnap|bdevfilter)[-\w]*: .*\bleak"),
+        # Of whatever module: it counts what it allocates, and that is more than it frees.
+        (SplatKind.MODULE_LEAK, r"(?i)^(?!kmemleak)[a-z][-\w]*: .*\bleak"),
         (SplatKind.HUNG_TASK, r"INFO: task .* blocked for more than"),
         (SplatKind.LOCKUP, r"BUG: soft lockup|[Hh]ard LOCKUP|BUG: workqueue lockup"),
         (SplatKind.ALLOCATION, r"page allocation failure: order|page allocation stalls for"),
@@ -134,7 +140,7 @@ _PART = re.compile(
 _CONTINUES = {SplatKind.PANIC, SplatKind.OOPS}
 """Headers that also occur inside a report: there they belong to it."""
 _CONSOLE = re.compile(r"^(?:<(\d)>)?\[\s*(\d+)\.(\d{6})\](?:\[[^\]]*\])? ?(.*)$")
-_SPOILED = re.compile(r"^blksnap\S*: image of (\d+):(\d+) is spoiled: error (\d+)$")
+_SPOILED = re.compile(r"^[-\w]+: image of (\d+):(\d+) is spoiled: error (\d+)$")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -153,7 +159,7 @@ def find_splats(lines: Iterable[LogLine]) -> list[Splat]:
     previous = ""
     for line in lines:
         if opened is not None and opened.takes(line.text):
-            opened.lines.append(str(line))
+            opened.lines.append(line.said)
         else:
             kind = classify(line.text)
             if kind is None and _CALL_TRACE.match(line.text):
@@ -162,7 +168,7 @@ def find_splats(lines: Iterable[LogLine]) -> list[Splat]:
                 if opened is not None:
                     found.append(opened.close())
                 headline = previous if kind is SplatKind.TRACE else line.text
-                opened = _Open(kind, headline.strip(), [str(line)])
+                opened = _Open(kind, headline.strip(), [line.said])
         previous = line.text
     if opened is not None:
         found.append(opened.close())
@@ -185,6 +191,8 @@ class _Open:
             return False
         kind = classify(text)
         if kind is not None and kind not in _CONTINUES and not self._detail_of_warning(kind):
+            return False
+        if kind is SplatKind.OOPS and self.strange >= 2:
             return False
         if kind is SplatKind.PANIC:
             self.kind = SplatKind.PANIC if self.kind is SplatKind.TRACE else self.kind
@@ -224,14 +232,18 @@ def parse_console(text: str) -> list[LogLine]:
     return lines
 
 
-def module_complaints(lines: Sequence[LogLine]) -> list[LogLine]:
-    """Lines of our module above info level, which a normal run must not have (K36)."""
+def module_complaints(lines: Sequence[LogLine], names: Sequence[str]) -> list[LogLine]:
+    """Lines of the module above info level, which a normal run must not have (K36).
+
+    names: what its lines begin with.
+    """
+    ours = re.compile(rf"(?:{'|'.join(map(re.escape, names))})[-\w]*: ")
     return [
         line
         for line in lines
         if line.level is not None
         and line.level <= 4
-        and re.match(r"(?:blksnap|bdevfilter)[-\w]*: ", line.text)
+        and ours.match(line.text)
         and "taint" not in line.text
         and classify(line.text) is None
     ]

@@ -5,13 +5,16 @@ Sizes and offsets are bytes. All waits have limits in seconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
+from lab.flavour import Flavour
 from lab.guest.disks import DiskSpec
+from lab.modbuild import BuiltModule
+from lab.modready import ReadyModule
 from lab.progress import ProgressSink
 
 
@@ -33,6 +36,10 @@ class Disk(Protocol):
     def size(self) -> int: ...
     @property
     def host_file(self) -> Path: ...
+    @property
+    def log(self) -> Path | None: ...
+    @property
+    def base(self) -> Path | None: ...
 
 
 class Machine(Protocol):
@@ -59,6 +66,10 @@ class Guest(Protocol):
     def disks(self) -> Mapping[str, Disk]: ...
     @property
     def module_dir(self) -> str | None: ...
+    @property
+    def module_source(self) -> Path | None: ...
+    @property
+    def flavour(self) -> Flavour: ...
     def resize_disk(self, name: str, size: int) -> Disk: ...
     def unplug(self, name: str) -> None: ...
     def plug(self, disk: str) -> Disk: ...
@@ -72,14 +83,29 @@ class Template(Protocol):
 
     @property
     def identity(self) -> Any: ...
+    @property
+    def module(self) -> BuiltModule | ReadyModule | None: ...
 
-    def clone(self, disks: Sequence[DiskSpec], folder: Path) -> AbstractContextManager[Guest]: ...
+    def clone(
+        self, disks: Sequence[DiskSpec], folder: Path, *, keepable: bool
+    ) -> AbstractContextManager[Guest]: ...
+    def keep(self, guest: Any, folder: Path) -> None: ...
 
 
-Prepare = Callable[[ProgressSink, str, int | None], Template]
-"""Makes the template of a kernel, telling how far it is; memory in bytes, None: the usual."""
+class Prepare(Protocol):
+    """Makes the template of a kernel, telling how far it is."""
+
+    def __call__(
+        self, progress: ProgressSink, kernel: str, memory: int | None, /, *, icount: bool = ...
+    ) -> Template:
+        """memory: bytes, None: the usual. icount: see GuestSettings; given only if it is true."""
 
 
 def facts(template: Template) -> dict[str, str]:
     """What a template was made of: kernel, module, QEMU ..., by name."""
     return {key: str(value) for key, value in asdict(template.identity).items()}
+
+
+def debug_folder(template: Template) -> Path | None:
+    """Where the template's modules are with their debugging information, if it has any."""
+    return None if template.module is None else template.module.debug_folder

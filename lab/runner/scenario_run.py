@@ -6,26 +6,38 @@ answers, all automatic checks are made, also after a failure: they tell how far 
 
 from __future__ import annotations
 
+import contextlib
+import shlex
+import tempfile
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
+from lab.data import program
+from lab.errors import LabError
+from lab.guest import sections
 from lab.guest.channel import ChannelTimeout
 from lab.guest.disks import DiskSpec
+from lab.guest.kept import FOLDER
 from lab.guest.lost import GuestLost
-from lab.runner import artifacts, checks, start
+from lab.runner import artifacts, checks, coverage, start
 from lab.runner.bus import Bus
 from lab.runner.context import Context
 from lab.runner.events import CheckFinished
 from lab.runner.failures import StepsEnded, finding_of
 from lab.runner.folder import Folder, HostDiskFull
 from lab.runner.journal import Journal
-from lab.runner.ports import Guest, Template, facts
+from lab.runner.ports import Guest, Template, debug_folder, facts
 from lab.runner.start import SkipScenario
 from lab.runner.stepper import Stepper
 from lab.runner.stop import Interrupted, Stop
+from lab.runner.traces import Traces
 from lab.runner.verdict import ScenarioResult, Verdict
 from lab.scenario.scenario import Scenario
+from lab.tap.record import Tap, watching
+from lab.tap.server import DiskServer
 
 CHECKS_LIMIT = 600.0
 """Seconds that all automatic checks of a scenario may take together."""
@@ -33,15 +45,23 @@ CHECKS_LIMIT = 600.0
 
 @dataclass(frozen=True)
 class Place:
-    """Where and as what a scenario is run; see RunSettings. patience: see Deadline."""
+    """Where and as what a scenario is run; see RunSettings. patience: see Deadline.
+
+    seats: one has to be taken by each guest that runs; there are `jobs`. tap: watches the I/Os of
+    the disks of `fail_each`.
+    keep_failed: if it fails, its guest is kept as it was then, in the folder "kept".
+    """
 
     folder: Folder
     command: str
     label: str
     kernel: str
     repeat: int = 1
-    features: frozenset[str] = frozenset()
     patience: float = 1.0
+    jobs: int = 1
+    seats: threading.Semaphore = field(default_factory=threading.Semaphore)
+    tap: Tap | None = None
+    keep_failed: bool = False
 
 
 def run_scenario(
@@ -51,41 +71,49 @@ def run_scenario(
 
     Raises Interrupted if the run was stopped, HostDiskFull if results cannot be kept.
     """
-    journal = Journal(scenario.name, place.repeat, place.kernel, place.folder, bus)
-    one = _ScenarioRun(scenario, template, place, journal, stop)
-    result = one.go()
-    place.folder.write_json("verdict.json", result)
-    return result
+    with place.seats:
+        return attempt(scenario, template, place, bus, stop)[0]
 
 
-class _ScenarioRun:
-    """One scenario on its way."""
+def attempt(
+    scenario: Scenario, template: Template, place: Place, bus: Bus, stop: Stop
+) -> tuple[ScenarioResult, tuple[str, ...]]:
+    """One clone: its result, and what the fault of the tap brought about in words."""
+    one = ScenarioRun(scenario, template, place, bus, stop)
+    return one.go(), one.consequences
+
+
+class ScenarioRun:
+    """One scenario on its way: `go`; or, for who does something else than its steps in the guest:
+    `clone`, then `start`, single steps by `stepper`, `guarded` and `check_all` while that lasts,
+    and `result`."""
 
     def __init__(
-        self, scenario: Scenario, template: Template, place: Place, journal: Journal, stop: Stop
+        self, scenario: Scenario, template: Template, place: Place, bus: Bus, stop: Stop
     ) -> None:
+        common = {"scenario": scenario.name, "repeat": place.repeat, "kernel": place.kernel}
+        self._journal = Journal(common, place.folder, bus, Traces(debug_folder(template)))
         self._scenario = scenario
         self._template = template
         self._place = place
-        self._journal = journal
         self._stop = stop
         self._guest: Guest | None = None
         self._context: Context | None = None
         self._silent = False
+        self._began = time.monotonic()
+        self._kept = ""
 
     def go(self) -> ScenarioResult:
         """All of it."""
-        began = time.monotonic()
-        folder = self._place.folder
-        folder.write_text("scenario.yaml", self._scenario.source)
-        folder.write_text("command.txt", self._place.command + "\n")
-        folder.write_json("builds.json", facts(self._template))
         skipped = ""
         try:
-            release = facts(self._template)["kernel_release"]
-            place = self._place
-            start.check_features(self._scenario, place.features, place.kernel, release)
-            self._in_clone()
+            with self.clone() as context:
+                stepper = self.stepper(context)
+                if self.start():
+                    with watching(self._place.tap):
+                        self.guarded("", stepper.run_all, where=lambda: stepper.where)
+                self._keep_if_failed()
+                self.check_all()
         except SkipScenario as skip:
             skipped = skip.what
         except Interrupted:
@@ -93,11 +121,59 @@ class _ScenarioRun:
         except Exception as error:
             # A full disk too: the disks of this guest, which are gone now, may have filled it.
             self._stop.check()
-            self._journal.add(finding_of(error, "clone", self._guest, folder.path))
-        return self._result(skipped, time.monotonic() - began)
+            path = self._place.folder.path
+            self._journal.add(finding_of(error, "clone", self._guest, path))
+        return self.result(skipped)
 
-    def _in_clone(self) -> None:
-        disks = [
+    @property
+    def consequences(self) -> tuple[str, ...]:
+        """What steps said of the I/O that failed."""
+        return tuple(self._context.consequences) if self._context is not None else ()
+
+    @contextlib.contextmanager
+    def clone(self) -> Iterator[Context]:
+        """The guest of the scenario; what is to be kept of it is kept at its end.
+
+        Raises SkipScenario if the scenario asks for what no guest of this template has.
+        """
+        place, folder = self._place, self._place.folder
+        folder.write_text("scenario.yaml", self._scenario.source)
+        folder.write_text("command.txt", place.command + "\n")
+        folder.write_json("builds.json", facts(self._template))
+        release = facts(self._template)["kernel_release"]
+        start.check_kernel(self._scenario, place.kernel, release)
+        with contextlib.ExitStack() as stack:
+            disks = self._disks(self._serve(stack))
+            clone = self._template.clone(disks, folder.path, keepable=place.keep_failed)
+            guest = stack.enter_context(clone)
+            stack.enter_context(self._stop.cuts(guest.power_cut))
+            self._guest = guest
+            self._context = context = Context(
+                self._scenario, guest, folder, self._stop, place.patience
+            )
+            context.tap = place.tap
+            context.keepable = place.keep_failed
+            context.counts = coverage.notes(self._template) is not None
+            try:
+                yield context
+            finally:
+                artifacts.keep(context, self._journal.findings, self._journal.traces)
+
+    def _serve(self, stack: contextlib.ExitStack) -> dict[str, Path]:
+        """Start servers for the disks whose I/Os are watched; their sockets."""
+        each, tap = self._scenario.fail_each, self._place.tap
+        if tap is None or each is None:
+            return {}
+        # A socket's path may have 107 bytes; that of the results may be longer.
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="blksnap-lab.")))
+        sockets = {name: place / name for name in each.disks}
+        for name, socket in sockets.items():
+            file = self._place.folder.path / f"{name}.raw"
+            stack.enter_context(DiskServer(name, file, socket, tap))
+        return sockets
+
+    def _disks(self, sockets: Mapping[str, Path]) -> list[DiskSpec]:
+        return [
             DiskSpec(
                 name=name,
                 size=disk.size,
@@ -105,34 +181,51 @@ class _ScenarioRun:
                 physical_block_size=disk.physical_block_size,
                 discard=disk.discard,
                 serial=disk.serial,
+                log=disk.log,
+                server=sockets.get(name),
             )
             for name, disk in self._scenario.disks.items()
         ]
-        folder = self._place.folder
-        with (
-            self._template.clone(disks, folder.path) as guest,
-            self._stop.cuts(guest.power_cut),
-        ):
-            self._guest = guest
-            self._context = context = Context(
-                self._scenario, guest, folder, self._stop, self._place.patience
-            )
-            try:
-                self._work(context)
-            finally:
-                artifacts.keep(context, self._journal.findings)
 
-    def _work(self, context: Context) -> None:
-        stepper = Stepper(context, self._journal, self._after_step)
-        if self._guarded("start", lambda: start.start(context)):
-            self._guarded("", stepper.run_all, where=lambda: stepper.where)
+    def stepper(self, context: Context) -> Stepper:
+        """What does the steps, looking at the kernel log after each."""
+        return Stepper(context, self._journal, self._after_step)
+
+    def start(self) -> bool:
+        """Make the guest ready for the first step; False, and a finding, if that fails."""
+        context = self._context
+        assert context is not None
+        return self.guarded("start", lambda: start.start(context))
+
+    def check_all(self) -> None:
+        """All automatic checks, as long as the guest answers."""
+        context = self._context
+        assert context is not None
         context.deadline.restart(CHECKS_LIMIT)
         for check in checks.ALL:
             if self._silent:
                 break
             self._check(check)
+            self._keep_if_failed()
+        if not self._silent:
+            self.guarded("coverage", lambda: coverage.save(context))
 
-    def _guarded(
+    def _keep_if_failed(self) -> None:
+        """Keep the guest as it is at the first finding; later ones may be its consequences."""
+        if not self._place.keep_failed or self._kept or not self._journal.findings:
+            return
+        assert self._guest is not None
+        path = self._place.folder.path
+        look = "gdb" if self._journal.findings[0].verdict is Verdict.PANIC else "shell"
+        self._kept = shlex.join([program(), look, "--kept", str(path)])
+        try:
+            self._template.keep(self._guest, path / FOLDER)
+            if self._context is not None:
+                self._place.folder.write_text(f"{FOLDER}/{sections.FILE}", self._context.sections)
+        except LabError as error:
+            self._kept = f"not kept: {error.what}"
+
+    def guarded(
         self, name: str, work: Callable[[], None], where: Callable[[], str] | None = None
     ) -> bool:
         """Do a part of the scenario; False, and a finding, if it fails.
@@ -158,13 +251,14 @@ class _ScenarioRun:
 
     def _note_silence(self, error: Exception) -> None:
         """After some errors no request to the guest can be expected to be answered."""
-        self._silent |= isinstance(error, ChannelTimeout | GuestLost | HostDiskFull)
+        off = self._context is not None and not self._context.powered
+        self._silent |= off or isinstance(error, ChannelTimeout | GuestLost | HostDiskFull)
 
     def _after_step(self, where: str) -> None:
         """Look at the kernel log now and then: a report ends the steps."""
         context = self._context
         assert context is not None
-        if context.log.due():
+        if context.powered and context.log.due():
             context.log.poll(context.guest)
             reports = context.log.judge(f"kernel log, by {where}")
             self._journal.add(*reports)
@@ -188,7 +282,8 @@ class _ScenarioRun:
         assert context is not None
         began, before = time.monotonic(), len(self._journal.findings)
         details: dict[str, object] = {}
-        self._guarded(check.name, lambda: details.update(check.make(context)))
+        self.guarded(check.name, lambda: details.update(check.make(context)))
+        context.figures.look(context)
         self._judge_log(check.name)
         self._journal.emit(
             CheckFinished(
@@ -200,7 +295,8 @@ class _ScenarioRun:
             )
         )
 
-    def _result(self, skipped: str, duration: float) -> ScenarioResult:
+    def result(self, skipped: str = "") -> ScenarioResult:
+        """The verdict, written into the folder too; `skipped`: why it was not run."""
         findings = tuple(self._journal.findings)
         verdict = Verdict.PASSED
         reason = ""
@@ -208,17 +304,20 @@ class _ScenarioRun:
             verdict, reason = findings[0].verdict, f"{findings[0].where}: {findings[0].what}"
         elif skipped:
             verdict, reason = Verdict.SKIPPED, skipped
-        return ScenarioResult(
+        result = ScenarioResult(
             name=self._scenario.name,
             verdict=verdict,
             kernel=self._place.kernel,
             label=self._place.label,
             reason=reason,
             findings=findings,
-            duration=duration,
+            duration=time.monotonic() - self._began,
             folder=self._place.folder.path,
             proves=self._scenario.proves,
             repeat=self._place.repeat,
             command=self._place.command,
             reports=self._context.reports if self._context is not None else {},
+            kept=self._kept,
         )
+        self._place.folder.write_json("verdict.json", result)
+        return result

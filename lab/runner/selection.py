@@ -50,6 +50,12 @@ def select(scenarios: Iterable[Scenario], selection: Selection) -> tuple[Scenari
     return chosen
 
 
+def select_to_run(scenarios: Iterable[Scenario], selection: Selection) -> tuple[Scenario, ...]:
+    """As select(); what is not run by default only if its name or its group is asked for."""
+    by_name = bool(selection.names or selection.groups)
+    return select([one for one in scenarios if one.default or by_name], selection)
+
+
 def _refuse_idle(known: Sequence[Scenario], selection: Selection) -> None:
     """A misspelt selector must not quietly make the run smaller."""
     single = [

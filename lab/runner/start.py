@@ -6,24 +6,19 @@ import re
 import shlex
 
 from lab.errors import LabError
+from lab.image import kernel_named
 from lab.runner.context import Context, Device
 from lab.runner.verbs import module, stacked
 from lab.runner.wire import device_number
 from lab.scenario.scenario import Scenario
 from lab.units import SECTOR
 
-FEATURES = {
-    "secure_erase": "a disk with secure erase, which QEMU's virtio disks have not",
-    "fault_injection": "a kernel with fault injection (the debug kernel)",
-}
-"""Why a guest does not have a feature, in words."""
-
 
 class SkipScenario(LabError):  # noqa: N818 - it is no error
     """The scenario cannot be run here, for the reason that it declares itself."""
 
 
-def check_features(scenario: Scenario, features: frozenset[str], kernel: str, release: str) -> None:
+def check_kernel(scenario: Scenario, kernel: str, release: str) -> None:
     """Raises SkipScenario for what can be told without a guest.
 
     kernel: its name among those of the lab. release: e.g. "6.1.0-56-cloud-amd64".
@@ -33,11 +28,10 @@ def check_features(scenario: Scenario, features: frozenset[str], kernel: str, re
         raise SkipScenario(f"needs Linux {requires.kernel_from}; this is {release}")
     if _numbers(release) >= _numbers(requires.kernel_before):
         raise SkipScenario(f"needs Linux before {requires.kernel_before}; this is {release}")
-    if requires.kernel == "debug" and kernel != "debug":
-        raise SkipScenario("needs the debug kernel (KASAN, lockdep, fault injection)")
-    for feature in requires.features:
-        if feature not in features:
-            raise SkipScenario(f"needs {FEATURES.get(feature, feature)}")
+    if requires.kernel == "debug" and not kernel_named(kernel).is_debug:
+        raise SkipScenario("needs a debug kernel (KASAN, lockdep, fault injection)")
+    if requires.filter == "module" and kernel_named(kernel).has_filters:
+        raise SkipScenario("needs a kernel that a module hooks; this one has filters built in")
 
 
 def _numbers(release: str) -> tuple[int, ...]:
@@ -55,7 +49,10 @@ def start(context: Context) -> None:
             disk = context.guest.disks[name]
             number = device_number(context, disk.path)
             context.devices[name] = Device(name, disk.path, disk.size, number)
-            context.model.add_disk(name, disk.size // SECTOR)
+            loses = context.scenario.disks[name].log
+            context.model.add_disk(name, disk.size // SECTOR, loses=loses)
+            if loses:
+                context.power.watch(name)
     for name, device in context.scenario.devices.items():
         with context.deadline.step(context.scenario.step_timeout):
             stacked.build(context, name, device)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import errno
+import itertools
+import math
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from lab.guest.channel import AgentFailure
+from lab.runner import tolerance
 from lab.runner.context import Context
 from lab.runner.events import StepFinished, StepOutcome, StepStarted
 from lab.runner.failures import StepFailed, describe
 from lab.runner.journal import Journal
-from lab.runner.verbs import EXECUTORS, loads
-from lab.scenario.step import ExpectError, Repeat, Step
+from lab.runner.starve import MOST_ALLOCATIONS, Outcome, starved
+from lab.runner.verbs import EXECUTORS, events, loads, power
+from lab.scenario.step import ExpectError, PowerCut, Repeat, Starve, Step
 from lab.scenario.values import errno_numbers
 
 Detail = Mapping[str, object]
@@ -43,8 +49,8 @@ class Stepper:
         for index, step in enumerate(self._context.scenario.steps):
             self.run(step, f"steps[{index}]")
 
-    def run(self, step: Step, path: str) -> None:
-        """One step, and those within it."""
+    def run(self, step: Step, path: str) -> Detail:
+        """One step, and those within it; returns what it found out."""
         index, self._count = self._count, self._count + 1
         self.where = f"{path} ({step.title})"
         self._context.where = f"{path}.{step.verb}"
@@ -68,30 +74,43 @@ class Stepper:
             raise
         outcome = StepOutcome.EXPECTED_ERROR if step.expect_error else StepOutcome.DONE
         took = time.monotonic() - began
+        self._context.figures.look(self._context)
         self._journal.emit(StepFinished(**place, outcome=outcome, duration=took, detail=detail))
         self._after(self.where)
+        return detail
 
     def _limit(self, step: Step) -> float:
         if step.timeout is not None:
             return step.timeout
         scenario = self._context.scenario
-        return scenario.timeout if step.repeat is not None else scenario.step_timeout
+        several = step.repeat is not None or step.starve is not None
+        return scenario.timeout if several else scenario.step_timeout
 
     def _do(self, step: Step, path: str) -> Detail:
         if step.expect_error is not None:
             return self._expect_error(step.expect_error, path)
         if step.repeat is not None:
             return self._repeat(step.repeat, path)
+        if step.power_cut is not None:
+            return self._power_cut(step.power_cut, path)
+        if step.starve is not None:
+            return self._starve(step.starve, path)
         if self._context.loads and step.verb in COMPARING:
             loads.tell_all(self._context)
-        return EXECUTORS[step.verb](self._context, step.action)
+        work = partial(EXECUTORS[step.verb], self._context)
+        if self._context.tap is not None and self._context.tap.fault is not None:
+            return tolerance.do(self._context, step, work)
+        return work(step.action)
 
     def _repeat(self, repeat: Repeat, path: str) -> Detail:
         context, outer = self._context, self._context.turn
         took: list[float] = []
+        start = time.monotonic()
         try:
-            for number in range(repeat.times):
+            for number in itertools.count():
                 began = time.monotonic()
+                if number == repeat.times or began - start >= (repeat.seconds or math.inf):
+                    break
                 context.turn = outer * NESTED + number
                 for index, step in enumerate(repeat.steps):
                     self.run(step, f"{path}.repeat[{number}].steps[{index}]")
@@ -100,8 +119,43 @@ class Stepper:
             context.turn = outer
         self.where = f"{path} (repeat)"
         if repeat.slowdown is None:
-            return {"times": repeat.times}
-        return {"times": repeat.times, "slowdown": slowdown(took, repeat.slowdown)}
+            return {"times": len(took)}
+        return {"times": len(took), "slowdown": slowdown(took, repeat.slowdown)}
+
+    def _power_cut(self, cut: PowerCut, path: str) -> Detail:
+        step = cut.during
+        work = None if step is None else partial(self._do, step, f"{path}.during")
+        return power.power_cut(self._context, cut, work)
+
+    def _starve(self, starve: Starve, path: str) -> Detail:
+        """Each allocation of a command fails in turn; what it left behind is found by the next try,
+        by what undoes it, and by the checks at the end."""
+        context, prepared = self._context, False
+        outcomes: Counter[Outcome] = Counter()
+        context.errors_expected = True
+        for nth in range(1, MOST_ALLOCATIONS + 1):
+            if not prepared:
+                self._all(starve.prepare, f"{path}.starve[{nth}].prepare")
+            prepared = True
+            outcome = starved(context, nth, lambda: self._do(starve.step, f"{path}.starve.step"))
+            self.where = f"{path} (starve), allocation {nth}"
+            outcomes[outcome] += 1
+            events.forgive_memory(context)
+            if outcome is not Outcome.FAILED:
+                self._all(starve.undo, f"{path}.starve[{nth}].undo")
+                prepared = False
+            if outcome is Outcome.ENDED:
+                break
+        else:
+            raise StepFailed(f"{starve.step.verb} allocates more than {MOST_ALLOCATIONS} times")
+        failed = sum(outcomes.values()) - outcomes[Outcome.ENDED]
+        if failed < starve.least:
+            raise StepFailed(f"{failed} allocations failed; must be {starve.least} or more")
+        return {str(outcome): count for outcome, count in outcomes.items()}
+
+    def _all(self, steps: Sequence[Step], path: str) -> None:
+        for index, step in enumerate(steps):
+            self.run(step, f"{path}[{index}]")
 
     def _expect_error(self, expect: ExpectError, path: str) -> Detail:
         wanted = " or ".join(expect.errno)

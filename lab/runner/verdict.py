@@ -66,7 +66,8 @@ class ScenarioResult:
     """The end of one scenario. `findings[0]` decided; the others came after it.
 
     kernel: the name of the guest's. label: the name, with the kernel before it if the run has
-    several. command: runs it again. reports: figures that steps reported under a label.
+    several. command: runs it again. reports: figures that steps reported under a label. kept: the
+    command that opens its guest, which was kept, or why that could not be.
     """
 
     name: str
@@ -81,6 +82,7 @@ class ScenarioResult:
     command: str = ""
     reports: Mapping[str, object] = field(default_factory=dict)
     label: str = ""
+    kept: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", self.label or self.name)

@@ -6,7 +6,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.runner.klog import LogLine, Splat, find_splats, panicked, parse_console
+from lab.runner.klog import (
+    LogLine,
+    Splat,
+    SplatKind,
+    classify,
+    find_splats,
+    panicked,
+    parse_console,
+)
 from lab.runner.ports import Guest
 from lab.runner.verdict import Finding, Verdict
 
@@ -55,6 +63,10 @@ class KernelLog:
             if not answer["more"]:
                 break
         self._polled = time.monotonic()
+
+    def forget(self, kind: SplatKind) -> None:
+        """Reports of this kind that were not judged yet are none."""
+        self.lines = [line for line in self.lines if classify(line.text) is not kind]
 
     def due(self) -> bool:
         """True if the last look is a while ago."""

@@ -96,6 +96,7 @@ def read_map(context: Context, path: str) -> tuple[MapRun, ...]:
         elif answer["blocks"]:
             offset += int(answer["blocks"])
         else:
+            context.figures.map_read(context, path, runs)
             return tuple(runs)
 
 

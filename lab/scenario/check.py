@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lab.scenario.check_devices import check_devices, check_parameters
+from lab.scenario.check_names import suggest
 from lab.scenario.check_steps import INVALID, StepChecker
 from lab.scenario.explain import explain
 from lab.scenario.mistakes import Mistake, Place, spell
@@ -50,6 +51,12 @@ def _cross_check(
 
     known = check_devices(scenario.disks, scenario.devices, excused, report)
     check_parameters(scenario.module, ("module",), report)
+    for i, name in enumerate(scenario.fail_each.disks if scenario.fail_each else ()):
+        place: Place = ("fail_each", "disks", i)
+        if name not in scenario.disks.keys() | excused:
+            report(place, f"there is no disk `{name}`", suggest(name, scenario.disks))
+        elif name in scenario.disks and scenario.disks[name].log:
+            report(place, f"disk `{name}` has a log", "a disk without")
     checker = StepChecker(scenario, known, excused, report)
     checker.walk(scenario.steps, ("steps",))
     return list(found.values())

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 
+from lab.flavour import placeholders
 from lab.scenario import steps_fs as fs
 from lab.scenario import steps_load as load
 from lab.scenario import steps_machine as machine
+from lab.scenario import steps_power as power
+from lab.scenario import steps_probe as probe
 from lab.scenario.check_devices import Known, check_device, check_parameters, check_range
 from lab.scenario.check_names import Walk
 from lab.scenario.mistakes import Place
 
 PLACEHOLDER = re.compile(r"\{(?:([a-z][a-z0-9_-]*)/)?([a-z][a-z0-9_-]*)\}")
-"""In exec: {a} is the path of device a, {s/a} of its image in snapshot s."""
+"""In exec: {a} is the path of device a, {s/a} of its image in snapshot s; {blksnap:node} and the
+like are names of the module, see Flavour."""
 
 
 class GuestSteps(Walk):
@@ -56,6 +60,9 @@ class GuestSteps(Walk):
 
     def _exec(self, action: fs.Exec, place: Place) -> None:
         for i, argument in enumerate(action.argv):
+            for name in placeholders(argument):
+                what = f"there is no name {{blksnap:{name}}}"
+                self.report((*place, "argv", i), what, "{blksnap:node}, :image, :module ...")
             for snapshot, device in PLACEHOLDER.findall(argument):
                 where = (*place, "argv", i)
                 self.device(device, where)
@@ -198,6 +205,22 @@ class GuestSteps(Walk):
                 self.report((*place, "without"), f"`{name}` is no member", ", ".join(device.below))
         self.known[action.name] = self.known.get(action.device, Known(None))
 
+    def _client(self, action: probe.Client, place: Place) -> None:
+        self._three(action, place)
+
+    def _fuzz(self, action: probe.Fuzz, place: Place) -> None:
+        self._three(action, place)
+
+    def _three(self, action: probe.ClientStep, place: Place) -> None:
+        for i, name in enumerate(action.devices):
+            known = self.device(name, (*place, "devices", i))
+            if known is not None and known.size not in (None, probe.CLIENT_SIZE):
+                what = f"`{name}` is not of 64MiB"
+                self.report((*place, "devices", i), what, "the client counts on it")
+
+    def _second_filter(self, action: probe.SecondFilter, place: Place) -> None:
+        self.device(action.device, (*place, "device"))
+
     def _disk(self, name: str, place: Place) -> None:
         known = self.device(name, (*place, "disk"))
         if known is not None and not known.is_disk and name not in self.excused:
@@ -213,6 +236,40 @@ class GuestSteps(Walk):
         if action.disk in self.known:
             self.removed[action.disk] = self.known.pop(action.disk)
             self.tracked.discard(action.disk)
+
+    def _boot(self, _action: machine.Boot, _place: Place) -> None:
+        """A new kernel: of all that was only the disks are left."""
+        self.snapshots.clear()
+        self.loads.clear()
+        self.mounts.clear()
+        self.marks.clear()
+        self.tracked.clear()
+        for name in [name for name, known in self.known.items() if not known.is_disk]:
+            self.removed[name] = self.known.pop(name)
+
+    def _reboot(self, _action: machine.Reboot, place: Place) -> None:
+        self._boot(machine.Boot(), place)
+
+    def _logged(self, name: str, place: Place) -> None:
+        """A disk with a log."""
+        disk = self.scenario.disks.get(name)
+        if disk is None:
+            self._disk(name, place)
+        elif not disk.log:
+            self.report(place, f"disk `{name}` has no log", "`log: true` where it is declared")
+
+    def _fsync(self, action: power.Fsync, place: Place) -> None:
+        self.device(action.device, (*place, "device"))
+
+    def _check_log(self, action: power.CheckLog, place: Place) -> None:
+        self._logged(action.device, (*place, "device"))
+
+    def _compare_logs(self, action: power.CompareLogs, place: Place) -> None:
+        self._logged(action.device, (*place, "device"))
+        self._logged(action.like, (*place, "like"))
+
+    def _crash_states(self, action: power.CrashStates, place: Place) -> None:
+        self._logged(action.device, (*place, "device"))
 
     def _plug(self, action: machine.Plug, place: Place) -> None:
         if action.disk in self.removed:

@@ -2,7 +2,8 @@
 
 The walk keeps what can be known beforehand: which snapshots are created or taken, which loads
 run, what is mounted where. Steps within `expect_error` are checked for names only and have no
-effect; steps within `repeat` are walked twice, as the second round must be possible too.
+effect; steps within `repeat` and `starve` are walked twice, as the second round must be possible
+too.
 """
 
 from __future__ import annotations
@@ -14,8 +15,14 @@ from lab.scenario import steps_io as io
 from lab.scenario.check_guest_steps import GuestSteps
 from lab.scenario.check_snapshot_steps import SnapshotSteps
 from lab.scenario.mistakes import Place
-from lab.scenario.step import Step
+from lab.scenario.step import PowerCut, Starve, Step
 
+NESTING = frozenset({"expect_error", "power_cut", "repeat", "starve"})
+"""Verbs that hold other steps."""
+STARVED = frozenset(
+    {"append_storage", "create", "destroy", "mark_dirty", "read_cbt", "take", "write"}
+)
+"""Verbs with a request to the module of which each allocation can be made to fail."""
 INVALID = "\0invalid"
 """Name of a step that stands for one with mistakes of its own."""
 
@@ -32,18 +39,39 @@ class StepChecker(SnapshotSteps, GuestSteps):
             if step.expect_error is not None:
                 self._expect_error(step.expect_error.step, (*here, "expect_error", "step"))
             elif step.repeat is not None:
-                for _ in range(min(step.repeat.times, 2)):
+                for _ in range(min(step.repeat.times or 2, 2)):
                     self.walk(step.repeat.steps, (*here, "repeat", "steps"))
+            elif step.starve is not None:
+                self._starve(step.starve, (*here, "starve"))
             else:
                 self._step(step, here)
 
+    def _starve(self, starve: Starve, place: Place) -> None:
+        if starve.step.verb not in STARVED:
+            verbs = f"one of {', '.join(sorted(STARVED))}"
+            self.report((*place, "step"), f"`{starve.step.verb}` cannot be starved", verbs)
+            return
+        for _ in range(2):
+            self.walk(starve.prepare, (*place, "prepare"))
+            self._step(starve.step, (*place, "step"))
+            self.walk(starve.undo, (*place, "undo"))
+
     def _expect_error(self, step: Step, place: Place) -> None:
-        if step.verb in ("expect_error", "repeat"):
+        if step.verb in NESTING:
             self.report((*place, step.verb), "cannot be within expect_error", "a plain verb")
             return
         self.strict = False
         self._step(step, place)
         self.strict = True
+
+    def _power_cut(self, action: PowerCut, place: Place) -> None:
+        if action.during is None:
+            return
+        here = (*place, "during")
+        if action.during.verb in NESTING | {"boot", "reboot"}:
+            self.report((*here, action.during.verb), "cannot be cut", "a plain verb")
+        else:
+            self._step(action.during, here)
 
     def _step(self, step: Step, place: Place) -> None:
         here = (*place, step.verb)

@@ -46,6 +46,11 @@ class Disk(Model):
     )
     discard: bool = Field(True, description="Whether the disk accepts discards.")
     serial: str | None = Field(None, max_length=20, description="Serial number the guest sees.")
+    log: bool = Field(
+        False,
+        description="Log all that reaches it, for check_log, compare_logs and crash_states; a "
+        "power_cut then loses what the guest had not flushed.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -167,6 +172,19 @@ class ScsiDebug(Model):
     protected: bool = Field(False, description="With checksums for each block (DIF and DIX).")
 
 
+class Erasable(OnOne):
+    """The device below, which can do a secure erase now: a target of the lab (lab/data/erasable).
+
+    Compiled in the guest when first used, which takes a minute.
+    """
+
+
+class Nbd(Model):
+    """A network block device with its server in the guest, which keeps the data in memory."""
+
+    size: Size = Field(description="Capacity.")
+
+
 StackKind = (
     Partition
     | Linear
@@ -182,8 +200,10 @@ StackKind = (
     | Thin
     | NullBlk
     | ScsiDebug
+    | Nbd
+    | Erasable
 )
-MADE_UP = (Zram, NullBlk, ScsiDebug)
+MADE_UP = (Zram, NullBlk, ScsiDebug, Nbd)
 """Kinds with nothing below."""
 
 
@@ -204,6 +224,8 @@ class Device(Model):
     thin: Thin | None = Field(None, description="dm-thin.")
     null_blk: NullBlk | None = Field(None, description="A disk in memory, zoned if wanted.")
     scsi_debug: ScsiDebug | None = Field(None, description="A SCSI disk in memory.")
+    erasable: Erasable | None = Field(None, description="A disk with secure erase.")
+    nbd: Nbd | None = Field(None, description="A network block device.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Device:
@@ -241,6 +263,10 @@ class Requires(Model):
     modules: tuple[str, ...] = Field((), description="Kernel modules of the guest, e.g. dm-delay.")
     tools: tuple[str, ...] = Field((), description="Programs in the guest, e.g. mdadm.")
     kernel: Literal["any", "debug"] = Field("any", description="A debug kernel (KASAN, faults).")
+    filter: Literal["any", "module"] = Field(
+        "any",
+        description="module: a kernel that bdevfilter hooks; not one with filters built in.",
+    )
     kernel_from: str = Field(
         "0.0", pattern=r"^\d+\.\d+$", description="The first release that can do it, e.g. 5.15."
     )
@@ -248,7 +274,4 @@ class Requires(Model):
         "999.0",
         pattern=r"^\d+\.\d+$",
         description="The first release that does it another way, e.g. 6.8.",
-    )
-    features: tuple[str, ...] = Field(
-        (), description="Others, by name: secure_erase, fault_injection, reboot, hotplug."
     )

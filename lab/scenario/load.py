@@ -8,6 +8,7 @@ from lab.errors import UsageError
 from lab.scenario.check import check
 from lab.scenario.mistakes import Mistake, ScenarioError
 from lab.scenario.scenario import Scenario
+from lab.scenario.variant import choose
 from lab.scenario.yaml_tree import parse
 
 
@@ -23,15 +24,18 @@ def scenario_name(path: Path, root: Path) -> str:
     return inside.with_suffix("").as_posix()
 
 
-def parse_scenario(text: str, name: str, file: str) -> Scenario:
-    """The scenario in a text; ScenarioError with all that is wrong with it."""
-    scenario, mistakes = check(parse(text, file), file)
+def parse_scenario(text: str, name: str, file: str, *, long: bool = False) -> Scenario:
+    """The scenario in a text; ScenarioError with all that is wrong with it.
+
+    `long`: with the long one of every value that has two.
+    """
+    scenario, mistakes = check(choose(parse(text, file), long=long), file)
     if scenario is None:
         raise ScenarioError(mistakes)
     return scenario.named(name, text)
 
 
-def load_scenario(path: Path, root: Path) -> Scenario:
+def load_scenario(path: Path, root: Path, *, long: bool = False) -> Scenario:
     """The scenario in a file; ScenarioError with all that is wrong with it."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -40,16 +44,16 @@ def load_scenario(path: Path, root: Path) -> Scenario:
     except UnicodeDecodeError as error:
         mistake = Mistake(str(path), 1, "", f"not UTF-8: {error.reason}")
         raise ScenarioError([mistake]) from error
-    return parse_scenario(text, scenario_name(path, root), str(path))
+    return parse_scenario(text, scenario_name(path, root), str(path), long=long)
 
 
-def load_all(paths: list[Path], root: Path) -> list[Scenario]:
+def load_all(paths: list[Path], root: Path, *, long: bool = False) -> list[Scenario]:
     """Several scenarios; ScenarioError with the mistakes of all of them together."""
     scenarios: list[Scenario] = []
     mistakes: list[Mistake] = []
     for path in paths:
         try:
-            scenarios.append(load_scenario(path, root))
+            scenarios.append(load_scenario(path, root, long=long))
         except ScenarioError as error:
             mistakes += error.mistakes
     if mistakes:

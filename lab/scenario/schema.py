@@ -1,11 +1,12 @@
-"""The JSON Schema of scenario files, for editors and for the documentation of the verbs."""
+"""The JSON Schema of scenario files, for editors."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from lab.scenario.scenario import Scenario
-from lab.scenario.step import VERBS, Step
+from lab.scenario.step import VERBS
+from lab.scenario.variant import with_choices
 
 
 def json_schema() -> dict[str, Any]:
@@ -28,14 +29,5 @@ def json_schema() -> dict[str, Any]:
     step["oneOf"] = [{"required": [verb]} for verb in VERBS]
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "blksnap-lab scenario"
-    return schema
-
-
-def verb_help() -> dict[str, str]:
-    """Each verb with the first line of what it does."""
-    found: dict[str, str] = {}
-    for verb in VERBS:
-        annotation = Step.model_fields[verb].annotation
-        model = next(part for part in annotation.__args__ if part is not type(None))  # type: ignore[union-attr]
-        found[verb] = (model.__doc__ or "").strip().splitlines()[0]
-    return found
+    chosen: dict[str, Any] = with_choices(schema)
+    return chosen

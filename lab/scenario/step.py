@@ -10,6 +10,9 @@ from lab.scenario import steps_fs as fs
 from lab.scenario import steps_io as io
 from lab.scenario import steps_load as load
 from lab.scenario import steps_machine as machine
+from lab.scenario import steps_measure as speed
+from lab.scenario import steps_power as power
+from lab.scenario import steps_probe as probe
 from lab.scenario import steps_snapshot as snap
 from lab.scenario.values import ErrnoNames, Model, Seconds
 
@@ -24,7 +27,10 @@ class ExpectError(Model):
 class Repeat(Model):
     """Do steps several times; random ranges differ from round to round."""
 
-    times: int = Field(ge=1, le=100_000, description="How often.")
+    times: int | None = Field(None, ge=1, le=100_000, description="How often.")
+    seconds: Seconds | None = Field(
+        None, description="Begin rounds for so long, in place of a number of times."
+    )
     steps: tuple[Step, ...] = Field(min_length=1, description="The steps.")
     slowdown: float | None = Field(
         None,
@@ -34,10 +40,49 @@ class Repeat(Model):
     )
 
     @model_validator(mode="after")
-    def _enough_rounds(self) -> Repeat:
-        if self.slowdown is not None and self.times < 20:
+    def _how_often(self) -> Repeat:
+        if (self.times is None) == (self.seconds is None):
+            raise ValueError("give `times` or `seconds`")
+        if self.slowdown is not None and (self.times or 0) < 20:
             raise ValueError("`slowdown` compares many rounds: `times` of 20 or more")
         return self
+
+
+class PowerCut(Model):
+    """Cut the power: the machine stops at once.
+
+    Of disks with a log, what had not been flushed is then lost or not, by a seed; other disks lose
+    nothing. What had been acknowledged as safe must be there. `boot` comes next.
+    """
+
+    during: Step | None = Field(None, description="Cut while this step is done.")
+    after_ms: tuple[float, float] = Field(
+        (0.0, 100.0), description="Milliseconds from the begin of that step, by the seed."
+    )
+    seed: int = Field(
+        1, description="Another seed, other moments and losses. In a repeat each round differs."
+    )
+
+    @model_validator(mode="after")
+    def _moments(self) -> PowerCut:
+        if not 0 <= self.after_ms[0] <= self.after_ms[1] <= 60_000:
+            raise ValueError("`after_ms` is [low, high], 0 to 60000")
+        return self
+
+
+class Starve(Model):
+    """Do a step again and again; each time the next allocation of memory that its command makes in
+    the kernel fails, until it makes no more. It must succeed, or fail with ENOMEM.
+
+    Needs a debug kernel. What the step tries, and what it undoes when it fails, is the module's.
+    """
+
+    step: Step = Field(description="The step: a verb that gives the module a command, or a write.")
+    prepare: tuple[Step, ...] = Field(
+        (), description="What is done before the first time, and again after each `undo`."
+    )
+    undo: tuple[Step, ...] = Field((), description="What takes back a step that succeeded.")
+    least: int = Field(1, ge=1, description="So many allocations must have failed by the end.")
 
 
 class Step(Model):
@@ -99,12 +144,22 @@ class Step(Model):
     resize: machine.Resize | None = None
     unplug: machine.Unplug | None = None
     plug: machine.Plug | None = None
-    power_cut: machine.PowerCut | None = None
+    power_cut: PowerCut | None = None
     boot: machine.Boot | None = None
     reboot: machine.Reboot | None = None
 
+    fsync: power.Fsync | None = None
+    check_log: power.CheckLog | None = None
+    compare_logs: power.CompareLogs | None = None
+    crash_states: power.CrashStates | None = None
+    client: probe.Client | None = None
+    fuzz: probe.Fuzz | None = None
+    second_filter: probe.SecondFilter | None = None
+    measure: speed.Measure | None = None
+
     expect_error: ExpectError | None = None
     repeat: Repeat | None = None
+    starve: Starve | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -195,14 +250,25 @@ Action = (
     | machine.Resize
     | machine.Unplug
     | machine.Plug
-    | machine.PowerCut
+    | PowerCut
+    | power.Fsync
+    | power.CheckLog
+    | power.CompareLogs
+    | power.CrashStates
     | machine.Boot
     | machine.Reboot
+    | probe.Client
+    | probe.Fuzz
+    | probe.SecondFilter
+    | speed.Measure
     | ExpectError
     | Repeat
+    | Starve
 )
 """The arguments of any verb."""
 
 ExpectError.model_rebuild()
+PowerCut.model_rebuild()
 Repeat.model_rebuild()
+Starve.model_rebuild()
 Step.model_rebuild()

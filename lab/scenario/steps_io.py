@@ -17,9 +17,16 @@ class WriteHow(StrEnum):
     DSYNC = "dsync"
     MMAP = "mmap"
     IO_URING = "io_uring"
+    IO_URING_DSYNC = "io_uring_dsync"
     NOWAIT = "nowait"
     IO_URING_NOWAIT = "io_uring_nowait"
 
+
+DSYNCS = frozenset({WriteHow.DSYNC, WriteHow.IO_URING_DSYNC})
+"""Roads on which a write is safe when it is acknowledged."""
+
+CACHED = frozenset({WriteHow.BUFFERED, WriteHow.MMAP})
+"""Roads through the page cache, where `fsync` has a meaning."""
 
 NOWAITS = frozenset({WriteHow.NOWAIT, WriteHow.IO_URING_NOWAIT})
 """Roads on which a write that would have to wait gets EAGAIN."""

@@ -56,6 +56,7 @@ class FaultPoint(StrEnum):
     FREEZE = "freeze"
     REGION_NEW = "region_new"
     BUFFER_GET = "buffer_get"
+    BUFFER_LARGE = "buffer_large"
     ID_COPY = "id_copy"
     EVENT_COPY = "event_copy"
 
@@ -141,10 +142,6 @@ class Plug(Model):
     """Plug an unplugged disk in again, with what it held."""
 
     disk: Name = Field(description="The disk.")
-
-
-class PowerCut(Model):
-    """Cut the power: the machine stops at once, what it had not flushed may be lost."""
 
 
 class Boot(Model):

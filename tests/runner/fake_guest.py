@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lab.flavour import Flavour
 from lab.guest.channel import AgentFailure, ChannelTimeout
 from lab.guest.disks import DiskSpec
 from lab.guest.lost import GuestLost, HostFault
+from lab.modbuild import BuiltModule
+from lab.runner.leaks import KMEMLEAK
 
 from .fake_kernel import FakeKernel, Refused
 
+ALLOCATIONS = 3
+"""Of each command; it can do without the last one."""
+SECTIONS = "/sys/module/blksnap/sections/.text:0xffffffffc028a000\n"
 PANIC = """\
 [    5.000000] BUG: kernel NULL pointer dereference, address: 0000000000000000
 [    5.000001] Oops: 0002 [#1] PREEMPT SMP NOPTI
@@ -48,6 +56,8 @@ class FakeDisk:
     path: str
     size: int
     host_file: Path = Path("/nonexistent")
+    log: Path | None = None
+    base: Path | None = None
 
 
 @dataclass
@@ -71,6 +81,8 @@ class FakeGuest:
     misfortunes: list[Misfortune]
     on_request: Callable[[str], object]
     module_dir: str | None = "/modules"
+    module_source: Path | None = None
+    flavour: Flavour = field(default_factory=Flavour)
     asked: list[str] = field(default_factory=list)
     cut: bool = False
 
@@ -164,6 +176,8 @@ class Agent:
             out = "dm-missing"
         elif argv[0] == "false":
             status = 1
+        elif "/sections/" in argv[-1]:
+            out = SECTIONS
         return {"status": status, "stdout": out, "stderr": "", "truncated": False}
 
     def op_sync(self) -> None:
@@ -181,15 +195,35 @@ class Agent:
     def op_module_info(self, name: str) -> dict[str, Any]:
         return {"loaded": name in self.kernel.loaded, "refcount": 0, "params": {}}
 
-    def op_read_file(self, path: str) -> dict[str, Any]:
+    def op_read_file(self, path: str, limit: int = 65536) -> dict[str, Any]:
+        if path == KMEMLEAK:
+            if self.kernel.leaks is None:
+                raise Refused(errno.ENOENT, path)
+            return {"text": self.kernel.leaks[:limit]}
         return {"text": "".join(f"{name} 0 {n}\n" for name, n in self.kernel.faults.items())}
 
     def op_write_file(self, path: str, text: str) -> None:
         if path == "/proc/sysrq-trigger":
             self.kernel.say("sysrq: Show Blocked State", "task:python3 state:D pid:7")
             return
+        if path == KMEMLEAK:
+            self.kernel.say("kmemleak: 1 new suspected memory leaks (see /sys/...)")
+            return
         name, _, times = text.split()
         self.kernel.faults[name] = int(times)
+
+    def op_starved(self, op: str, args: dict[str, Any], nth: int) -> dict[str, Any]:
+        broken = self.kernel.broken
+        if nth < ALLOCATIONS or "endless" in broken:
+            if "half done" in broken:
+                self.do(op, args)
+            raise Refused(errno.EIO if "wrong errno" in broken else errno.ENOMEM, op)
+        return {"result": self.do(op, args), "left": nth - ALLOCATIONS}
+
+    def op_coverage(self) -> dict[str, Any]:
+        if "blksnap_coverage" not in self.kernel.loaded:
+            raise Refused(errno.ENOENT, "blksnap_coverage")
+        return {"deflated": base64.b64encode(zlib.compress(b"counters")).decode()}
 
     def op_memory_counters(self) -> dict[str, Any]:
         if "no counters" in self.kernel.broken:
@@ -338,11 +372,22 @@ class FakeTemplate:
     broken: frozenset[str] = frozenset()
     misfortunes: tuple[Misfortune, ...] = ()
     identity: FakeIdentity = FakeIdentity()
+    module: BuiltModule | None = None
     guests: list[FakeGuest] = field(default_factory=list)
     on_request: Callable[[str], object] = lambda _op: None
+    keepable: list[bool] = field(default_factory=list)
+    kept: list[Path] = field(default_factory=list)
+
+    def keep(self, guest: FakeGuest, folder: Path) -> None:
+        assert guest is self.guests[-1]
+        folder.mkdir()
+        self.kept.append(folder)
 
     @contextmanager
-    def clone(self, disks: Sequence[DiskSpec], folder: Path) -> Iterator[FakeGuest]:
+    def clone(
+        self, disks: Sequence[DiskSpec], folder: Path, *, keepable: bool = False
+    ) -> Iterator[FakeGuest]:
+        self.keepable.append(keepable)
         paths = {disk.name: f"/dev/vd{chr(ord('b') + n)}" for n, disk in enumerate(disks)}
         kernel = FakeKernel({paths[disk.name]: disk.size for disk in disks}, self.broken)
         guest = FakeGuest(

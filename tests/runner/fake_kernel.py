@@ -68,6 +68,10 @@ class Snapshot:
     events: list[dict[str, Any]] = field(default_factory=list)
 
 
+LEAKS: str | None = None
+"""What kmemleak finds; None: there is none."""
+
+
 class FakeKernel:
     """The state, and the operations that change it. Errors are `Refused`."""
 
@@ -81,6 +85,7 @@ class FakeKernel:
         self.snapshots: dict[str, Snapshot] = {}
         self.loaded: set[str] = set()
         self.parameters: dict[str, int] = {}
+        self.leaks = LEAKS
         self.faults = {"area_new": 0, "image_new": 0, "map_update": 0}
         self.log: list[tuple[int, str]] = []
         self.time = 1_000

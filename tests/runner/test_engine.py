@@ -10,16 +10,18 @@ from pathlib import Path
 import pytest
 
 from lab.errors import LabError, UsageError
+from lab.image import kernel_named
 from lab.modbuild import ModuleBuildFailed
 from lab.runner import folder
 from lab.runner.engine import RunSettings, run
 from lab.runner.events import GuestReady, RunFinished, RunStarted, ScenarioStarted, StepStarted
 from lab.runner.folder import HostDiskFull
+from lab.runner.scenario_run import Place
 from lab.runner.verdict import ExitStatus, RunResult, ScenarioResult, Verdict
 from lab.scenario.load import parse_scenario
 
 from .conftest import CYCLE, Recorder
-from .fake_guest import FakeTemplate, Misfortune
+from .fake_guest import SECTIONS, FakeTemplate, Misfortune
 
 RunAll = Callable[..., RunResult]
 
@@ -216,3 +218,51 @@ def test_a_report_that_fails_changes_no_verdict_but_is_told(tmp_path: Path) -> N
         run(scenarios, RunSettings(tmp_path), [Bad(), good], lambda _p, _k, _m: FakeTemplate())
     assert isinstance(good.events[-1], RunFinished)
     assert good.events[-1].green
+
+
+def test_a_failed_guest_is_kept_once_as_it_was_at_the_first_finding(run_all: RunAll) -> None:
+    good, bad = FakeTemplate(), FakeTemplate(frozenset({"image too short"}))
+    run_all(CYCLE, template=good, keep_failed=True)
+    assert good.keepable == [True]
+    assert good.kept == []
+    result = run_all(CYCLE, template=bad, keep_failed=True).results[0]
+    assert result.verdict is Verdict.FAILED
+    assert result.folder is not None
+    assert bad.kept == [result.folder / "kept"]
+    assert result.kept == f"ci/lab shell --kept {result.folder}"
+    assert (result.folder / "kept" / "sections.txt").read_text() == SECTIONS
+
+
+def test_nothing_is_kept_unless_asked_for(run_all: RunAll) -> None:
+    bad = FakeTemplate(frozenset({"image too short"}))
+    assert run_all(CYCLE, template=bad).results[0].verdict is Verdict.FAILED
+    assert bad.kept == []
+    assert bad.keepable == [False]
+
+
+def test_a_guest_that_cannot_be_kept_is_told_of(
+    run_all: RunAll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise LabError("its disks are somewhere else")
+
+    monkeypatch.setattr(FakeTemplate, "keep", refuse)
+    bad = FakeTemplate(frozenset({"image too short"}))
+    result = run_all(CYCLE, template=bad, keep_failed=True).results[0]
+    assert result.kept == "not kept: its disks are somewhere else"
+
+
+def test_a_guest_of_a_slow_kernel_gets_more_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patience: dict[str, float] = {}
+
+    def remember(_scenario: object, _template: object, place: Place, *_: object) -> ScenarioResult:
+        patience[place.kernel] = place.patience
+        return ScenarioResult("g/a", Verdict.PASSED, kernel=place.kernel, label=place.label)
+
+    monkeypatch.setattr("lab.runner.engine.run_scenario", remember)
+    settings = RunSettings(tmp_path, kernels=("6.1", "6.1-debug"))
+    run([parse_scenario(CYCLE, "g/a", "f")], settings, [], lambda _p, _k, _m: FakeTemplate())
+    assert patience["6.1-debug"] == patience["6.1"] * kernel_named("6.1-debug").slowness
+    assert patience["6.1-debug"] > patience["6.1"]

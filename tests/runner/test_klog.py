@@ -2,6 +2,7 @@
 
 import pytest
 
+from lab.flavour import Flavour
 from lab.runner.klog import (
     LogLine,
     SplatKind,
@@ -171,4 +172,4 @@ def test_module_lines_above_info_are_complaints_but_not_the_taint_notice() -> No
         LogLine("blksnap-diff-area: device 254:16 is corrupted with error 28", 3),
         LogLine("EXT4-fs error (device vdb)", 3),
     ]
-    assert [line.text for line in module_complaints(log)] == [log[3].text]
+    assert [line.text for line in module_complaints(log, Flavour().log)] == [log[3].text]

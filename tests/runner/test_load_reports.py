@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from lab.model.seen import LoadWrite
+from lab.runner.checks import stop_loads
 from lab.runner.context import Load
 from lab.runner.failures import StepFailed
-from lab.runner.verbs.load_reports import judge
+from lab.runner.verbs import load_reports, loads
 from lab.runner.verbs.loads import wait_load
 from lab.scenario.steps_load import StartLoad, WaitLoad
 
@@ -20,6 +22,10 @@ READERS: dict[str, Any] = {
     "bad": [],
     "bad_count": 0,
 }
+
+
+def judge(load: Load, report: Mapping[str, Any]) -> Mapping[str, object]:
+    return load_reports.judge(load, report, lambda tag, seq: f"write {seq} of {tag}")
 
 
 def load(kind: str, **what: object) -> Load:
@@ -34,6 +40,10 @@ def test_readers_that_saw_only_right_sectors_pass() -> None:
     ("report", "what"),
     [
         ({"bad": [[8, "garbage"]], "bad_count": 3}, "3 wrong sectors were read: sector 8: garbage"),
+        (
+            {"bad": [[8, "holds a later write", 2, 7]], "bad_count": 1},
+            "a later write: write 7 of 2",
+        ),
         ({"errors": {"5": 2}}, "reads failed: {'EIO': 2}"),
         ({"max_latency_ns": 2_000_000_000}, "a read took 2000 ms"),
     ],
@@ -119,3 +129,25 @@ def test_what_a_load_did_before_the_wait_counts_from_its_start_only() -> None:
         else:
             with pytest.raises(TimeoutError):
                 wait_load(context, wait)
+
+
+def test_at_the_end_every_load_is_stopped_whatever_another_one_did(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    context: Any = Impatient(load("readers", device="a"))
+    context.loads = dict.fromkeys(["wrong", "right", "bad"], load("readers", device="a"))
+    stopped = []
+
+    def stop(_context: object, name: str) -> None:
+        stopped.append(name)
+        if name != "right":
+            raise StepFailed(f"{name} has failed", [f"evidence of {name}"])
+
+    monkeypatch.setattr(loads, "stop", stop)
+    with pytest.raises(StepFailed, match=r"^wrong has failed$") as caught:
+        stop_loads(context)
+    assert stopped == ["wrong", "right", "bad"]
+    assert caught.value.detail == (
+        *("wrong has failed", "evidence of wrong"),
+        *("bad has failed", "evidence of bad"),
+    )

@@ -9,6 +9,8 @@ import pytest
 
 from lab.runner import failures, folder
 from lab.runner.events import CheckFinished
+from lab.runner.failures import StepFailed
+from lab.runner.verbs import power
 from lab.runner.verdict import ScenarioResult, Verdict
 
 from .conftest import CYCLE, Recorder
@@ -89,7 +91,6 @@ def test_an_expected_error_passes_and_any_other_outcome_fails(run_one: RunOne) -
     ("requires", "reason"),
     [
         ("{kernel: debug}", "debug kernel"),
-        ("{features: [secure_erase]}", "secure erase"),
         ("{modules: [dm-missing]}", "no kernel module dm-missing"),
         ("{kernel_from: '6.2'}", "needs Linux 6.2; this is 6.1.0-fake"),
         ("{kernel_before: '6.1'}", "needs Linux before 6.1; this is 6.1.0-fake"),
@@ -152,3 +153,15 @@ def test_a_request_that_got_only_the_rest_of_the_time_is_late_and_not_stuck(
     result = run_one(text, misfortunes=(Misfortune("snapshot_take", "stuck"),))
     assert result.verdict is Verdict.FAILED
     assert "no time was left for snapshot_take" in result.findings[0].what
+
+
+def test_what_fails_while_the_power_is_off_is_the_finding_and_nobody_is_asked(
+    run_one: RunOne, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_context: object) -> None:
+        raise StepFailed("a promise is broken")
+
+    monkeypatch.setattr(power, "_forget_loads", broken)
+    result = run_one(CYCLE + "  - power_cut:\n  - boot:\n")
+    assert [one.what for one in result.findings] == ["a promise is broken"]
+    assert result.verdict is Verdict.FAILED

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.guest.lost import GuestLost
+from lab.runner.failures import finding_of
 from lab.runner.klog import LogLine
 from lab.runner.verdict import Verdict
 from lab.runner.watch import KernelLog
@@ -55,6 +57,27 @@ def test_a_panic_while_shutting_down_is_found_on_the_console(
     (finding,) = log.judge("reboot")
     assert finding.verdict is Verdict.PANIC
     assert "NULL pointer" in finding.what
+
+
+def test_a_panic_is_told_by_its_own_report_and_after_which_other_one(
+    guest: FakeGuest, tmp_path: Path
+) -> None:
+    guest.machine.state = "exited"
+    guest.machine.console_path.write_text(PANIC)
+    alone = finding_of(GuestLost("gone"), "here", guest, tmp_path)
+    assert "NULL pointer" in alone.what and "after" not in alone.what
+    guest.machine.console_path.write_text(OLD + MARK + MARK + PANIC)
+    finding = finding_of(GuestLost("gone"), "here", guest, tmp_path)
+    assert finding.verdict is Verdict.PANIC
+    assert finding.what == f"{alone.what}, after {OLD[15:-1]}"
+    assert finding.detail[: len(alone.detail)] == alone.detail
+    assert OLD.rstrip() in finding.detail
+
+
+def test_evidence_is_shown_as_the_console_shows_it(guest: FakeGuest, log: KernelLog) -> None:
+    log.lines.append(LogLine("WARNING: CPU: 0 PID: 9 at x.c:1 f", 4, 14_500_000))
+    (finding,) = log.judge("here")
+    assert finding.detail == ("[   14.500000] WARNING: CPU: 0 PID: 9 at x.c:1 f",)
 
 
 def test_what_was_told_before_a_reboot_is_not_told_again(guest: FakeGuest, log: KernelLog) -> None:

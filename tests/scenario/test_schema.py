@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from lab.scenario.schema import json_schema, verb_help
+from lab.scenario.schema import json_schema
 from lab.scenario.step import VERBS, Step
 
 
@@ -39,8 +39,3 @@ def test_a_verb_that_needs_nothing_may_stand_alone() -> None:
     assert {"type": "null"} in step["take"]["anyOf"]
     assert {"type": "null"} not in step["write"]["anyOf"]
     assert Step.model_validate({"take": None}).verb == "take"
-
-
-def test_every_verb_has_a_line_of_help() -> None:
-    assert set(verb_help()) == set(VERBS)
-    assert all(text.endswith((".", ":")) or len(text) > 10 for text in verb_help().values())

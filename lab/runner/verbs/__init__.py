@@ -14,8 +14,11 @@ from lab.runner.verbs import (
     io,
     loads,
     machine,
+    measure,
     module,
     order,
+    power,
+    probe,
     snapshot,
     stacked,
     storage,
@@ -34,9 +37,12 @@ EXECUTORS: dict[str, Executor] = {
     **module.EXECUTORS,
     **stacked.EXECUTORS,
     **machine.EXECUTORS,
+    **power.EXECUTORS,
+    **probe.EXECUTORS,
+    **measure.EXECUTORS,
 }
 
-CONTROL = frozenset({"expect_error", "repeat"})
+CONTROL = frozenset({"expect_error", "power_cut", "repeat", "starve"})
 """Verbs that hold other steps; the stepper does them itself."""
 
 _missing = set(VERBS) - set(EXECUTORS) - CONTROL

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from lab.runner.context import Context, Executor, Mounted
 from lab.runner.failures import StepFailed
+from lab.runner.ports import Disk
 from lab.scenario import steps_fs as verbs
 from lab.scenario.values import Filesystem
 
@@ -32,6 +33,10 @@ def mkfs(context: Context, action: verbs.Mkfs) -> Detail:
         },
     )
     context.model.forget(action.device)
+    disk = context.guest.disks.get(action.device)
+    if disk is not None and disk.log is not None:
+        context.request("fsync", {"path": disk.path})
+        context.power.made_fs(action.device, disk)
     return {"fs": action.fs.value}
 
 
@@ -94,10 +99,26 @@ def write_files(context: Context, action: verbs.WriteFiles) -> Detail:
         "seed": action.seed,
         "fsync": action.fsync,
     }
+    place = _place(context, action.at)
+    if place is not None:
+        context.power.files_begin(*place)
     context.request("files_write", args)
     if not action.fsync:
         context.request("sync")
+    if place is not None and action.fsync:
+        device, folder, disk = place
+        context.power.files_end(device, folder, action, disk)
     return {"files": action.count}
+
+
+def _place(context: Context, path: str) -> tuple[str, str, Disk] | None:
+    """Where a folder lies: the disk below, and the folder from the root of its file system."""
+    for at, mounted in context.mounts.items():
+        disk = context.guest.disks.get(mounted.device)
+        inside = path.startswith(f"{at.rstrip('/')}/")
+        if inside and disk is not None and mounted.snapshot is None:
+            return mounted.device, path[len(at) :].strip("/"), disk
+    return None
 
 
 def check_files(context: Context, action: verbs.CheckFiles) -> Detail:

@@ -6,9 +6,11 @@ import errno
 from collections.abc import Mapping
 
 from lab.guest.channel import AgentFailure
+from lab.guest.lost import GuestLost
 from lab.model.writes import Plan
 from lab.runner.context import Context, Executor, agree
 from lab.runner.failures import StepFailed
+from lab.runner.power import is_synced
 from lab.runner.verbs import events
 from lab.runner.wire import GRAIN, batches, scan_ranges
 from lab.scenario import steps_io as verbs
@@ -30,17 +32,29 @@ def write(context: Context, action: verbs.Write) -> Detail:
     for batch in _batches(plan):
         try:
             done = _send(context, device.path, action, batch)
-        except AgentFailure:
+        except (AgentFailure, GuestLost):
             context.model.wrote(action.device, batch, action.how.value, failed=True)
+            context.power.wrote(action.device, batch, action, done=False)
             raise
         refused += len(batch) - len(done)
         context.model.wrote(action.device, done, action.how.value)
+        context.power.wrote(action.device, done, action)
+        _note_safe(context, action, done)
     if action.refused is None:
         return _written(ranges)
     if not action.refused[0] <= refused <= action.refused[1]:
         low, high = action.refused
         raise StepFailed(f"{refused} of {len(plan)} writes got EAGAIN; must be {low} to {high}")
     return {**_written(ranges), "refused": refused}
+
+
+def _note_safe(context: Context, action: verbs.Write, done: Plan) -> None:
+    """Tell what a power cut must not lose from now on."""
+    if action.how in verbs.DSYNCS:
+        context.model.safe(action.device, done)
+    elif is_synced(action):
+        context.model.synced(action.device)
+        context.power.synced(action.device)
 
 
 def kill_writers(context: Context, action: verbs.KillWriters) -> Detail:

@@ -12,6 +12,8 @@ from lab.scenario import steps_load as verbs
 
 Detail = Mapping[str, object]
 Report = Mapping[str, Any]
+Describe = Callable[[int, int], str]
+"""(tag, number of a write) -> which write that was, in words."""
 READ_ERRORS: dict[verbs.ReadersExpect, set[int]] = {
     verbs.ReadersExpect.VALID: set(),
     verbs.ReadersExpect.VALID_OR_EIO: {errno.EIO},
@@ -23,13 +25,13 @@ CYCLE_ERRORS: dict[str, set[int]] = {"take_cycle": set(), "freeze": {errno.EBUSY
 """With which errors a round may fail. EBUSY: frozen by somebody else, as by a take."""
 
 
-def judge(load: Load, report: Report) -> Detail:
+def judge(load: Load, report: Report, describe: Describe) -> Detail:
     """What a step shows of the report of a load that has ended. StepFailed for a wrong one."""
     what = load.action.load
     if isinstance(what, verbs.Writers):
         return _judge_writers(what, load, report)
     if isinstance(what, verbs.Readers):
-        return _judge_readers(what, report)
+        return _judge_readers(what, report, describe)
     if isinstance(what, verbs.Memory):
         return _judge_memory(what, report)
     return _OTHERS.get(load.kind, _judge_rounds)(load.kind, report)
@@ -88,12 +90,15 @@ def _judge_writers(what: verbs.Writers, load: Load, report: Report) -> Detail:
     return {"writes": report["finished"], "longest ms": round(latency, 1)}
 
 
-def _judge_readers(what: verbs.Readers, report: Report) -> Detail:
+def _judge_readers(what: verbs.Readers, report: Report, describe: Describe) -> Detail:
     """Every sector was right, no read failed that must not, none took too long."""
     latency = int(report["max_latency_ns"]) / 1e6
     errors = {int(number): int(count) for number, count in report["errors"].items()}
     if report["bad"]:
-        lines = [f"sector {sector}: {why}" for sector, why in report["bad"]]
+        lines = [
+            f"sector {sector}: {why}" + (f": {describe(*held)}" if held else "")
+            for sector, why, *held in report["bad"]
+        ]
         raise StepFailed(f"{report['bad_count']} wrong sectors were read: {lines[0]}", lines)
     allowed = READ_ERRORS[what.expect]
     wrong = {errno.errorcode.get(n, n): count for n, count in errors.items() if n not in allowed}

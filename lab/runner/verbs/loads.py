@@ -173,7 +173,7 @@ def stop(context: Context, name: str) -> Detail:
         raise StepFailed(
             f"load {name!r} failed: {report['failed'][0]['message']}", why_failed(report)
         )
-    return judge(load, report)
+    return judge(load, report, context.model.describe)
 
 
 def tell_all(context: Context) -> None:
@@ -215,6 +215,7 @@ def _tell_writes(context: Context, load: Load, report: Report) -> None:
         allowed.add(errno.EAGAIN)
     while True:
         writes = load_writes_from_wire(report["writes"])
+        context.figures.load_wrote(context, load.name, writes)
         context.model.load_progress(load.name, writes)
         load.refused += [write for write in writes if write.errno not in allowed]
         load.told = int(report["next"])

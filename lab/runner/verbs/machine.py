@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from lab.runner import coverage
 from lab.runner.context import Context, Device, Executor
 from lab.runner.failures import StepFailed
 from lab.runner.verbs import module
@@ -45,12 +46,6 @@ def plug(context: Context, action: verbs.Plug) -> Detail:
     return {"path": disk.path}
 
 
-def power_cut(context: Context, _: verbs.PowerCut) -> Detail:
-    """The machine stops at once."""
-    context.guest.power_cut()
-    return {}
-
-
 def boot(context: Context, _: verbs.Boot) -> Detail:
     """Boot after a power cut."""
     console = context.guest.machine.console_path
@@ -61,6 +56,7 @@ def boot(context: Context, _: verbs.Boot) -> Detail:
 def reboot(context: Context, action: verbs.Reboot) -> Detail:
     """Shut down in order and boot. StepFailed if it had to be killed."""
     console = context.guest.machine.console_path
+    coverage.save(context)
     ending = str(context.guest.reboot(action.within))
     detail = _booted(context, console)
     if ending != "soft":
@@ -70,10 +66,15 @@ def reboot(context: Context, action: verbs.Reboot) -> Detail:
 
 def _booted(context: Context, console: Path) -> Detail:
     """A kernel has started anew: nothing of before lives but the disks; the module is loaded."""
+    context.powered = True
     context.log.restarted(console)
     context.log.mark(context.guest, f"blksnap-lab: {context.scenario.name} after boot")
     context.snapshots.clear()
+    for mounted in context.mounts.values():
+        if mounted.snapshot is None and mounted.device in context.devices:
+            context.model.unmounted(mounted.device)
     context.mounts.clear()
+    context.power.booted()
     context.frozen.clear()
     context.loads.clear()
     context.module_loaded = False
@@ -93,7 +94,6 @@ EXECUTORS: dict[str, Executor] = {
     "resize": resize,
     "unplug": unplug,
     "plug": plug,
-    "power_cut": power_cut,
     "boot": boot,
     "reboot": reboot,
 }

@@ -6,50 +6,61 @@ import errno
 import time
 from collections.abc import Mapping
 
+from lab.guest import sections
 from lab.guest.channel import AgentFailure
+from lab.runner import coverage
 from lab.runner.context import Context, Executor, Memory
 from lab.runner.failures import StepFailed
 from lab.scenario import steps_machine as verbs
 
 Detail = Mapping[str, object]
-MODULE = "blksnap"
-FILTER = "bdevfilter"
 LOAD_LIMIT = 60.0
 PAUSE = 0.05
-FAULTS = "/sys/kernel/debug/blksnap/fail"
-"""Takes "POINT SKIP TIMES", lists what is left (guest_module/fault.c)."""
 UNLOAD_LIMIT = 10.0
 """Seconds in which an unload counts as prompt (K28)."""
 IN_FLIGHT = "write"
 """Kind of the writes under way: a mounted file system has some at any moment, and no mark fits."""
 
 
+def _faults(context: Context) -> str:
+    """Takes "POINT SKIP TIMES", lists what is left (guest_module/fault.c)."""
+    return f"/sys/kernel/debug/{context.flavour.debugfs}/fail"
+
+
 def load(context: Context, parameters: Mapping[str, int]) -> None:
-    """Load the filter, if the source tree has one, and the module with its parameters."""
-    folder = context.guest.module_dir
+    """Load the filter, if the source tree has one that is not loaded yet, and the module."""
+    folder, names = context.guest.module_dir, context.flavour
     if folder is None:
         raise StepFailed("the guest has no kernel module")
+    coverage.load(context)
     try:
-        context.request("module_load", {"path": f"{folder}/{FILTER}.ko"}, LOAD_LIMIT)
+        if not context.request("module_info", {"name": names.filter})["loaded"]:
+            context.request("module_load", {"path": f"{folder}/{names.filter}.ko"}, LOAD_LIMIT)
     except AgentFailure as error:
         if error.errno != errno.ENOENT:
             raise
     context.request(
-        "module_load", {"path": f"{folder}/{MODULE}.ko", "params": dict(parameters)}, LOAD_LIMIT
+        "module_load",
+        {"path": f"{folder}/{names.module}.ko", "params": dict(parameters)},
+        LOAD_LIMIT,
     )
     context.module_loaded = True
     context.model.set_parameters(parameters)
+    if context.keepable:
+        asked = sections.question((names.filter, names.module))
+        context.sections = context.run(["sh", "-c", asked]).stdout
 
 
 def unload(context: Context, limit: float = UNLOAD_LIMIT) -> float:
     """Unload both; seconds it took. AgentFailure EBUSY, ETIMEDOUT if it is not prompt."""
     began = time.monotonic()
     limit *= context.deadline.patience
-    for name in (MODULE, FILTER):
+    names = context.flavour
+    for name in (names.module, names.filter):
         if context.request("module_info", {"name": name})["loaded"]:
             left = max(0.1, limit - (time.monotonic() - began))
             context.request("module_unload", {"name": name, "timeout": left}, left + LOAD_LIMIT)
-            if name == MODULE:
+            if name == names.module:
                 context.module_loaded = False
                 context.model.trackers_lost()
                 context.snapshots.clear()
@@ -71,7 +82,7 @@ def module_unload(context: Context, action: verbs.ModuleUnload) -> Detail:
 def set_parameters(context: Context, action: verbs.SetParameters) -> Detail:
     """Change parameters of the loaded module."""
     for name, value in action.parameters.items():
-        args = {"name": MODULE, "param": name, "value": value}
+        args = {"name": context.flavour.module, "param": name, "value": value}
         context.request("module_param", args)
         context.model.set_parameters({name: value})
     return {"parameters": dict(action.parameters)}
@@ -81,9 +92,9 @@ def inject(context: Context, action: verbs.Inject) -> Detail:
     """Arm a point of failure. StepFailed if the module has none."""
     text = f"{action.point.value} {action.skip} {action.times}\n"
     try:
-        context.request("write_file", {"path": FAULTS, "text": text})
+        context.request("write_file", {"path": _faults(context), "text": text})
     except AgentFailure as error:
-        raise StepFailed(f"{FAULTS} does not take {text!r}: {error.message}") from error
+        raise StepFailed(f"{_faults(context)} does not take {text!r}: {error.message}") from error
     if action.device is not None:
         context.model.map_update_fails(action.device)
     return {"point": action.point.value}
@@ -106,7 +117,7 @@ def ioctl(context: Context, action: verbs.Ioctl) -> Detail:
 def faults_left(context: Context) -> list[str]:
     """Points that were made to fail and have not failed as often yet, "point skip times" each."""
     try:
-        text = str(context.request("read_file", {"path": FAULTS})["text"])
+        text = str(context.request("read_file", {"path": _faults(context)})["text"])
     except AgentFailure as error:
         if error.errno != errno.ENOENT:
             raise

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from lab.runner.context import Context, Device, Executor
 from lab.runner.failures import StepFailed
+from lab.runner.verbs import probe
 from lab.scenario import devices as declared
 from lab.scenario import steps_machine as verbs
 
@@ -24,6 +25,8 @@ def build(context: Context, name: str, device: declared.Device) -> Device:
     if "options" in args:
         args["options"] = list(args["options"])  # type: ignore[call-overload]
     below = [context.device(one).path for one in device.below]
+    if isinstance(device.stack, declared.Erasable):
+        probe.load_erasable(context)
     if isinstance(device.stack, declared.Stripe | declared.Lvm | declared.Raid | declared.Thin):
         args["over"] = below
     elif below:
@@ -99,8 +102,8 @@ def _assemble_stripe(
 def _assemble_lvm(context: Context, name: str, images: Sequence[str]) -> str:
     """vgimportclone gives the copies ids of their own: the originals are still there."""
     group = _group(name)
-    context.run(["vgimportclone", "--config", LVM_CONFIG, "--basevgname", group, *images])
-    context.run(["vgchange", "--config", LVM_CONFIG, "--activate", "y", group])
+    context.run(["vgimportclone", "--config", _lvm_config(context), "--basevgname", group, *images])
+    context.run(["vgchange", "--config", _lvm_config(context), "--activate", "y", group])
     return f"/dev/{group}/volume"
 
 
@@ -125,9 +128,13 @@ def _drop_copy(context: Context, name: str) -> None:
     if kind == "stripe":
         context.request("stack_remove", {"name": name})
     elif kind == "lvm":
-        context.run(["vgchange", "--config", LVM_CONFIG, "--activate", "n", _group(name)])
+        context.run(["vgchange", "--config", _lvm_config(context), "--activate", "n", _group(name)])
     else:
         context.run(["mdadm", "--stop", context.device(name).path])
+
+
+def _lvm_config(context: Context) -> str:
+    return context.flavour.filled_in(LVM_CONFIG)
 
 
 def _group(name: str) -> str:
@@ -135,7 +142,7 @@ def _group(name: str) -> str:
 
 
 LVM_CONFIG = (
-    'devices { obtain_device_list_from_udev=0 use_devicesfile=0 types=["blksnap-image", 16] } '
+    'devices { obtain_device_list_from_udev=0 use_devicesfile=0 types=["{blksnap:image}", 16] } '
     "activation { udev_sync=0 udev_rules=0 verify_udev_operations=0 } "
     "global { use_lvmpolld=0 }"
 )

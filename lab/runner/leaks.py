@@ -1,0 +1,74 @@
+"""Memory of the module that nothing points to any more, as the kernel's kmemleak finds it.
+
+A debug kernel notes every allocation, and looks for pointers to it in all memory when it is asked
+to (Documentation/dev-tools/kmemleak.rst). It reports an object that it did not find in two scans,
+both of them later than some seconds after the allocation.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import time
+from collections.abc import Mapping
+
+from lab.guest.channel import AgentFailure
+from lab.runner.context import Context
+from lab.runner.failures import StepFailed
+from lab.runner.klog import SplatKind
+
+KMEMLEAK = "/sys/kernel/debug/kmemleak"
+GROWN = 5.5
+"""Seconds that an object must be old; the kernel takes no younger one for lost."""
+SCAN_LIMIT = 120.0
+READ_LIMIT = 200_000
+
+
+def check(context: Context) -> Mapping[str, object]:
+    """Nothing that the module allocated is lost. To be made while it is loaded, and holds nothing.
+
+    What others lost is not our business, and its mention in the log is taken back. Without
+    kmemleak nothing is checked.
+    """
+    if not context.module_loaded or not _exists(context):
+        return {"checked": False}
+    _scan(context)
+    time.sleep(GROWN)
+    _scan(context)
+    args = {"path": KMEMLEAK, "limit": READ_LIMIT}
+    lost = records(str(context.request("read_file", args)["text"]))
+    context.log.poll(context.guest)
+    context.log.forget(SplatKind.KMEMLEAK)
+    names = context.flavour
+    traced = re.compile(rf"\[(?:{names.module}|{names.filter})\]")
+    ours = [record for record in lost if traced.search("\n".join(record))]
+    if ours:
+        lines = [line for record in ours for line in record]
+        raise StepFailed(f"kmemleak: the module lost {len(ours)} objects: {ours[0][0]}", lines)
+    return {"checked": True, "lost by others": len(lost)}
+
+
+def records(text: str) -> list[tuple[str, ...]]:
+    """The reports in what kmemleak says, each its lines."""
+    found: list[list[str]] = []
+    for line in text.splitlines():
+        if line.startswith("unreferenced object "):
+            found.append([])
+        if found:
+            found[-1].append(line)
+    return [tuple(lines) for lines in found]
+
+
+def _exists(context: Context) -> bool:
+    try:
+        context.request("read_file", {"path": KMEMLEAK, "limit": 1})
+    except AgentFailure as error:
+        if error.errno != errno.ENOENT:
+            raise
+        return False
+    return True
+
+
+def _scan(context: Context) -> None:
+    """Have it look; it answers when it has looked."""
+    context.request("write_file", {"path": KMEMLEAK, "text": "scan"}, SCAN_LIMIT)

@@ -1,0 +1,184 @@
+"""Verbs for power cuts and for what reaches a disk."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Mapping
+
+from lab.crash.log import WriteLog
+from lab.crash.promises import epochs, first_difference
+from lab.crash.states import Cut, Rebuilder, choose, flushes
+from lab.guest.lost import GuestLost, HostFault
+from lab.model.seen import SeenKind
+from lab.runner import coverage, hostscan
+from lab.runner.context import Context, Executor
+from lab.runner.failures import StepFailed
+from lab.runner.hostfs import complaints
+from lab.runner.power import judge_log, lose
+from lab.scenario import steps_load as loads
+from lab.scenario import steps_power as verbs
+from lab.scenario.step import PowerCut
+
+Detail = Mapping[str, object]
+
+
+def power_cut(context: Context, action: PowerCut, work: Callable[[], object] | None) -> Detail:
+    """Cut, at once or while `work` is done; then disks with a log lose what was not safe."""
+    dice = random.Random(f"{action.seed}/{context.turn}")
+    detail: dict[str, object] = {}
+    coverage.save(context)
+    if work is None or action.during is None:
+        context.guest.power_cut()
+    else:
+        detail["during"] = _cut_during(context, work, dice.uniform(*action.after_ms) / 1000)
+        _count(context, action.during.verb, inside=bool(detail["during"]))
+    context.powered = False
+    _forget_loads(context)
+    for name in context.power.ledgers:
+        if name not in context.devices:
+            continue
+        _judge(context, name)
+        detail[name] = lose(context.guest.disks[name], dice, context.folder.path)
+        context.model.power_failed(name)
+    return detail
+
+
+def _cut_during(context: Context, work: Callable[[], object], after: float) -> bool:
+    """Whether the power failed before the work was done."""
+    timer = threading.Timer(after, context.guest.power_cut)
+    timer.start()
+    try:
+        work()
+    except HostFault:
+        raise
+    except GuestLost:
+        return True
+    finally:
+        timer.join()
+    return False
+
+
+def _count(context: Context, verb: str, *, inside: bool) -> None:
+    """Report how many cuts came in time."""
+    label = f"power cuts during {verb}"
+    before = context.reports.get(label)
+    hit, all_ = map(int, str(before).split(" of ")) if before else (0, 0)
+    context.reports[label] = f"{hit + inside} of {all_ + 1}"
+
+
+def _forget_loads(context: Context) -> None:
+    """What loads had written by then nobody can tell."""
+    for load in context.loads.values():
+        what = load.action.load
+        if isinstance(what, loads.Writers) and what.snapshot is None:
+            context.model.forget(what.device)
+        elif isinstance(what, loads.Ring):
+            for name in what.devices:
+                context.model.forget(name)
+
+
+def _judge(context: Context, name: str) -> int:
+    """Judge the log of a disk, if it is one of stamps; how many writes are in it."""
+    log_file = context.guest.disks[name].log
+    assert log_file is not None  # it has a ledger
+    with WriteLog(log_file) as log:
+        if not context.model.is_opaque(name):
+            judge_log(log, context.model.tag(name), context.power.ledgers[name], name)
+        return sum(entry.writes for entry in log.entries)
+
+
+def fsync(context: Context, action: verbs.Fsync) -> Detail:
+    """All is safe."""
+    context.request("fsync", {"path": context.device(action.device).path})
+    context.model.synced(action.device)
+    context.power.synced(action.device)
+    return {}
+
+
+def check_log(context: Context, action: verbs.CheckLog) -> Detail:
+    """Promises, and that the log tells all that there is on the disk."""
+    context.device(action.device)
+    if context.model.is_opaque(action.device):
+        raise StepFailed(f"{action.device} holds more than stamps; use crash_states")
+    writes = _judge(context, action.device)
+    if writes < action.writes:
+        raise StepFailed(f"the log of {action.device} has {writes} writes; {action.writes} needed")
+    _complete(context, action.device)
+    return {"writes": writes}
+
+
+def _complete(context: Context, name: str) -> None:
+    """All of the log, one after the other, gives what the disk holds."""
+    disk = context.guest.disks[name]
+    assert disk.log is not None
+    with (
+        WriteLog(disk.log) as log,
+        Rebuilder(log, disk.base, disk.size, context.folder.path) as states,
+    ):
+        number = len(log.entries)
+        whole = Cut(number, tuple(range(number)))
+        rebuilt = hostscan.scan_file(states.state(whole), disk.size)
+    if rebuilt != hostscan.scan_file(disk.host_file, disk.size):
+        raise StepFailed(f"the log of {name} is not all that was written to the disk")
+    if any(run.kind is SeenKind.GARBAGE for run in rebuilt):
+        raise StepFailed(f"the log of {name} has more than stamps")
+
+
+def compare_logs(context: Context, action: verbs.CompareLogs) -> Detail:
+    """The same is pending between the same flushes."""
+    found = []
+    for name in (action.device, action.like):
+        log_file = context.guest.disks[context.device(name).name].log
+        assert log_file is not None  # it was checked
+        with WriteLog(log_file) as log:
+            found.append(epochs(log))
+    different = first_difference(*found)
+    if different is not None:
+        raise StepFailed(f"{action.device}, compared with {action.like}: {different}")
+    if not found[0]:
+        raise StepFailed(f"nothing was written to {action.device}")
+    return {"epochs": len(found[0])}
+
+
+def crash_states(context: Context, action: verbs.CrashStates) -> Detail:
+    """Build states and check each on the host."""
+    disk = context.guest.disks[context.device(action.device).name]
+    start = context.power.made.get(action.device)
+    if disk.log is None or start is None:
+        raise StepFailed(f"{action.device} has no file system of which all is logged")
+    promises = [one for one in context.power.files if one.device == action.device]
+    checked = 0
+    with (
+        WriteLog(disk.log) as log,
+        Rebuilder(log, disk.base, disk.size, context.folder.path) as states,
+    ):
+        cuts, total = choose(log.entries, action.subsets, action.limit, action.seed, start)
+        if len(cuts) < action.least:
+            raise StepFailed(f"only {len(cuts)} states to check; {action.least} needed")
+        for cut in cuts:
+            context.deadline.left()
+            due = [one for one in promises if one.holds_after(cut.entries)]
+            wrong = complaints(states.state(cut), due)
+            if wrong:
+                where = (
+                    f"after entry {cut.entries} of {len(log.entries)}, with {len(cut.kept)} kept"
+                )
+                raise StepFailed(f"{action.device}, power cut {where}: {wrong[0]}", wrong)
+            checked += len(due)
+        detail = {
+            "states": len(cuts),
+            "of": total,
+            "flushes": len(flushes(log.entries[start:])),
+            "folders checked": checked,
+        }
+    context.reports[f"crash states of {action.device}"] = detail
+    return detail
+
+
+EXECUTORS: dict[str, Executor] = {
+    "fsync": fsync,
+    "check_log": check_log,
+    "compare_logs": compare_logs,
+    "crash_states": crash_states,
+}

@@ -1,0 +1,221 @@
+"""Verbs for the client in C and the second filter, which are compiled in the guest.
+
+A check of the client is a line "ok NAME" or "not ok NAME: why", NAME beginning with the rule it is
+about; its last line is "done".
+"""
+
+from __future__ import annotations
+
+import errno
+import random
+import tarfile
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+
+from lab.data import data_file
+from lab.modbuild import source_files
+from lab.runner.context import Context, Executor
+from lab.runner.failures import StepFailed
+from lab.runner.klog import module_complaints, spoiled_images
+from lab.runner.verbs.module import LOAD_LIMIT
+from lab.scenario import steps_probe as verbs
+
+Detail = Mapping[str, object]
+SOURCES = "/run/blksnap-lab"
+"""The guest's folder for what is compiled there; in its memory."""
+COMPILER = (
+    "gcc -Wall -Wextra -Werror -Wno-unused-parameter -std=gnu11 -O1 -ffreestanding"
+    " -fno-stack-protector -fno-pie -static -nostdlib -no-pie -s"
+    " -Iinclude -I/usr/include -I/usr/include/x86_64-linux-gnu"
+)
+MAKE = (
+    "{ make -j2 -C /lib/modules/$(uname -r)/build M=$PWD modules >log 2>&1"
+    " || { cat log; false; }; }"
+)
+SIZES_32 = {
+    "blk_snap_cbt_info": 44,
+    "blk_snap_tracker_collect": 8,
+    "blk_snap_tracker_read_cbt_bitmap": 20,
+    "blk_snap_tracker_mark_dirty_blocks": 16,
+    "blk_snap_snapshot_create": 24,
+    "blk_snap_snapshot_append_storage": 32,
+    "blk_snap_snapshot_collect": 8,
+    "blk_snap_snapshot_collect_images": 24,
+    "blk_snap_snapshot_event": 4096,
+}
+REQUESTS_32 = {
+    "IOCTL_BLK_SNAP_TRACKER_COLLECT": 0x40085602,
+    "IOCTL_BLK_SNAP_TRACKER_READ_CBT_MAP": 0x80145603,
+    "IOCTL_BLK_SNAP_TRACKER_MARK_DIRTY_BLOCKS": 0x80105604,
+    "IOCTL_BLK_SNAP_SNAPSHOT_CREATE": 0x40185605,
+    "IOCTL_BLK_SNAP_SNAPSHOT_APPEND_STORAGE": 0x40205607,
+    "IOCTL_BLK_SNAP_SNAPSHOT_COLLECT": 0x40085609,
+    "IOCTL_BLK_SNAP_SNAPSHOT_COLLECT_IMAGES": 0x4018560A,
+}
+"""Of v0 for 32 bits (interface.md B.1.2 and B.2); all others are as for 64."""
+
+
+def client(context: Context, action: verbs.Client) -> Detail:
+    """Run groups of checks, and judge their lines."""
+    checked: dict[str, int] = {}
+    for group in action.groups:
+        lines = _run(context, action, group.value)
+        good = [line for line in lines if line.startswith("ok ")]
+        checked[group.value] = len(good)
+        if group is verbs.ClientGroup.LAYOUT:
+            checked[group.value] = _compare_layout(context, action.bits, lines)
+        lacking = set(action.rules) - {line.split()[1] for line in good}
+        action = action.model_copy(update={"rules": tuple(lacking)})
+    if action.rules:
+        raise StepFailed(f"the client has checked nothing of {', '.join(sorted(action.rules))}")
+    for name in action.devices:
+        context.model.forget(name)
+    _claim_log(context, action)
+    return {"bits": action.bits, **checked}
+
+
+def fuzz(context: Context, action: verbs.Fuzz) -> Detail:
+    """Random requests; the seed is in the report, also if it fails."""
+    seed = random.SystemRandom().randrange(2**32) if action.seed is None else action.seed
+    context.reports["seed"] = seed
+    try:
+        lines = _run(context, action, "fuzz", str(seed), str(round(action.seconds)))
+    except StepFailed as error:
+        raise StepFailed(f"seed {seed}: {error}", error.detail) from error
+    context.model.forget(action.devices[2])
+    _claim_log(context, action)
+    made = [int(line.split()[1]) for line in lines if line.startswith("requests ")]
+    context.reports["requests"] = made[0]
+    return {"seed": seed, "requests": made[0], "answers": [x for x in lines if " refused " in x]}
+
+
+def _claim_log(context: Context, action: verbs.ClientStep) -> None:
+    """Refusals are no surprise; nor is what was spoiled, though its events went to the client.
+
+    StepFailed unless it was the client's devices that ran out of storage.
+    """
+    context.errors_expected = True
+    context.log.poll(context.guest)
+    numbers = {context.device(name).number for name in action.devices}
+    complaints = module_complaints(context.log.lines, context.flavour.log)
+    told = Counter(spoiled_images(complaints)) - Counter(context.spoiled)
+    for major, minor, number in told.elements():
+        if (major, minor) not in numbers or number != errno.ENOSPC:
+            raise StepFailed(f"the image of {major}:{minor} was spoiled, errno {number}")
+        context.spoiled.append((major, minor, number))
+    context.spoiled.sort()
+
+
+def second_filter(context: Context, action: verbs.SecondFilter) -> Detail:
+    """Load the second filter. AgentFailure with what its loading was refused for."""
+    if "second-filter" not in context.compiled:
+        files = {**_module_source(context), **_data("second-filter")}
+        # In place of the module: beside the filter, which tells the versions of its symbols.
+        files["Kbuild"] = files["Kbuild"].replace(b" blksnap.o", b" second.o")
+        _compile(context, "second-filter", files, MAKE)
+    major, minor = context.device(action.device).number
+    args = {
+        "path": f"{SOURCES}/second-filter/second.ko",
+        "params": {"major": major, "minor": minor, "altitude": action.altitude},
+    }
+    context.request("module_load", args, LOAD_LIMIT)
+    return {"altitude": action.altitude}
+
+
+def load_erasable(context: Context) -> None:
+    """Compile and load the target of erasable devices, if that was not done yet."""
+    if "erasable" in context.compiled:
+        return
+    context.run(["modprobe", "dm-mod"])
+    _compile(context, "erasable", _data("erasable"), MAKE)
+    path = f"{SOURCES}/erasable/erasable.ko"
+    context.request("module_load", {"path": path}, LOAD_LIMIT)
+
+
+def _run(context: Context, action: verbs.ClientStep, group: str, *more: str) -> Sequence[str]:
+    """The lines that a group prints: none is "not ok", the last is "done"."""
+    devices = [context.device(name) for name in action.devices]
+    places = [f"{one.path}={one.number[0]}:{one.number[1]}" for one in devices]
+    path = _client(context, action.bits)
+    program = context.run([path, str(context.guest.module_dir), *places, group, *more], check=False)
+    lines = program.stdout.splitlines()
+    failed = [line.removeprefix("not ok ") for line in lines if line.startswith("not ok ")]
+    if failed:
+        raise StepFailed(f"{group}, {action.bits} bits: {failed[0]}", failed)
+    if lines[-1:] != ["done"] or program.status != 0:
+        raise program.failed(f"{group}: did not come to its end, status {program.status}")
+    return lines
+
+
+def _client(context: Context, bits: int) -> str:
+    """The guest's path of the client for a word size; compiled when first used."""
+    name = f"client{bits}"
+    if name not in context.compiled:
+        header = _module_source(context)["include/uapi/linux/blksnap.h"]
+        files = {**_data("client"), "include/linux/blksnap.h": header}
+        _compile(context, name, files, f"{COMPILER} -m{bits} *.c -o client")
+    return f"{SOURCES}/{name}/client"
+
+
+def _module_source(context: Context) -> dict[str, bytes]:
+    """The sources that the module was built from, by their paths in its folder."""
+    source = context.guest.module_source
+    if source is None:
+        raise StepFailed("the sources of the module are not known")
+    return {str(path.relative_to(source)): path.read_bytes() for path in source_files(source)}
+
+
+def _compile(context: Context, name: str, files: Mapping[str, bytes], command: str) -> None:
+    """Unpack sources in a folder of the guest, and compile them there."""
+    folder = f"{SOURCES}/{name}"
+    script = f"mkdir -p {folder} && cd {folder} && base64 -d | tar xz && {command}"
+    context.run(["sh", "-c", script], input=_archive(files))
+    context.compiled.add(name)
+
+
+def _archive(files: Mapping[str, bytes]) -> str:
+    """Files as a tar file, in base 64."""
+    packed = BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, BytesIO(content))
+    return b64encode(packed.getvalue()).decode()
+
+
+def _data(folder: str) -> dict[str, bytes]:
+    """The files of a folder of lab/data."""
+    return {path.name: path.read_bytes() for path in sorted(data_file(folder).iterdir())}
+
+
+def _compare_layout(context: Context, bits: int, lines: Sequence[str]) -> int:
+    """Compare what a compiler makes of the header with the library's structures; facts compared.
+
+    The library is a program's of 64 bits; of 32 bits sizes and requests are known.
+    """
+    facts = [line.rpartition(" ") for line in lines if not line.startswith(("ok ", "done"))]
+    seen = {what: int(number) & 0xFFFFFFFF for what, _, number in facts}
+    wanted = {str(what): int(n) for what, n in context.request("abi_layout")["facts"].items()}
+    if bits == 32:
+        seen = {what: n for what, n in seen.items() if "." not in what}
+        wanted = {what: n for what, n in wanted.items() if "." not in what}
+        wanted |= {f"size {name}": size for name, size in SIZES_32.items()}
+        wanted |= {f"request {name}": value for name, value in REQUESTS_32.items()}
+    wrong = [
+        f"{what} is {seen.get(what)}, must be {wanted.get(what)}"
+        for what in sorted(seen.keys() | wanted.keys())
+        if seen.get(what) != wanted.get(what)
+    ]
+    if wrong:
+        raise StepFailed(f"layout, {bits} bits: {wrong[0]}", wrong)
+    return len(wanted)
+
+
+EXECUTORS: dict[str, Executor] = {
+    "client": client,
+    "fuzz": fuzz,
+    "second_filter": second_filter,
+}

@@ -1,0 +1,62 @@
+"""What kmemleak says of the module, and of others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from lab.runner import leaks
+from lab.runner.verdict import ScenarioResult, Verdict
+
+from . import fake_kernel
+from .conftest import CYCLE
+
+RunOne = Callable[..., ScenarioResult]
+
+OTHERS = """\
+unreferenced object 0xffff88800a0b4e00 (size 256):
+  comm "swapper/0", pid 1, jiffies 4294667300 (age 60.000s)
+  backtrace:
+    [<ffffffff8121c3d7>] kmalloc_trace+0x27/0xe0
+    [<ffffffff82b41a9f>] acpi_init+0x1a/0x30
+"""
+OURS = """\
+unreferenced object 0xffff88800f7a3000 (size 64):
+  comm "python3", pid 167, jiffies 4294700000 (age 12.000s)
+  backtrace:
+    [<ffffffff8121c3d7>] kmalloc_trace+0x27/0xe0
+    [<ffffffffa0012345>] region_new+0x25/0x90 [blksnap]
+"""
+
+
+@pytest.fixture
+def says(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Gives the fake kernel kmemleak, and says what that finds."""
+    monkeypatch.setattr(leaks, "GROWN", 0.0)
+
+    def say(text: str) -> None:
+        monkeypatch.setattr(fake_kernel, "LEAKS", text)
+
+    return say
+
+
+def test_records_are_told_apart() -> None:
+    first, second = leaks.records("kmemleak says\n" + OTHERS + OURS)
+    assert (len(first), len(second)) == (5, 5)
+    assert "acpi_init" in first[-1]
+    assert leaks.records("") == []
+
+
+def test_memory_that_the_module_lost_fails(run_one: RunOne, says: Callable[[str], None]) -> None:
+    says(OTHERS + OURS)
+    result = run_one(CYCLE)
+    assert result.verdict is Verdict.FAILED
+    assert "no memory lost: kmemleak: the module lost 1 objects" in result.reason
+    assert any("region_new" in line for line in result.findings[0].detail)
+    assert len(result.findings) == 1
+
+
+def test_what_others_lost_is_not_our_business(run_one: RunOne, says: Callable[[str], None]) -> None:
+    says(OTHERS)
+    assert run_one(CYCLE).verdict is Verdict.PASSED

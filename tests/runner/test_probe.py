@@ -1,0 +1,108 @@
+"""How the lines of the client in C are judged, and what its seed is for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lab.flavour import Flavour
+from lab.runner.context import Program
+from lab.runner.failures import StepFailed
+from lab.runner.klog import LogLine
+from lab.runner.verbs import probe
+from lab.scenario.steps_probe import Client, Fuzz
+
+MODULE = Path(__file__).resolve().parents[2] / "guest_module"
+GOOD = "ok K5 huge\nok K6 too small\ndone\n"
+
+
+class FakeContext:
+    """Prints what it is told to for the client, and nothing for the compiler."""
+
+    def __init__(self, *printed: str, status: int = 0, log: tuple[str, ...] = ()) -> None:
+        self.printed = list(printed)
+        self.status = status
+        self.ran: list[list[str]] = []
+        self.forgotten: list[str] = []
+        self.compiled: set[str] = set()
+        self.reports: dict[str, object] = {}
+        self.spoiled: list[tuple[int, int, int]] = []
+        self.errors_expected = False
+        self.guest = SimpleNamespace(module_source=MODULE, module_dir="/modules")
+        self.flavour = Flavour()
+        self.model = SimpleNamespace(forget=self.forgotten.append)
+        lines = [LogLine(text, 3) for text in log]
+        self.flavour = Flavour()
+        self.log = SimpleNamespace(poll=lambda _guest: None, lines=lines)
+
+    def device(self, name: str) -> Any:
+        return SimpleNamespace(path=f"/dev/{name}", number=(254, ord(name[0])))
+
+    def run(self, argv: list[str], *, input: str = "", check: bool = True) -> Program:
+        self.ran.append(argv)
+        if argv[0] == "sh":
+            return Program(tuple(argv), 0, "", "")
+        return Program(tuple(argv), self.status, self.printed.pop(0), "")
+
+
+def client(context: FakeContext, **keys: Any) -> Any:
+    return probe.client(context, Client(**keys))  # type: ignore[arg-type]
+
+
+def fuzz(context: FakeContext, **keys: Any) -> Any:
+    return probe.fuzz(context, Fuzz(**keys))  # type: ignore[arg-type]
+
+
+def test_good_lines_pass_and_the_devices_are_forgotten() -> None:
+    context = FakeContext(GOOD)
+    assert client(context, groups=["counts"], rules=["K5", "K6"])["counts"] == 2
+    assert context.forgotten == ["a", "b", "store"]
+    assert context.ran[-1][-1] == "counts"
+    assert "/dev/a=254:97" in context.ran[-1]
+
+
+@pytest.mark.parametrize(
+    ("printed", "status", "why"),
+    [
+        ("ok K5 huge\nnot ok K6 too small: got 0, must be 1\ndone\n", 1, "K6 too small: got 0"),
+        ("ok K5 huge\nok K6 too small\n", 0, "did not come to its end"),
+        (GOOD, 1, "status 1"),
+        ("ok K5 huge\ndone\n", 0, "checked nothing of K6"),
+        ("no such group\n", 0, "did not come to its end"),
+    ],
+)
+def test_what_is_not_good_fails(printed: str, status: int, why: str) -> None:
+    with pytest.raises(StepFailed, match=why):
+        client(FakeContext(printed, status=status), groups=["counts"], rules=["K5", "K6"])
+
+
+def test_rules_may_be_those_of_several_groups() -> None:
+    context = FakeContext("ok K5 huge\ndone\n", "ok K6 too small\ndone\n")
+    client(context, groups=["counts", "map"], rules=["K5", "K6"])
+    assert len([one for one in context.ran if one[0] == "sh"]) == 1, "compiled once"
+
+
+def test_a_seed_is_kept_or_drawn_and_always_told() -> None:
+    printed = "TAKE done 1 refused 2\nrequests 3\ndone\n"
+    context = FakeContext(printed)
+    assert fuzz(context, seed=7)["seed"] == 7
+    assert context.reports == {"seed": 7, "requests": 3}
+    assert context.forgotten == ["store"], "the originals are not written"
+    drawn = {fuzz(FakeContext(printed))["seed"] for _ in range(8)}
+    assert len(drawn) > 1
+    with pytest.raises(StepFailed, match="seed 7: fuzz"):
+        fuzz(FakeContext("not ok TAKE: got -5, must be 0\ndone\n"), seed=7)
+
+
+def test_only_storage_that_ran_out_may_have_spoiled_an_image() -> None:
+    printed = "requests 3\ndone\n"
+    full = "blksnap-diff-area: image of 254:97 is spoiled: error 28"
+    context = FakeContext(printed, log=(full, full))
+    fuzz(context, seed=1)
+    assert context.spoiled == [(254, 97, 28)] * 2
+    for wrong in (full.replace("28", "5"), full.replace("254:97", "254:1")):
+        with pytest.raises(StepFailed, match="was spoiled"):
+            fuzz(FakeContext(printed, log=(wrong,)), seed=1)

@@ -1,0 +1,48 @@
+"""Verbs about power cuts and logs: what is told before anything runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.scenario.load import parse_scenario
+from lab.scenario.mistakes import ScenarioError
+from lab.scenario.scenario import Scenario
+
+HEAD = """
+summary: A disk with a log and one without
+proves: [K18]
+disks:
+  a: {size: 1MiB, log: true}
+  b: {size: 1MiB}
+steps:
+"""
+
+
+def parsed(steps: str) -> Scenario:
+    return parse_scenario(HEAD + steps, "x", "x.yaml")
+
+
+def test_a_boot_ends_all_but_the_disks() -> None:
+    again = "  - create: {devices: [a]}\n  - append_storage: {device: b}\n  - take:\n"
+    cut = "  - power_cut: {during: {destroy: {compare: false}}, after_ms: [0, 5]}\n  - boot:\n"
+    parsed(again + cut + again + "  - power_cut:\n  - boot:\n" + again)
+    parsed(again + "  - reboot:\n" + again)
+    with pytest.raises(ScenarioError, match="destroyed by now"):
+        parsed(again + cut + "  - read_image: {device: a}\n")
+
+
+@pytest.mark.parametrize(
+    ("steps", "why"),
+    [
+        ("check_log: {device: b}", "`b` has no log"),
+        ("compare_logs: {device: a, like: b}", "`b` has no log"),
+        ("crash_states: {device: c}", "there is no device `c`"),
+        ("power_cut: {during: {boot: }}", "cannot be cut"),
+        ("power_cut: {during: {write: {device: c}}}", "there is no device `c`"),
+        ("power_cut: {after_ms: [5, 1]}", "after_ms"),
+        ("fsync: {device: c}", "there is no device `c`"),
+    ],
+)
+def test_what_cannot_be_is_told(steps: str, why: str) -> None:
+    with pytest.raises(ScenarioError, match=why):
+        parsed(f"  - {steps}\n")
