@@ -1,1 +1,1 @@
-"""Listeners that turn the events of a run into reports."""
+"""What people and programs see of a run: listeners to its events, pages, and comparisons."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from lab.report.rates import rate_lines
 from lab.report.wording import duration_text, short
 from lab.runner.events import Event, RunFinished, RunStarted, ScenarioFinished
 from lab.runner.verdict import GREEN_VERDICTS, Finding, ScenarioResult, Verdict, count_verdicts
@@ -15,16 +16,19 @@ _DRY = re.compile(
 )
 """Lines of a kernel trace that tell a person little: registers and the like."""
 CONSEQUENCES = 4
+SLOWEST = 10
+"""So many of the slowest are named, of a run of more than these, unless asked otherwise."""
 
 
 class Summary:
     """Collects what the last lines of a run say."""
 
-    def __init__(self, slowest: int = 0) -> None:
+    def __init__(self, slowest: int | None = None) -> None:
         self._slowest = slowest
         self._results: list[ScenarioResult] = []
         self._command = ""
         self._kernels: tuple[str, ...] = ()
+        self._repeat = 1
         self._end: RunFinished | None = None
 
     def handle(self, event: Event) -> None:
@@ -32,6 +36,7 @@ class Summary:
         if isinstance(event, RunStarted):
             self._command = event.command
             self._kernels = event.kernels
+            self._repeat = event.repeat
         elif isinstance(event, ScenarioFinished):
             self._results.append(event.result)
         elif isinstance(event, RunFinished):
@@ -43,13 +48,12 @@ class Summary:
             return
         for result in self._results:
             if result.verdict not in GREEN_VERDICTS:
-                yield from _explained(result)
-        if self._slowest:
+                yield ""
+                yield from explained(result)
+        yield from self._slow()
+        if self._repeat > 1:
             yield ""
-            yield "slowest:"
-            by_time = sorted(self._results, key=lambda result: -result.duration)
-            for result in by_time[: self._slowest]:
-                yield f"  {duration_text(result.duration):>12}  {result.label}"
+            yield from rate_lines(self._results)
         yield ""
         if self._end.not_run:
             count = len(self._end.not_run)
@@ -58,6 +62,20 @@ class Summary:
             yield from self._by_kernel()
         yield _totals(self._end)
         yield f"results: {self._end.folder}"
+
+    def _slow(self) -> Iterator[str]:
+        """The slowest, if asked for, or if there are many: each scenario once, at its slowest."""
+        slowest: dict[str, float] = {}
+        for result in self._results:
+            slowest[result.label] = max(result.duration, slowest.get(result.label, 0.0))
+        wanted = self._slowest
+        if wanted is None:
+            wanted = SLOWEST if len(slowest) > SLOWEST else 0
+        if wanted:
+            yield ""
+            yield "slowest:"
+        for label in sorted(slowest, key=lambda one: -slowest[one])[:wanted]:
+            yield f"  {duration_text(slowest[label]):>12}  {label}"
 
     def _by_kernel(self) -> Iterator[str]:
         """A line for each kernel."""
@@ -76,8 +94,8 @@ def _totals(end: RunFinished) -> str:
     return f"{colour}: {_counts(end.counts)} in {duration_text(end.duration)}"
 
 
-def _explained(result: ScenarioResult) -> Iterator[str]:
-    yield ""
+def explained(result: ScenarioResult) -> Iterator[str]:
+    """What a scenario found, where that is kept, how it is run again and looked into."""
     yield f"{result.verdict} {result.label}"
     for finding in result.findings[:1]:
         yield from _finding(finding, EVIDENCE_LINES)
@@ -90,6 +108,8 @@ def _explained(result: ScenarioResult) -> Iterator[str]:
         yield f"  results: {result.folder}"
     if result.command:
         yield f"  again:   {result.command}"
+    if result.kept:
+        yield f"  guest:   {result.kept}"
 
 
 def _finding(finding: Finding, limit: int) -> Iterator[str]:

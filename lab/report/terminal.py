@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
+from collections.abc import Mapping
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -12,6 +14,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from lab.estimates import Estimates, StageClock, left_text, rough
+from lab.progress import Progress
 from lab.report.summary import Summary
 from lab.report.wording import STYLES, duration_text, guest_line, printable, result_line
 from lab.runner.events import (
@@ -25,6 +29,7 @@ from lab.runner.events import (
     StageProgress,
     StepStarted,
 )
+from lab.runner.verdict import Verdict
 
 QUIET_STAGE = 10.0
 """Seconds between two lines about one stage, in a pipe."""
@@ -34,26 +39,37 @@ class Terminal:
     """Shows a run on a rich console: one line per finished scenario, then a summary.
 
     In a terminal the running scenarios, their steps and the stage are shown live below. `slowest`
-    is how many of the slowest scenarios the summary names.
+    is how many of the slowest scenarios the summary names; None: ten, if there are more than ten.
+    `estimates` learns how long things take.
     """
 
-    def __init__(self, console: Console | None = None, slowest: int = 0) -> None:
+    def __init__(
+        self,
+        console: Console | None = None,
+        slowest: int | None = None,
+        estimates: Estimates | None = None,
+    ) -> None:
         self._console = console or Console(file=sys.stdout, highlight=False, soft_wrap=True)
         self._summary = Summary(slowest)
-        self._live = _Board(self._console) if self._console.is_terminal else None
-        self._stage = ("", "", 0.0)
+        self._estimates = estimates or Estimates()
+        self._clock = StageClock(self._estimates)
+        board = _Board(self._console, self._estimates, self._clock)
+        self._live = board if self._console.is_terminal else None
+        self._told = ("", 0.0)
 
     def handle(self, event: Event) -> None:
         """Show the event."""
         self._summary.handle(event)
+        self._learn(event)
         if self._live is not None:
             self._live.handle(event)
         if isinstance(event, RunStarted):
             kernels = f" on {', '.join(event.kernels)}" if len(event.kernels) > 1 else ""
-            self._print(f"{len(event.scenarios)} scenarios{kernels}, results in {event.folder}")
+            count = len(event.scenarios)
+            expected = _expected(event, self._estimates)
+            self._print(f"{count} scenarios{kernels}{expected}, results in {event.folder}")
             if self._live is not None:
-                total = len(event.scenarios) * event.repeat * max(1, len(event.kernels))
-                self._live.start(total)
+                self._live.start(event)
         elif isinstance(event, StageProgress):
             self._show_stage(event)
         elif isinstance(event, GuestReady):
@@ -71,13 +87,22 @@ class Terminal:
             live, self._live = self._live, None
             live.stop()
 
+    def _learn(self, event: Event) -> None:
+        """Remember how long stages and scenarios took, for the next time."""
+        if isinstance(event, GuestReady):
+            self._clock.end()
+        elif isinstance(event, ScenarioFinished) and event.result.verdict is Verdict.PASSED:
+            self._estimates.took(event.scenario, event.result.duration)
+
     def _show_stage(self, event: StageProgress) -> None:
         """In a pipe: a line when a stage begins, and now and then while it lasts."""
-        stage, detail, when = self._stage
+        begins = self._clock.see(Progress(event.stage, event.detail), event.kernel)
+        detail, when = self._told
         due = event.detail != detail and event.time - when >= QUIET_STAGE
-        if self._live is None and (event.stage != stage or due):
-            self._print(f"{event.stage}: {event.detail}")
-            self._stage = (event.stage, event.detail, event.time)
+        if self._live is None and (begins or due):
+            left = left_text(self._clock.left(event.fraction))
+            self._print(f"{event.stage}: {event.detail}{left}")
+            self._told = (event.detail, event.time)
 
     def _print(self, line: str | Text) -> None:
         self._console.print(printable(line) if isinstance(line, str) else line, markup=False)
@@ -86,7 +111,11 @@ class Terminal:
 class _Board:
     """The live part: what goes on at this moment."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, estimates: Estimates, clock: StageClock) -> None:
+        self._estimates = estimates
+        self._clock = clock
+        self._to_come: Counter[str] = Counter()
+        self._jobs = 1
         self._live = Live(self, console=console, refresh_per_second=4, transient=True)
         self._spinner = Spinner("dots")
         self._stage: StageProgress | None = None
@@ -94,9 +123,11 @@ class _Board:
         self._total = 0
         self._done = 0
 
-    def start(self, total: int) -> None:
+    def start(self, event: RunStarted) -> None:
         """Begin to show."""
-        self._total = total
+        self._jobs = event.jobs
+        self._to_come = _to_come(event)
+        self._total = self._to_come.total()
         self._live.start()
 
     def stop(self) -> None:
@@ -117,6 +148,7 @@ class _Board:
             self._does(event.scenario, event.repeat, f"checked: {event.check}")
         elif isinstance(event, ScenarioFinished):
             self._running.pop((event.scenario, event.repeat), None)
+            self._to_come[event.scenario] -= 1
             self._done += 1
 
     def _does(self, scenario: str, repeat: int, what: str) -> None:
@@ -129,7 +161,8 @@ class _Board:
         if stage is not None:
             grid = Table.grid(padding=(0, 1))
             bar = ProgressBar(100, 100 * stage.fraction, width=20) if stage.fraction else ""
-            grid.add_row(self._spinner, stage.stage, bar, Text(stage.detail, style="dim"))
+            detail = f"{stage.detail}{left_text(self._clock.left(stage.fraction))}"
+            grid.add_row(self._spinner, stage.stage, bar, Text(detail, style="dim"))
             rows.append(grid)
         now = time.monotonic()
         if self._running:
@@ -138,5 +171,27 @@ class _Board:
                 took = Text(duration_text(now - began), style="dim")
                 grid.add_row(self._spinner, name, took, Text(doing, style="dim"))
             rows.append(grid)
-            rows.append(Text(f"{self._done} of {self._total} done", style=STYLES["note"]))
+            left = left_text(_time_for(self._to_come, self._jobs, self._estimates))
+            rows.append(Text(f"{self._done} of {self._total} done{left}", style=STYLES["note"]))
         return Group(*rows)
+
+
+def _to_come(event: RunStarted) -> Counter[str]:
+    """How often each scenario is run in a run that begins."""
+    times = event.repeat * max(1, len(event.kernels))
+    return Counter(dict.fromkeys(event.scenarios, times))
+
+
+def _time_for(runs: Mapping[str, int], jobs: int, estimates: Estimates) -> float | None:
+    """Seconds that so many runs of scenarios take, by earlier ones; None if half are not known."""
+    known = {name: usual for name in runs if (usual := estimates.usual(name)) is not None}
+    if len(known) * 2 < len(runs):
+        return None
+    missing = sum(known.values()) / len(known) if known else 0.0
+    return sum(count * known.get(name, missing) for name, count in runs.items()) / max(1, jobs)
+
+
+def _expected(event: RunStarted, estimates: Estimates) -> str:
+    """Such as ", about 12 min"; nothing if it is not known."""
+    seconds = _time_for(_to_come(event), event.jobs, estimates)
+    return f", about {rough(seconds)}" if seconds else ""

@@ -46,6 +46,7 @@ def results(tmp_path: Path) -> list[ScenarioResult]:
                 folder=tmp_path / verdict.value,
                 proves=("K18", "K19"),
                 command=f"blksnap-lab run x/{verdict.value}",
+                kept="blksnap-lab shell --kept x" if verdict is Verdict.FAILED else "",
             )
         )
     return made

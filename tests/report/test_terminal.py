@@ -3,22 +3,50 @@
 from __future__ import annotations
 
 import io
+import re
+import time
+from pathlib import Path
 
 from rich.console import Console
 
+from lab.estimates import Estimates
 from lab.report.terminal import Terminal
 from lab.runner.events import Event, RunFinished, RunStarted, ScenarioFinished
 from lab.runner.verdict import ScenarioResult, Verdict, count_verdicts
 
 
-def told(events: list[Event], *, terminal: bool = False, slowest: int = 0) -> str:
+def told(
+    events: list[Event],
+    *,
+    terminal: bool = False,
+    slowest: int | None = None,
+    estimates: Estimates | None = None,
+) -> str:
     text = io.StringIO()
     console = Console(file=text, force_terminal=terminal, width=100, soft_wrap=True)
-    report = Terminal(console, slowest)
+    report = Terminal(console, slowest, estimates)
     for event in events:
         report.handle(event)
     report.close()
     return text.getvalue()
+
+
+def run_of(results: list[ScenarioResult], *, repeat: int = 1) -> list[Event]:
+    """A run that gave these results."""
+    names = tuple(dict.fromkeys(one.name for one in results))
+    end = RunFinished(
+        duration=1.0,
+        counts=count_verdicts(results),
+        green=False,
+        interrupted=False,
+        not_run=(),
+        exit_status=1,
+        folder="here",
+    )
+    finished = [
+        ScenarioFinished(scenario=one.name, repeat=one.repeat, result=one) for one in results
+    ]
+    return [RunStarted(folder="here", command="", scenarios=names, repeat=repeat), *finished, end]
 
 
 def test_a_pipe_gets_one_plain_line_for_each_scenario(events: list[Event]) -> None:
@@ -45,6 +73,8 @@ def test_the_summary_explains_what_did_not_pass(events: list[Event]) -> None:
     assert "    line 1\n" in end
     assert "then, failed at module unloaded: EBUSY" in end
     assert "again:   blksnap-lab run x/failed" in end
+    assert end.count("guest:   ") == 1
+    assert "guest:   blksnap-lab shell --kept x" in end
     assert "interrupted: 1 not run: power/clean-reboot" in end
     assert "NOT GREEN: 1 passed, 1 failed, 1 splat" in end
 
@@ -55,6 +85,19 @@ def test_the_slowest_are_named_when_asked_for(events: list[Event]) -> None:
     assert part[0].split() == ["8.8", "s", "cbt/skipped"]
     assert part[1].split() == ["7.5", "s", "overflow/error"]
     assert part[2] == ""
+
+
+def test_ten_slowest_are_named_of_more_than_ten() -> None:
+    results = [
+        ScenarioResult(f"g/s{number}", Verdict.PASSED, repeat=repeat, duration=number + repeat / 2)
+        for number in range(11)
+        for repeat in (1, 2)
+    ]
+    part = told(run_of(results, repeat=2)).split("slowest:\n")[1].split("\n\n")[0].split("\n")
+    assert [line.split()[-1] for line in part] == [f"g/s{number}" for number in range(10, 0, -1)]
+    assert part[0].split()[:2] == ["11.0", "s"]
+    assert "slowest:" not in told(run_of(results[:20], repeat=2))
+    assert "slowest:" not in told(run_of(results, repeat=2), slowest=0)
 
 
 def test_a_terminal_shows_what_runs_now_and_is_left_clean(events: list[Event]) -> None:
@@ -89,3 +132,49 @@ def test_the_summary_of_several_kernels_has_a_line_for_each() -> None:
     assert "6.12   nothing run" in lines
     assert "failed 5.10/cbt/a" in lines
     assert "NOT GREEN: 1 passed, 1 failed in 1.0 s" in lines
+
+
+def test_a_run_of_repeats_tells_how_often_which_was_red() -> None:
+    verdicts = [Verdict.PASSED, Verdict.FAILED, Verdict.PASSED, Verdict.PASSED]
+    results = [
+        ScenarioResult(name, verdict, repeat=n + 1, folder=Path(f"here/{name}.{n + 1}"), reason="x")
+        for name, all_of in (("g/flaky", verdicts), ("g/good", [Verdict.PASSED] * 4))
+        for n, verdict in enumerate(all_of)
+    ]
+    lines = told(run_of(results, repeat=4)).split("\n")
+    (flaky,) = (line.split() for line in lines if line.startswith("g/flaky ") and "%" in line)
+    assert flaky[1:] == ["3", "1", "0", "75.1", "%"]
+    assert "g/flaky did not always end alike: 3 passed, 1 failed" in lines
+    assert "  failed in run 2: x" in lines
+    assert "    results: here/g/flaky.2" in lines
+    assert not any("g/good did not" in line for line in lines)
+    assert any(line.startswith("flake rate: 1 of 8 runs were red;") for line in lines)
+    assert not any("flake rate" in line for line in told(run_of(results[4:5])).split("\n"))
+
+
+def test_what_passed_is_learnt_and_tells_how_long_the_next_run_takes(events: list[Event]) -> None:
+    times = Estimates()
+    assert "about" not in told(events, estimates=times).split("\n")[0]
+    names = next(event for event in events if isinstance(event, RunStarted)).scenarios
+    assert [name for name in names if times.usual(name) is not None] == ["overflow/passed"]
+    times = known(events)
+    assert told(events, estimates=times).startswith("8 scenarios, about 13 min, results in")
+
+
+def test_a_live_board_says_how_much_is_left(events: list[Event]) -> None:
+    begun = next(n for n, event in enumerate(events) if isinstance(event, ScenarioFinished))
+    text = io.StringIO()
+    report = Terminal(Console(file=text, force_terminal=True), 0, known(events))
+    for event in events[: begun + 2]:
+        report.handle(event)
+    time.sleep(1.0)  # it is drawn four times a second
+    report.close()
+    assert re.search(r"1 of 8 done, about 12 min left", text.getvalue())
+
+
+def known(events: list[Event]) -> Estimates:
+    """Estimates that know 100 s for each scenario."""
+    times = Estimates()
+    for name in next(event for event in events if isinstance(event, RunStarted)).scenarios:
+        times.took(name, 100.0)
+    return times

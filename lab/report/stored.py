@@ -1,0 +1,175 @@
+"""A run as it lies in its results folder, for reports that are made later.
+
+Read from events.jsonl, which is complete up to where a run ended, whatever ended it. Folders are
+found from where the run's lies now, so that results may be moved.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.errors import UsageError
+from lab.runner.verdict import GREEN_VERDICTS, Finding, Verdict
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class StoredScenario:
+    """One run of a scenario; `started`: seconds since the epoch. What is large is read when asked
+    for. See ScenarioResult."""
+
+    label: str
+    name: str
+    kernel: str
+    repeat: int
+    title: str
+    started: float
+    duration: float
+    verdict: Verdict
+    reason: str
+    findings: tuple[Finding, ...]
+    proves: tuple[str, ...]
+    command: str
+    reports: Mapping[str, object]
+    kept: str
+    folder: Path
+
+    @property
+    def group(self) -> str:
+        """The group of the scenario."""
+        return self.name.rpartition("/")[0] or "scenarios"
+
+    @property
+    def key(self) -> str:
+        """Tells it from all others of its run; the name of its folder."""
+        return self.label if self.repeat == 1 else f"{self.label}.{self.repeat}"
+
+    @property
+    def green(self) -> bool:
+        """Whether it passed or was skipped for its reason."""
+        return self.verdict in GREEN_VERDICTS
+
+    def events(self) -> Iterator[Record]:
+        """Its steps and checks as they were recorded."""
+        return _lines(self.folder / "events.jsonl")
+
+    def text(self, name: str) -> str:
+        """A file of its folder; empty if there is none."""
+        return _text(self.folder / name)
+
+    def record(self, name: str) -> Record:
+        """A JSON object of its folder; empty if there is none."""
+        try:
+            found = json.loads(_text(self.folder / name) or "{}")
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run. facts: of the guest, by kernel. finished: whether it came to its end."""
+
+    folder: Path
+    command: str
+    started: float
+    duration: float
+    kernels: tuple[str, ...]
+    facts: Mapping[str, Mapping[str, str]]
+    scenarios: tuple[StoredScenario, ...]
+    not_run: tuple[str, ...]
+    finished: bool
+
+    @property
+    def green(self) -> bool:
+        """Whether all that was selected was run and passed, or was skipped for its reason."""
+        complete = self.finished and not self.not_run and bool(self.scenarios)
+        return complete and all(one.green for one in self.scenarios)
+
+
+def read_run(folder: Path) -> StoredRun:
+    """The run in a results folder. UsageError if there is none."""
+    events = list(_lines(folder / "events.jsonl"))
+    begin = next((one for one in events if one.get("event") == "RunStarted"), None)
+    if begin is None:
+        raise UsageError(
+            f"{folder} holds no results of a run",
+            "name the folder of a run, e.g. results/latest",
+        )
+    end = next((one for one in events if one.get("event") == "RunFinished"), None)
+    started: dict[tuple[str, int, str], Record] = {
+        _identity(one): one for one in events if one.get("event") == "ScenarioStarted"
+    }
+    last = float(events[-1]["time"])
+    return StoredRun(
+        folder=folder,
+        command=str(begin["command"]),
+        started=float(begin["time"]),
+        duration=float(end["duration"]) if end else last - float(begin["time"]),
+        kernels=tuple(begin.get("kernels", ())),
+        facts={one["kernel"]: one["facts"] for one in events if one.get("event") == "GuestReady"},
+        scenarios=tuple(
+            _scenario(folder, one["result"], started.get(_identity(one), {}))
+            for one in events
+            if one.get("event") == "ScenarioFinished"
+        ),
+        not_run=tuple(end["not_run"]) if end else (),
+        finished=end is not None and not end["interrupted"],
+    )
+
+
+def _identity(event: Record) -> tuple[str, int, str]:
+    return str(event["scenario"]), int(event["repeat"]), str(event["kernel"])
+
+
+def _scenario(folder: Path, result: Record, begin: Record) -> StoredScenario:
+    label, repeat = str(result["label"]), int(result["repeat"])
+    return StoredScenario(
+        label=label,
+        name=str(result["name"]),
+        kernel=str(result["kernel"]),
+        repeat=repeat,
+        title=str(begin.get("title", "")),
+        started=float(begin.get("time", 0.0)),
+        duration=float(result["duration"]),
+        verdict=Verdict(result["verdict"]),
+        reason=str(result["reason"]),
+        findings=tuple(_finding(one) for one in result["findings"]),
+        proves=tuple(result["proves"]),
+        command=str(result["command"]),
+        reports=dict(result["reports"]),
+        kept=str(result.get("kept", "")),
+        folder=folder / (label if repeat == 1 else f"{label}.{repeat}"),
+    )
+
+
+def _finding(record: Record) -> Finding:
+    return Finding(
+        Verdict(record["verdict"]),
+        str(record["where"]),
+        str(record["what"]),
+        tuple(map(str, record["detail"])),
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _lines(path: Path) -> Iterator[Record]:
+    """The objects of a file of JSON lines; the last line may have been cut off by a sudden end."""
+    for line in _text(path).splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict):
+            yield record
