@@ -1,0 +1,141 @@
+"""What the tests of one session share: templates of guests, and where results go."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.cli.again import again
+from lab.cli.options import DEFAULT_MEMORY, MODULE, SCENARIOS, GuestOptions
+from lab.doctor import require_programs
+from lab.errors import LabError
+from lab.guest.prepare import prepare
+from lab.guest.template import Template
+from lab.image import DEFAULT_KERNEL
+from lab.progress import Progress
+from lab.runner.bus import Bus
+from lab.runner.engine import RunSettings, patience
+from lab.runner.every_io import run_each
+from lab.runner.folder import LEAST_FREE, Folder, disk_errors, free_bytes, full_disk
+from lab.runner.scenario_run import Place, run_scenario
+from lab.runner.stop import Stop
+from lab.runner.verdict import ScenarioResult
+from lab.scenario.scenario import Scenario
+
+GUESTS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+"""Guests at a time: one for each process that runs tests. Limits are longer accordingly."""
+NAME_LENGTH = 120
+"""Characters of a folder's name; a test's parameters may be longer than a file system allows."""
+
+
+class Lab:
+    """Made once per session, and per process of pytest-xdist."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        option = config.option
+        self._config = config
+        self._results: Path = option.lab_results
+        self._module: Path = (option.lab_module or MODULE).resolve()
+        self._kernel: str = option.lab_kernel or DEFAULT_KERNEL
+        self._made: dict[tuple[str, int | None, bool], Template | LabError] = {}
+        self._stage = ""
+
+    def template(
+        self, memory: int | None = None, kernel: str | None = None, *, icount: bool = False
+    ) -> Template:
+        """What guests with so much memory (bytes; None: the usual) are clones of.
+
+        icount: their time is the number of their instructions, see GuestSettings.
+        The first one builds what is not in the cache: image, module, template; minutes. Raises
+        LabError; the same one again whenever the same is asked for.
+        """
+        key = kernel or self._kernel, memory, icount
+        if key not in self._made:
+            try:
+                self._made[key] = self._prepare(*key)
+            except LabError as error:
+                self._made[key] = error
+        made = self._made[key]
+        if isinstance(made, LabError):
+            raise made
+        return made
+
+    def run(
+        self,
+        scenario: Scenario,
+        kernel: str | None = None,
+        folder: Path = SCENARIOS,
+        *,
+        long: bool = False,
+    ) -> ScenarioResult:
+        """Run a scenario in a guest of its own. Raises LabError if there can be none.
+
+        `folder`: that of all scenarios, which its name is relative to. `long`: whether it was
+        loaded with its full numbers.
+        """
+        kernel = kernel or self._kernel
+        template = self.template(scenario.memory, kernel, icount=scenario.icount)
+        words = again(GuestOptions(module=self._module), folder, long=long)
+        settings = RunSettings(self._results, command=words)
+        place = self.place(
+            template, scenario.name, settings.again((kernel,), (scenario.name,)), kernel
+        )
+        run_it = run_scenario if scenario.fail_each is None else run_each
+        return run_it(scenario, template, place, Bus([]), Stop())
+
+    def place(
+        self, template: Template, label: str, command: str, kernel: str | None = None
+    ) -> Place:
+        """A new folder in the results of this session, and how long things may take in a guest."""
+        return Place(
+            folder=self._new_folder(label),
+            command=command,
+            label=label,
+            kernel=kernel or self._kernel,
+            patience=patience(template, GUESTS),
+        )
+
+    def close(self) -> None:
+        """What was prepared may be pruned from the cache again."""
+        for made in self._made.values():
+            if isinstance(made, Template):
+                made.release()
+        self._made.clear()
+
+    def _prepare(self, kernel: str, memory: int | None, icount: bool) -> Template:
+        require_programs()
+        guest = GuestOptions(module=self._module, memory=str(memory or DEFAULT_MEMORY))
+        settings = guest.settings(kernel)
+        return prepare(settings.counting() if icount else settings, self._tell)
+
+    def _new_folder(self, label: str) -> Folder:
+        with disk_errors(self._results.parent):
+            self._results.mkdir(parents=True, exist_ok=True)
+        if free_bytes(self._results) < LEAST_FREE:
+            raise full_disk(self._results)
+        parts = [re.sub(r"[^\w.+-]", "_", part)[:NAME_LENGTH] for part in re.split("/|::", label)]
+        base = self._results.joinpath(*parts)
+        path, number = base, 1
+        while path.exists():
+            number += 1
+            path = base.with_name(f"{base.name}.{number}")
+        with disk_errors(self._results):
+            path.mkdir(parents=True)
+        return Folder(path)
+
+    def _tell(self, progress: Progress) -> None:
+        """A line when a stage begins: what takes so long before the first test."""
+        if progress.stage == self._stage:
+            return
+        self._stage = progress.stage
+        reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
+        capture: Any = self._config.pluginmanager.get_plugin("capturemanager")
+        if reporter is None or capture is None:
+            return  # a process of pytest-xdist, which has no terminal
+        with capture.global_and_fixture_disabled():
+            reporter.ensure_newline()
+            reporter.write_line(f"{progress.stage}: {progress.detail}")
