@@ -10,9 +10,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 say() { printf '== %s\n' "$*" >&2; }
 
 missing_packages() {
-    local program package _why
-    while read -r program package _why; do
+    local program package need _why
+    while read -r program package need _why; do
         case "$program" in '' | '#'*) continue ;; esac
+        [ "$need" = extras ] && continue
         command -v "$program" >/dev/null 2>&1 || [ -x "/usr/sbin/$program" ] || echo "$package"
     done <lab/data/host-programs.txt
     # Only root builds the guest image without it.

@@ -1,0 +1,1 @@
+"""Pipelines of continuous integration services, rendered from one template and the matrix."""
