@@ -22,14 +22,14 @@ _FOLDER, _ARCHIVE = "/tmp/ccache", "/tmp/ccache.tar"
 COPY_LIMIT = 60.0
 
 
-def archive_path(cache: Cache, image: Image) -> Path:
+def archive_path(cache: Cache, image_key: str) -> Path:
     """Where the archive for an image is, if there is one."""
-    return cache.root / "compiler" / f"{image.key}.tar"
+    return cache.root / "compiler" / f"{image_key}.tar"
 
 
 def bring(ssh: Ssh, cache: Cache, image: Image) -> None:
     """Give the guest what is there."""
-    archive = archive_path(cache, image)
+    archive = archive_path(cache, image.key)
     if archive.exists():
         ssh.put(archive, _ARCHIVE)
         # A damaged archive only costs time: what cannot be read is compiled.
@@ -41,7 +41,7 @@ def keep(ssh: Ssh, cache: Cache, image: Image, progress: ProgressSink) -> None:
     command = f"tar -C / -cf {_ARCHIVE} {_FOLDER.lstrip('/')}"
     if ssh.run(command, timeout=COPY_LIMIT).status != 0:
         return
-    archive = archive_path(cache, image)
+    archive = archive_path(cache, image.key)
     with cache.lock(f"compiler-{image.key}", progress), cache.scratch("compiler") as aside:
         ssh.get(_ARCHIVE, aside / archive.name)
         archive.parent.mkdir(parents=True, exist_ok=True)

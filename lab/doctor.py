@@ -14,9 +14,11 @@ from enum import StrEnum
 from importlib import resources
 from pathlib import Path
 
+from lab.cache import Cache, Holding, holdings
 from lab.errors import EnvironmentLack
 from lab.guest.command import QEMU
 from lab.guest.identity import misses_patches
+from lab.image.rootfs import require_namespaces
 from lab.units import GIB, MIB
 
 # Image, template and built modules are about 4 GiB for each distribution, clones less than 1.
@@ -45,20 +47,33 @@ class Finding:
     remedy: str | None = None
 
 
+class Need(StrEnum):
+    """What misses a program that is not there; extras can be done without."""
+
+    RUNS = "runs"
+    TESTS = "tests"
+    EXTRAS = "extras"
+
+
 @dataclass(frozen=True)
 class HostProgram:
     """A program the lab runs on the host, the Debian package that holds it, and what for."""
 
     name: str
     package: str
+    need: Need
     purpose: str
 
 
 def host_programs() -> tuple[HostProgram, ...]:
     """The table of programs that the lab runs on the host."""
     text = resources.files("lab.data").joinpath("host-programs.txt").read_text(encoding="utf-8")
-    rows = (line.split(maxsplit=2) for line in text.splitlines())
-    return tuple(HostProgram(*row) for row in rows if row and not row[0].startswith("#"))
+    rows = (line.split(maxsplit=3) for line in text.splitlines())
+    return tuple(
+        HostProgram(name, package, Need(need), purpose)
+        for name, package, need, purpose in filter(None, rows)
+        if name != "#"
+    )
 
 
 def find_program(name: str) -> str | None:
@@ -66,9 +81,10 @@ def find_program(name: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *SBIN]))
 
 
-def missing_programs() -> list[HostProgram]:
-    """The programs of the table that this machine lacks."""
-    return [program for program in host_programs() if find_program(program.name) is None]
+def missing_programs(*needs: Need) -> list[HostProgram]:
+    """The programs of the table, for these needs, that this machine lacks."""
+    wanted = [program for program in host_programs() if program.need in needs]
+    return [program for program in wanted if find_program(program.name) is None]
 
 
 def install_command(programs: list[HostProgram]) -> str:
@@ -78,8 +94,8 @@ def install_command(programs: list[HostProgram]) -> str:
 
 
 def require_programs() -> None:
-    """Raise EnvironmentLack, naming all that is missing, if a program of the table is."""
-    missing = missing_programs()
+    """Raise EnvironmentLack, naming all that is missing, if a program that runs need is."""
+    missing = missing_programs(Need.RUNS)
     if missing:
         names = ", ".join(f"{program.name} ({program.purpose})" for program in missing)
         raise EnvironmentLack(
@@ -95,6 +111,7 @@ def examine(cache: Path) -> Iterator[Finding]:
     yield from _emulator()
     yield _memory()
     yield _disk(cache)
+    yield from _holdings(cache)
     yield _rights()
 
 
@@ -116,9 +133,9 @@ def _programs() -> Iterator[Finding]:
         if path is not None:
             yield Finding(program.name, Health.OK, path)
         else:
-            yield Finding(
-                program.name, Health.LACK, program.purpose, f"as root: {install_command([program])}"
-            )
+            health = Health.LACK if program.need is Need.RUNS else Health.NOTE
+            remedy = f"as root: {install_command([program])}"
+            yield Finding(program.name, health, f"not here; for {program.purpose}", remedy)
 
 
 def _emulator() -> Iterator[Finding]:
@@ -139,6 +156,9 @@ def _memory() -> Finding:
 
 def _disk(cache: Path) -> Finding:
     folder = next(p for p in (cache, *cache.parents) if p.exists())
+    if not os.access(folder, os.W_OK | os.X_OK):
+        remedy = "get the right to write there, or set BLKSNAP_LAB_CACHE to another folder"
+        return Finding("disk", Health.LACK, f"{folder} cannot be written by this user", remedy)
     free = shutil.disk_usage(folder).free
     detail = f"{free / GIB:.1f} GiB free at {cache}"
     if free >= FREE_DISK:
@@ -147,17 +167,24 @@ def _disk(cache: Path) -> Finding:
     return Finding("disk", Health.LACK, detail, remedy)
 
 
+def _holdings(cache: Path) -> Iterator[Finding]:
+    found = holdings(Cache(cache))
+    if found:
+        total = sum(one.size for one in found)
+        detail = f"{total / GIB:.1f} GiB: {', '.join(_holding(one) for one in found)}"
+        yield Finding("cache", Health.OK, detail, "to free some: blksnap-lab image prune --help")
+
+
+def _holding(one: Holding) -> str:
+    limit = f" of {one.limit} at most" if one.limit is not None else ""
+    return f"{one.kind} {one.count}{limit} ({one.size // MIB} MiB)"
+
+
 def _rights() -> Finding:
     if os.geteuid() == 0:
         return Finding("image build", Health.OK, "as root")
     try:
-        allowed = int(Path("/proc/sys/user/max_user_namespaces").read_text()) > 0
-    except OSError:
-        allowed = False
-    if allowed and find_program("newuidmap") is None:
-        remedy = "as root: apt-get install -y uidmap"
-        return Finding("image build", Health.LACK, "newuidmap is missing", remedy)
-    if allowed:
-        return Finding("image build", Health.OK, "unprivileged user namespaces")
-    remedy = "as root: sysctl user.max_user_namespaces=10000, or build the image as root"
-    return Finding("image build", Health.LACK, "neither root nor user namespaces", remedy)
+        require_namespaces()
+    except EnvironmentLack as lack:
+        return Finding("image build", Health.LACK, lack.what, lack.remedy)
+    return Finding("image build", Health.OK, "unprivileged user namespaces")

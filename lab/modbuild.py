@@ -1,6 +1,7 @@
 """The kernel module, built inside a guest with the guest's own compiler and headers, and cached.
 
-The key is the digest of (sources, kernel release, compiler). A build that fails is not kept.
+The key is the digest of (sources, kernel release, compiler); one that counts its branches has
+another (lab.instrument). A build that fails is not kept.
 
     LabError
      └─ ModuleBuildFailed   the compiler's message
@@ -9,18 +10,22 @@ The key is the digest of (sources, kernel release, compiler). A build that fails
 import json
 import re
 import shlex
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lab import compiler_cache
+from lab import compiler_cache, instrument
 from lab.cache import Cache, digest_of
+from lab.data import data_folder
 from lab.errors import LabError, UsageError
 from lab.guest.command import Accel
 from lab.guest.scratch import boot_scratch
 from lab.guest.ssh import Finished, Ssh
-from lab.image import Image, Keys
+from lab.image import BuiltKernel, Image, Kernel, Keys, kernel_toolbox, prepare_kernel
+from lab.process import CommandFailed
 from lab.progress import Progress, ProgressSink, silent
+from lab.series import SERIES_FOLDER, has_series, is_kept_series, read_plan
 
 KIND = "modules"
 STAGE = "module"
@@ -33,6 +38,26 @@ COMMAND_LIMIT = 180.0
 # What a build leaves behind is not source, even if somebody built in place; nor are texts.
 _PRODUCTS = re.compile(r".*\.(ko|o|a|mod|mod\.c|cmd|symvers|order|d|md)")
 _COMPILED = re.compile(r"\s+CC \[M\]\s+(\S+)")
+# /mnt/module is the source, /srv the kernel's folder in the cache. Where the kernel has UBSAN, the
+# module is watched too, though not all of the kernel is.
+_ON_HOST = """
+set -e
+mkdir /mnt/headers /mnt/modules /mnt/debug
+tar -xf /srv/kernel.tar -C /mnt/headers ./{headers}
+make -j$(nproc) -C /mnt/headers/{headers} M=/mnt/module W=1 UBSAN_SANITIZE=y modules
+cp $(find /mnt/module -name '*.ko') /mnt/debug
+cp /mnt/debug/*.ko /mnt/modules
+strip --strip-debug /mnt/modules/*.ko
+"""
+# The modules that were built with the kernel; what else it has is not ours.
+_FROM_KERNEL = """
+set -e
+mkdir /mnt/tree /mnt/modules /mnt/debug
+tar -xf /srv/kernel.tar -C /mnt/tree --wildcards './{modules}/kernel/{driver}/*.ko'
+cp $(find /mnt/tree -name '*.ko') /mnt/debug
+cp /mnt/debug/*.ko /mnt/modules
+strip --strip-debug /mnt/modules/*.ko
+"""
 _COMPLAINT = re.compile(r".*\b(error|warning):.*|.*\*\*\*.*|ERROR:.*")
 
 
@@ -70,28 +95,54 @@ class BuiltModule:
         return self.folder / "modules"
 
     @property
+    def key(self) -> str:
+        """Digest of what it was made of."""
+        return self.facts.key
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the compiler warned of."""
+        return self.facts.warnings
+
+    def files(self) -> list[tuple[str, bytes]]:
+        """The modules to load, by the names of their files."""
+        return [(path.name, path.read_bytes()) for path in sorted(self.load_folder.glob("*.ko"))]
+
+    @property
     def debug_folder(self) -> Path:
         """Where the modules with all their symbols are."""
         return self.folder / "debug"
 
+    @property
+    def coverage_notes(self) -> Path | None:
+        """The archive for the reading of its counters, if it counts."""
+        path = self.folder / instrument.NOTES
+        return path if path.exists() else None
+
 
 def source_files(source: Path) -> list[Path]:
-    """The sources in a folder: all but its test/, hidden files and what a build leaves behind."""
+    """The sources in a folder: all but its test/, hidden files and what a build leaves behind.
+
+    A patch series that is made of them is not a source either.
+    """
     if not (source / "Makefile").is_file() and not (source / "Kbuild").is_file():
         raise UsageError(f"{source} has neither Makefile nor Kbuild: it is no kernel module")
+    left_out = {"test", SERIES_FOLDER} if has_series(source) else {"test"}
     return sorted(
         path
         for path in source.rglob("*")
         if path.is_file()
-        and path.relative_to(source).parts[0] != "test"
+        and path.relative_to(source).parts[0] not in left_out
         and not any(part.startswith(".") for part in path.relative_to(source).parts)
         and not _PRODUCTS.fullmatch(path.name)
     )
 
 
-def module_key(source: Path, image: Image) -> str:
-    """Digest of sources, kernel and compiler."""
+def module_key(source: Path, image: Image, *, coverage: bool = False) -> str:
+    """Digest of sources, kernel and compiler, and of what makes it count if `coverage` is set."""
     parts: list[str | bytes] = [image.facts.kernel_release, compiler_of(image)]
+    if coverage:
+        parts.append(instrument.digest())
     for path in source_files(source):
         parts += [path.relative_to(source).as_posix(), path.read_bytes()]
     return f"{image.facts.kernel_release}-{digest_of(*parts)}"
@@ -112,25 +163,25 @@ def build_module(
     accel: Accel,
     cache: Cache,
     progress: ProgressSink = silent,
+    kernel: Kernel | None = None,
+    coverage: bool = False,
 ) -> BuiltModule:
     """The module of a folder for an image's kernel: from the cache, or built now in a guest.
 
-    ModuleBuildFailed with the compiler's message if it does not build; nothing is kept then.
+    coverage: it counts how often each of its branches is taken; see lab.instrument. For a `kernel`
+    that the lab built it is built where that was, on this host: in a guest of a debug kernel it
+    would take half an hour. If the kernel's own tree has these very sources, as a patch series, the
+    module is the one that was built there. ModuleBuildFailed with the compiler's message if it does
+    not build; nothing is kept then.
     """
-    key = module_key(source, image)
+    key = module_key(source, image, coverage=coverage)
+    job = _Job(source, image, cache, progress, coverage)
 
     def build(folder: Path) -> None:
-        progress(Progress(STAGE, "booting a guest to build in", 0.0))
-        with (
-            cache.scratch("builder") as scratch,
-            boot_scratch(image, keys, scratch, accel=accel) as guest,
-        ):
-            compiler_cache.bring(guest.ssh, cache, image)
-            made = _make(guest.ssh, source, image.facts.kernel_release, progress)
-            compiler_cache.keep(guest.ssh, cache, image, progress)
-            if made.status != 0:
-                raise ModuleBuildFailed(source, made.output)
-            modules = _fetch(guest.ssh, folder)
+        if kernel is not None and kernel.source:
+            made, modules = _make_on_host(job, kernel, folder)
+        else:
+            made, modules = _make_in_guest(job, keys, accel, folder)
         (folder / LOG).write_text(made.output, encoding="utf-8")
         warnings = tuple(line for line in made.output.splitlines() if "warning:" in line)
         release, compiler = image.facts.kernel_release, compiler_of(image)
@@ -143,14 +194,98 @@ def build_module(
     return BuiltModule(folder, BuildFacts(**{**fields, **lists}))
 
 
-def _make(ssh: Ssh, source: Path, release: str, progress: ProgressSink) -> Finished:
-    files = source_files(source)
-    ssh.put_tree(source, SOURCE, files)
-    tell = _teller(sum(path.suffix == ".c" for path in files), progress)
-    folder = f"/lib/modules/{shlex.quote(release)}/build"
-    make = f"make -j$(nproc) -C {folder} M={SOURCE} W=1 modules"
-    command = f"{compiler_cache.ENVIRONMENT} {make}"
-    return ssh.run(command, timeout=BUILD_LIMIT, on_line=tell)
+@dataclass(frozen=True)
+class _Job:
+    """What is built, for what."""
+
+    source: Path
+    image: Image
+    cache: Cache
+    progress: ProgressSink
+    coverage: bool
+
+
+def _make_in_guest(
+    job: _Job, keys: Keys, accel: Accel, folder: Path
+) -> tuple[Finished, tuple[str, ...]]:
+    job.progress(Progress(STAGE, "booting a guest to build in", 0.0))
+    with (
+        job.cache.scratch("builder") as scratch,
+        boot_scratch(job.image, keys, scratch, accel=accel) as guest,
+    ):
+        compiler_cache.bring(guest.ssh, job.cache, job.image)
+        made = _make(guest.ssh, job)
+        compiler_cache.keep(guest.ssh, job.cache, job.image, job.progress)
+        if made.status != 0:
+            raise ModuleBuildFailed(job.source, made.output)
+        if job.coverage:
+            guest.ssh.get(instrument.pack_notes(guest.ssh, SOURCE), folder / instrument.NOTES)
+        return made, _fetch(guest.ssh, folder)
+
+
+def _make_on_host(job: _Job, kernel: Kernel, folder: Path) -> tuple[Finished, tuple[str, ...]]:
+    built = prepare_kernel(kernel, job.cache, job.progress)
+    release = built.facts.release
+    if release != job.image.facts.kernel_release:
+        raise LabError(
+            f"{job.image.folder} has the kernel {job.image.facts.kernel_release}, and the one"
+            f" that was built last is {release}",
+            f"remove {job.image.folder}",
+        )
+    if kernel.series and is_kept_series(job.source, data_folder("guest_module"), kernel.series):
+        return _take_from_kernel(job, kernel, built, folder)
+    files = source_files(job.source)
+    tell = _teller(sum(path.suffix == ".c" for path in files), job.progress)
+    with job.cache.scratch("builder") as work:
+        for path in files:
+            target = work / "module" / path.relative_to(job.source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+        toolbox = kernel_toolbox(kernel, job.cache, job.progress)
+        script = _ON_HOST.format(headers=f"usr/src/linux-headers-{release}")
+        try:
+            output = toolbox.run(work, script, timeout=BUILD_LIMIT, kept=built.folder, on_line=tell)
+        except CommandFailed as error:
+            raise ModuleBuildFailed(job.source, error.output) from error
+        return Finished(0, output), _keep(work, folder)
+
+
+def _take_from_kernel(
+    job: _Job, kernel: Kernel, built: BuiltKernel, folder: Path
+) -> tuple[Finished, tuple[str, ...]]:
+    """The module that was built in the kernel's tree; UsageError if it is no module there."""
+    if not built.has_module:
+        raise UsageError(
+            f"{kernel.name} has blksnap built in, so that there is no module to load",
+            "scenarios load and unload it: take the kernel that has it as a module",
+        )
+    modules = f"usr/lib/modules/{built.facts.release}"
+    script = _FROM_KERNEL.format(modules=modules, driver=read_plan(job.source).driver)
+    with job.cache.scratch("builder") as work:
+        toolbox = kernel_toolbox(kernel, job.cache, job.progress)
+        output = toolbox.run(work, script, timeout=BUILD_LIMIT, kept=built.folder)
+        return Finished(0, output), _keep(work, folder)
+
+
+def _keep(work: Path, folder: Path) -> tuple[str, ...]:
+    """Move what was made to where it is kept; names of the modules."""
+    for kind in ("modules", "debug"):
+        shutil.move(work / kind, folder / kind)
+    return tuple(sorted(one.name for one in (folder / "modules").iterdir()))
+
+
+def _make(ssh: Ssh, job: _Job) -> Finished:
+    files = source_files(job.source)
+    ssh.put_tree(job.source, SOURCE, files)
+    tell = _teller(sum(path.suffix == ".c" for path in files), job.progress)
+    headers = f"/lib/modules/{shlex.quote(job.image.facts.kernel_release)}/build"
+    make = f"make -j$(nproc) -C {headers} W=1"
+    command = f"{make} M={SOURCE} modules"
+    if job.coverage:
+        command = instrument.bring(ssh, make, SOURCE)
+    return ssh.run(
+        f"export {compiler_cache.ENVIRONMENT}; {command}", timeout=BUILD_LIMIT, on_line=tell
+    )
 
 
 def _teller(files: int, progress: ProgressSink) -> Callable[[str], None]:
@@ -170,7 +305,8 @@ def _teller(files: int, progress: ProgressSink) -> Callable[[str], None]:
 
 def _fetch(ssh: Ssh, folder: Path) -> tuple[str, ...]:
     """Copy the modules out of the guest, as built and without debugging symbols."""
-    listed = ssh.run(f"find {SOURCE} -name '*.ko'", timeout=COMMAND_LIMIT)
+    places = f"{SOURCE} $(ls -d {instrument.FOLDER} 2>/dev/null)"
+    listed = ssh.run(f"find {places} -name '*.ko'", timeout=COMMAND_LIMIT)
     paths = sorted(listed.output.split())
     if not paths:
         raise ModuleBuildFailed(Path(SOURCE), "ERROR: make made no module (*.ko)")

@@ -12,7 +12,6 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -34,14 +33,6 @@ class CommandFailed(LabError):  # noqa: N818
         self.argv = tuple(argv)
         self.status = status
         self.output = output
-
-
-@dataclass(frozen=True)
-class Program:
-    """A program that the lab needs, and the Debian package that holds it."""
-
-    name: str
-    package: str
 
 
 def package_of(name: str) -> str:
@@ -106,11 +97,17 @@ def run(
     return "".join(lines)
 
 
+# Before a command: should we be killed it is asked to end, and so can clean up (mmdebstrap does).
+# Debian always has it.
+_SETPRIV = shutil.which("setpriv", path=os.defpath)
+_ASKED_TO_END = [_SETPRIV, "--pdeathsig=TERM", "--"] if _SETPRIV else []
+
+
 def _start(
     argv: Sequence[str], cwd: Path | None, env: Mapping[str, str] | None
 ) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [find_program(argv[0]), *argv[1:]],
+        [*_ASKED_TO_END, find_program(argv[0]), *argv[1:]],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -1,11 +1,18 @@
 """The doctor tells all that is missing at once."""
 
+import getpass
+import os
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from lab import doctor
+from lab.cache import Cache
+from lab.cache.tidy import KEPT
+from lab.cli.main import app
 from lab.errors import EnvironmentLack
+from lab.image import rootfs
 
 
 def test_every_row_of_the_table_is_read() -> None:
@@ -21,10 +28,13 @@ def test_all_missing_programs_are_named_with_one_command(
     monkeypatch.setattr(doctor, "SBIN", ())
     with pytest.raises(EnvironmentLack) as caught:
         doctor.require_programs()
+    assert caught.value.remedy is not None
+    needed = caught.value.remedy.split()
     for program in doctor.host_programs():
-        assert program.name in caught.value.what
-        assert caught.value.remedy is not None
-        assert program.package in caught.value.remedy
+        runs = program.need is doctor.Need.RUNS
+        assert (f"{program.name} ({program.purpose})" in caught.value.what) == runs
+        assert program.package in needed or not runs
+    assert "gcc" not in needed
 
 
 def test_nothing_is_raised_when_all_is_there(
@@ -34,7 +44,7 @@ def test_nothing_is_raised_when_all_is_there(
         (tmp_path / program.name).touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     doctor.require_programs()
-    assert doctor.missing_programs() == []
+    assert doctor.missing_programs(*doctor.Need) == []
 
 
 def test_a_full_disk_is_a_lack_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,3 +62,60 @@ def test_an_emulator_that_shows_few_races_is_noted(
     monkeypatch.setattr(doctor, "misses_patches", lambda: old)
     noted = [one for one in doctor.examine(tmp_path) if one.subject == "emulation"]
     assert [one.health for one in noted] == [doctor.Health.NOTE] * old
+
+
+@pytest.fixture
+def plain_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A user without rights, on a machine where such users can build images; its /etc/subuid."""
+    subordinates, namespaces = tmp_path / "subuid", tmp_path / "max_user_namespaces"
+    subordinates.write_text(f"{getpass.getuser()}:200000:65536\n")
+    namespaces.write_text("15000\n")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(rootfs, "SUBORDINATES", subordinates)
+    monkeypatch.setattr(rootfs, "NAMESPACES", namespaces)
+    monkeypatch.setattr(rootfs, "find_program", lambda name, package: f"/usr/bin/{name}")
+    return subordinates
+
+
+def image_build(cache: Path) -> doctor.Finding:
+    (found,) = (one for one in doctor.examine(cache) if one.subject == "image build")
+    return found
+
+
+def test_a_user_with_namespaces_can_build_images(plain_user: Path, tmp_path: Path) -> None:
+    assert image_build(tmp_path).health is doctor.Health.OK
+
+
+def test_what_a_plain_user_lacks_is_told_with_what_mends_it(
+    plain_user: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain_user.write_text("somebody:200000:65536\n")
+    found = image_build(tmp_path)
+    assert found.health is doctor.Health.LACK
+    assert "usermod --add-subuids" in (found.remedy or "")
+    (tmp_path / "max_user_namespaces").write_text("0\n")
+    assert "sysctl user.max_user_namespaces" in (image_build(tmp_path).remedy or "")
+    monkeypatch.setattr(rootfs, "NAMESPACES", tmp_path / "no such file")
+    assert image_build(tmp_path).health is doctor.Health.LACK
+
+
+def test_all_that_is_missing_is_told_at_once_with_one_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(doctor, "SBIN", ())
+    result = CliRunner().invoke(app, ["doctor"])
+    assert result.exit_code == 3
+    told = [" ".join(line.split()) for line in result.output.splitlines()]
+    for program in doctor.host_programs():
+        health = "lack" if program.need is doctor.Need.RUNS else "note"
+        place = told.index(f"{health} {program.name} not here; for {program.purpose}")
+        assert told[place + 1] == f"remedy: as root: {doctor.install_command([program])}"
+    every = doctor.install_command(doctor.missing_programs(*doctor.Need))
+    assert told[-1] == f"all programs at once, as root: {every}"
+
+
+def test_the_cache_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    Cache(tmp_path).entry("modules", "key", lambda folder: (folder / "a.ko").write_bytes(b"x"))
+    (found,) = (one for one in doctor.examine(tmp_path) if one.subject == "cache")
+    assert f"modules 1 of {KEPT['modules']} at most" in found.detail

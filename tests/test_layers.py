@@ -10,36 +10,58 @@ ROOT = Path(__file__).parent.parent
 LAB = ROOT / "lab"
 
 # Each part, and the parts of the lab it may import besides itself.
-BASE = {"errors", "units", "progress", "stamp", "data"}
-HOST_TOOLS = BASE | {"cache", "process", "progress"}
-GUEST = HOST_TOOLS | {"accel", "image", "compiler_cache", "modbuild", "guest"}
+BASE = {"errors", "units", "progress", "stamp", "filedata", "data", "flavour"}
+HOST_TOOLS = BASE | {"cache", "process", "progress", "estimates"}
+GUEST = HOST_TOOLS | {
+    "accel",
+    "image",
+    "compiler_cache",
+    "instrument",
+    "modbuild",
+    "modready",
+    "crash",
+    "guest",
+    "series",
+}
 PURE = BASE | {"scenario", "model"}
-RUNNER = GUEST | PURE | {"runner"}
+RUNNER = GUEST | PURE | {"bench", "tap", "runner"}
 ALLOWED = {
     "errors": set(),
     "units": set(),
     "data": set(),
+    "flavour": {"errors"},
     "stamp": set(),
+    "filedata": set(),
     "blksnap": set(),
     "agent": BASE | {"blksnap"},
+    "crash": BASE,
+    "tap": BASE,
     "cache": BASE | {"progress"},
     "process": BASE,
+    "estimates": BASE | {"cache"},
     "progress": set(),
     "accel": GUEST - {"modbuild"},
     "image": HOST_TOOLS,
     "compiler_cache": GUEST,
+    "instrument": GUEST - {"modbuild"},
+    "series": BASE,
     "modbuild": GUEST,
+    "modready": HOST_TOOLS | {"image"},
     "guest": GUEST,
     "scenario": BASE | {"scenario"},
     "model": PURE,
     "runner": RUNNER,
     "report": RUNNER,
+    "docs": RUNNER,
+    "coverage": RUNNER | {"report"},
+    "mutate": RUNNER | {"static"},
     "doctor": GUEST,
     "static": GUEST,
     "bench": GUEST | {"bench"},
+    "ci": GUEST,
 }
-TOP = {"cli", "__main__"}
-STDLIB_ONLY = {"errors", "units", "stamp", "blksnap", "agent"}
+TOP = {"cli", "pytest_plugin", "__main__"}
+STDLIB_ONLY = {"errors", "units", "stamp", "filedata", "blksnap", "agent"}
 
 
 def part(path: Path) -> str:

@@ -32,6 +32,14 @@ def test_products_of_a_build_and_tests_are_not_sources(source: Path) -> None:
     assert names == ["Makefile", "a.c", "a.h"]
 
 
+def test_a_patch_series_made_of_them_is_no_source_but_other_folders_are(source: Path) -> None:
+    (source / "kernel").mkdir()
+    (source / "kernel/b.c").write_text("")
+    assert [path.name for path in source_files(source)] == ["Makefile", "a.c", "a.h", "b.c"]
+    (source / "kernel/series.yaml").write_text("")
+    assert [path.name for path in source_files(source)] == ["Makefile", "a.c", "a.h"]
+
+
 def test_a_folder_without_makefile_is_no_module(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         source_files(tmp_path)

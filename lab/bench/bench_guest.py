@@ -11,6 +11,7 @@ from importlib import resources
 from typing import Any, Protocol
 
 from lab.errors import LabError
+from lab.flavour import Flavour
 from lab.units import SECTOR
 
 LIMIT = 120.0
@@ -46,9 +47,10 @@ class Job:
 class BenchGuest:
     """A guest to measure in."""
 
-    def __init__(self, channel: Channel, module_dir: str) -> None:
+    def __init__(self, channel: Channel, module_dir: str, flavour: Flavour) -> None:
         self._channel = channel
         self._modules = module_dir
+        self._names = flavour
 
     def request(self, op: str, **args: object) -> dict[str, Any]:
         """An operation of the agent."""
@@ -96,12 +98,17 @@ class BenchGuest:
 
     @contextmanager
     def module(self) -> Iterator[None]:
-        """Both modules loaded; tracking of whatever is tracked ends before they go."""
-        self.request("module_load", path=f"{self._modules}/bdevfilter.ko")
-        self.request("module_load", path=f"{self._modules}/blksnap.ko")
+        """The modules loaded; tracking of whatever is tracked ends before they go.
+
+        A kernel that has filters itself has no module for that.
+        """
+        there = self.run(["ls", self._modules]).split()
+        names = [one for one in (self._names.filter, self._names.module) if f"{one}.ko" in there]
+        for name in names:
+            self.request("module_load", path=f"{self._modules}/{name}.ko")
         yield
-        self.request("module_unload", name="blksnap")
-        self.request("module_unload", name="bdevfilter")
+        for name in reversed(names):
+            self.request("module_unload", name=name)
 
     @contextmanager
     def tracked(self, device: str) -> Iterator[None]:

@@ -1,15 +1,16 @@
 """How long a clone takes to answer, measured on this machine."""
 
 import statistics
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
+from lab.cache import Cache
 from lab.errors import LabError
 from lab.guest.disks import DiskSpec
 from lab.guest.template import Template
+from lab.progress import Progress, ProgressSink, silent
 from lab.units import MIB
 
+STAGE = "clones"
 DISKS = (DiskSpec("a", 256 * MIB), DiskSpec("b", 64 * MIB))
 
 
@@ -28,16 +29,19 @@ class CloneTimes:
         )
 
 
-def measure_clones(template: Template, count: int) -> CloneTimes:
+def measure_clones(template: Template, count: int, progress: ProgressSink = silent) -> CloneTimes:
     """Make clones with two disks, one after the other, and time each."""
-    times = [_one(template) for _ in range(count)]
+    times = []
+    for number in range(count):
+        progress(Progress(STAGE, f"{number + 1} of {count}", number / count))
+        times.append(_one(template))
     return CloneTimes(tuple(first for first, _ in times), tuple(ready for _, ready in times))
 
 
 def _one(template: Template) -> tuple[float, float]:
     with (
-        tempfile.TemporaryDirectory() as folder,
-        template.clone(DISKS, Path(folder)) as guest,
+        Cache().scratch("bench") as folder,
+        template.clone(DISKS, folder) as guest,
     ):
         if guest.first_answer_s is None or guest.ready_s is None:
             raise LabError("the clone was not timed")

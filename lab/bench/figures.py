@@ -14,8 +14,10 @@ class State(StrEnum):
     """What the module, or dm-snapshot in its place, is doing while the I/O is done."""
 
     BARE = "no module"
+    BARE_READ = "no module, read"
     HOOKED = "module loaded, no filter on this disk"
     TRACKED = "tracked, no snapshot"
+    TRACKED_READ = "tracked, no snapshot, read"
     FIRST = "held, first write"
     REWRITE = "held, rewrite"
     TRANSIENT_FIRST = "dm-snapshot N, first write"
@@ -58,6 +60,8 @@ class Comparison:
 COMPARISONS = (
     Comparison(State.HOOKED, State.BARE),
     Comparison(State.TRACKED, State.BARE, 0.97),
+    Comparison(State.TRACKED_READ, State.BARE_READ, 0.97),
+    Comparison(State.FIRST, State.TRACKED),
     Comparison(State.FIRST, State.TRANSIENT_FIRST, 1.5),
     Comparison(State.FIRST, State.PERSISTENT_FIRST, 1.5),
     Comparison(State.REWRITE, State.TRACKED, 0.97),

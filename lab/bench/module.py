@@ -1,20 +1,21 @@
 """The measurement of the module, from a template to its rounds."""
 
 import contextlib
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from lab.bench.bench_guest import BenchGuest
 from lab.bench.figures import Round
 from lab.bench.rounds import ORIGINAL_SIZE, OTHER_SIZE, STORE_SIZE, Bench, Disks, fill, measure
+from lab.cache import Cache
 from lab.errors import UsageError
 from lab.guest.disks import DiskSpec
 from lab.guest.template import Template
 from lab.progress import Progress, ProgressSink, silent
 
 STAGE = "bench"
+LATENCY_NS = 50_000
+"""Of disks that move no data, unless another one is asked for."""
 _SIZES = {"original": ORIGINAL_SIZE, "store": STORE_SIZE, "other": OTHER_SIZE}
 
 
@@ -35,24 +36,31 @@ class ModuleBench:
         if template.module_dir is None:
             raise UsageError("there is no module to measure")
         with contextlib.ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="blksnap-lab.")))
+            folder = stack.enter_context(Cache().scratch("bench"))
             specs = [DiskSpec(name, size) for name, size in _SIZES.items()]
             virtio = self.latency_ns is None
             made = stack.enter_context(template.clone(specs if virtio else (), folder))
-            guest = BenchGuest(made.channel, template.module_dir)
+            guest = BenchGuest(made.channel, template.module_dir, template.flavour)
             progress(Progress(STAGE, "compiling the load", 0.0))
             guest.compile_load()
             if self.latency_ns is None:
                 paths = {name: disk.path for name, disk in made.disks.items()}
             else:
-                paths = {
-                    name: stack.enter_context(guest.null_disk(name, size, self.latency_ns))
-                    for name, size in _SIZES.items()
-                }
+                paths = stack.enter_context(null_disks(guest, self.latency_ns))
             bench = Bench(guest, Disks(**paths), self.depth, keeps=virtio)
             if virtio:
                 fill(bench)
             return measure(bench, self.rounds, _teller(progress, self.rounds))
+
+
+@contextlib.contextmanager
+def null_disks(guest: BenchGuest, latency_ns: int = LATENCY_NS) -> Iterator[dict[str, str]]:
+    """The disks of a Bench, by their names in Disks, that move no data."""
+    with contextlib.ExitStack() as stack:
+        yield {
+            name: stack.enter_context(guest.null_disk(name, size, latency_ns))
+            for name, size in _SIZES.items()
+        }
 
 
 def _teller(progress: ProgressSink, rounds: int) -> Callable[[int, str], None]:

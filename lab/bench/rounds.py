@@ -22,6 +22,19 @@ CACHED = 32 * MIB
 TAKE_STORE = 16 * MIB
 TAKES = 4
 
+TRANSIENT = (State.TRANSIENT_FIRST, State.TRANSIENT_AGAIN)
+PERSISTENT = (State.PERSISTENT_FIRST, State.PERSISTENT_AGAIN)
+HELD = (
+    State.FIRST,
+    State.REWRITE,
+    State.ORIGINAL,
+    State.IMAGE,
+    State.IMAGE_COPIED,
+    State.ORIGINAL_CACHED,
+    State.IMAGE_CACHED,
+)
+"""What is measured while a snapshot is held."""
+
 # Seconds by pattern; Round without the state.
 _Pair = dict[Pattern, float]
 
@@ -40,7 +53,7 @@ class Bench:
     """A guest with its disks, and how many requests are under way at a time.
 
     `repeat`: passes over the same blocks where nothing is copied, and time is short. `keeps`: the
-    disks keep what is written to them.
+    disks keep what is written to them. `wanted`: what is to be measured.
     """
 
     guest: BenchGuest
@@ -48,6 +61,11 @@ class Bench:
     depth: int = 1
     repeat: int = 4
     keeps: bool = True
+    wanted: frozenset[State] = frozenset(State)
+
+    def wants(self, *states: State) -> bool:
+        """Whether any of these is to be measured."""
+        return not self.wanted.isdisjoint(states)
 
     def job(self, pattern: Pattern, passes: int = 1) -> Job:
         """Random: one block in every chunk, so each is the first of its chunk."""
@@ -85,13 +103,19 @@ def fill(bench: Bench) -> None:
 def measure(
     bench: Bench, count: int, told: Callable[[int, str], None] = lambda _number, _what: None
 ) -> tuple[Round, ...]:
-    """So many rounds; `told` is called with the number of the round and what comes next."""
-    parts: Sequence[tuple[str, Callable[[Bench], Iterator[tuple[State, _Pair]]]]] = (
-        ("no module", _bare),
-        ("dm-snapshot", _mapper),
-        ("module", _module),
-        ("take", _takes),
+    """So many rounds; `told` is called with the number of the round and what comes next.
+
+    What is not wanted is measured only where it is on the way to what is.
+    """
+    all_parts: Sequence[
+        tuple[str, Callable[[Bench], Iterator[tuple[State, _Pair]]], tuple[State, ...]]
+    ] = (
+        ("no module", _bare, (State.BARE, State.BARE_READ)),
+        ("dm-snapshot", _mapper, (*TRANSIENT, *PERSISTENT)),
+        ("module", _module, (State.HOOKED, State.TRACKED, State.TRACKED_READ, *HELD)),
+        ("take", _takes, (State.TAKE_SMALL, State.TAKE_LARGE)),
     )
+    parts = [(what, part) for what, part, states in all_parts if bench.wants(*states)]
     rounds = []
     for number in range(count):
         found: dict[tuple[State, Pattern], float] = {}
@@ -105,6 +129,8 @@ def measure(
 
 def _bare(bench: Bench) -> Iterator[tuple[State, _Pair]]:
     yield State.BARE, bench.writes(bench.disks.original, bench.repeat)
+    if bench.wants(State.BARE_READ):
+        yield State.BARE_READ, bench.reads(bench.disks.original)
 
 
 def _mapper(bench: Bench) -> Iterator[tuple[State, _Pair]]:
@@ -115,6 +141,8 @@ def _mapper(bench: Bench) -> Iterator[tuple[State, _Pair]]:
     ):
         if kind == "P" and not bench.keeps:
             continue  # It reads what it has written of its own.
+        if not bench.wants(first, again):
+            continue
         with guest.dm_snapshot(disks.original, disks.store, CHUNK, kind) as path:
             yield first, bench.writes(path)
             yield again, bench.writes(path, bench.repeat)
@@ -123,23 +151,31 @@ def _mapper(bench: Bench) -> Iterator[tuple[State, _Pair]]:
 def _module(bench: Bench) -> Iterator[tuple[State, _Pair]]:
     guest, disks = bench.guest, bench.disks
     with guest.module():
-        with guest.tracked(disks.other):
-            yield State.HOOKED, bench.writes(disks.original, bench.repeat)
+        if bench.wants(State.HOOKED):
+            with guest.tracked(disks.other):
+                yield State.HOOKED, bench.writes(disks.original, bench.repeat)
         with guest.tracked(disks.original):
             yield State.TRACKED, bench.writes(disks.original, bench.repeat)
-            with guest.held(disks.original, disks.store, STORE_SIZE) as (image, _):
-                yield from _held(bench, image)
+            if bench.wants(State.TRACKED_READ):
+                yield State.TRACKED_READ, bench.reads(disks.original)
+            if bench.wants(*HELD):
+                with guest.held(disks.original, disks.store, STORE_SIZE) as (image, _):
+                    yield from _held(bench, image)
 
 
 def _held(bench: Bench, image: str) -> Iterator[tuple[State, _Pair]]:
     original = bench.disks.original
-    yield State.ORIGINAL, bench.reads(original)
-    yield State.IMAGE, bench.reads(image)
+    if bench.wants(State.ORIGINAL, State.IMAGE, State.IMAGE_COPIED):
+        yield State.ORIGINAL, bench.reads(original)
+        yield State.IMAGE, bench.reads(image)
     yield State.FIRST, bench.writes(original)
-    yield State.REWRITE, bench.writes(original, bench.repeat)
-    yield State.IMAGE_COPIED, bench.reads(image)
-    yield State.ORIGINAL_CACHED, bench.cached(original)
-    yield State.IMAGE_CACHED, bench.cached(image)
+    if bench.wants(State.REWRITE):
+        yield State.REWRITE, bench.writes(original, bench.repeat)
+    if bench.wants(State.IMAGE_COPIED):
+        yield State.IMAGE_COPIED, bench.reads(image)
+    if bench.wants(State.IMAGE_CACHED, State.ORIGINAL_CACHED):
+        yield State.ORIGINAL_CACHED, bench.cached(original)
+        yield State.IMAGE_CACHED, bench.cached(image)
 
 
 def _takes(bench: Bench) -> Iterator[tuple[State, _Pair]]:

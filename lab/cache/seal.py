@@ -10,7 +10,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lab.cache.digest import digest_file
+from lab.cache.digest import digest_file, digest_of
 
 SEAL = "seal.json"
 
@@ -49,6 +49,12 @@ def _write_seal(folder: Path, seals: dict[str, FileSeal]) -> None:
     aside = folder / f".{SEAL}.{os.getpid()}"
     aside.write_text(text, encoding="utf-8")
     aside.replace(folder / SEAL)
+
+
+def contents(folder: Path) -> str:
+    """Digest of what an entry holds, by its seal: another one if it was built anew and differs."""
+    loaded = json.loads((folder / SEAL).read_text(encoding="utf-8"))
+    return digest_of(*(part for name in sorted(loaded) for part in (name, loaded[name]["digest"])))
 
 
 def damage(folder: Path) -> str | None:

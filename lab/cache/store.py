@@ -4,6 +4,7 @@
     <root>/locks/<kind>-<key>.lock   held by the one process that builds the entry
     <root>/locks/<kind>-<key>.use    held by every process that uses it; it is not pruned then
     <root>/aside/                    entries under construction; renamed into place when finished
+    <root>/claims/                   files elsewhere that are to go with their process, see claims
 
 A half-built entry is never seen. A damaged one is found by its seal and built anew. The root is
 $BLKSNAP_LAB_CACHE, or the user's cache folder of the platform.
@@ -29,8 +30,10 @@ from lab.progress import Progress, ProgressSink, silent
 ENVIRONMENT = "BLKSNAP_LAB_CACHE"
 # The longest that another process may take to build what we wait for, seconds.
 BUILD_LIMIT = 3600.0
-# A folder under construction is locked at once; only one older than this is looked at, seconds.
-SWEEP_AGE = 60.0
+# A folder under construction has this name until it is locked, a moment later ...
+_NEW = ".new."
+# ... and is nobody's if it still has it after so many seconds.
+NEW_AGE = 60.0
 
 
 class CacheError(LabError):
@@ -56,10 +59,10 @@ class Hold:
 
 
 def _sweep(aside: Path) -> None:
-    """Remove what killed processes left: old enough, and its lock gone with its process."""
+    """Remove what killed processes left: their locks went with them."""
     for folder in aside.iterdir():
         with contextlib.suppress(OSError):
-            if time.time() - folder.stat().st_mtime < SWEEP_AGE:
+            if folder.name.startswith(_NEW) and time.time() - folder.stat().st_mtime < NEW_AGE:
                 continue
             hold = Hold(os.open(folder, os.O_RDONLY | os.O_CLOEXEC))
             try:
@@ -82,6 +85,12 @@ class Cache:
 
         Errors of `build` pass, and nothing is kept. CacheError if the cache cannot be written.
         """
+        with contextlib.closing(self.use(kind, key)):
+            return self._entry(kind, key, build, progress)
+
+    def _entry(
+        self, kind: str, key: str, build: Callable[[Path], None], progress: ProgressSink
+    ) -> Path:
         folder = self.root / kind / key
         if folder.is_dir() and damage(folder) is None:
             return folder
@@ -105,17 +114,23 @@ class Cache:
     @contextlib.contextmanager
     def scratch(self, label: str) -> Iterator[Path]:
         """A folder on the cache's file system that is gone afterwards, unless renamed away."""
-        aside = self.root / "aside"
-        aside.mkdir(parents=True, exist_ok=True)
-        _sweep(aside)
-        folder = Path(tempfile.mkdtemp(prefix=f"{label}.", dir=aside))
-        hold = Hold(os.open(folder, os.O_RDONLY | os.O_CLOEXEC))
+        self.sweep()
+        new = Path(tempfile.mkdtemp(prefix=f"{_NEW}{label}.", dir=self.root / "aside"))
+        hold = Hold(os.open(new, os.O_RDONLY | os.O_CLOEXEC))
+        folder = new.with_name(new.name.removeprefix(_NEW))
         try:
             fcntl.flock(hold.descriptor, fcntl.LOCK_EX)
+            new.rename(folder)
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             hold.close()
+
+    def sweep(self) -> None:
+        """Remove the scratch folders that killed processes left."""
+        aside = self.root / "aside"
+        aside.mkdir(parents=True, exist_ok=True)
+        _sweep(aside)
 
     @contextlib.contextmanager
     def lock(self, name: str, progress: ProgressSink = silent) -> Iterator[None]:
@@ -152,19 +167,29 @@ class Cache:
 
     def prune(self, kind: str, keep: int) -> None:
         """Remove the entries that were used longest ago, but not those in use; `keep` stay."""
+        for folder in self.entries(kind)[keep:]:
+            self.remove_unused(kind, folder.name)
+
+    def entries(self, kind: str) -> list[Path]:
+        """The entries of a kind, the one that was used last first."""
 
         def last_use(folder: Path) -> float:
             path = self._use_file(kind, folder.name)
             return path.stat().st_mtime if path.exists() else folder.stat().st_mtime
 
-        folders = sorted((self.root / kind).glob("*"), key=last_use, reverse=True)
-        for folder in folders[keep:]:
-            with self._use_file(kind, folder.name).open("ab") as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    continue
+        return sorted((self.root / kind).glob("*"), key=last_use, reverse=True)
+
+    def remove_unused(self, kind: str, key: str) -> bool:
+        """Remove an entry, unless a process uses it; whether it is gone."""
+        with self._use_file(kind, key).open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            folder = self.root / kind / key
+            if folder.is_dir():
                 self._remove(folder)
+            return True
 
     def _use_file(self, kind: str, key: str) -> Path:
         return self.root / "locks" / f"{kind}-{key}.use"

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
@@ -12,17 +13,11 @@ from lab.bench.clone import measure_clones
 from lab.bench.figures import ratios, times
 from lab.bench.module import ModuleBench
 from lab.bench.report import as_data, ratios_table, times_table
+from lab.cli.groups import grouped
 from lab.cli.options import (
-    DEFAULT_CPUS,
-    DEFAULT_MEMORY,
-    MODULE,
-    AccelOption,
-    CpusOption,
+    GuestOptions,
     JsonOption,
     KernelOption,
-    MemoryOption,
-    ModuleOption,
-    guest_settings,
 )
 from lab.cli.progress import ProgressLine
 from lab.doctor import require_programs
@@ -37,24 +32,26 @@ app = typer.Typer(help="Measure the module, or clones of guests.", no_args_is_he
 
 
 @app.command("clone")
+@grouped
 def clone_command(
+    guest: GuestOptions,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="Clones to start.")] = 20,
-    module: ModuleOption = MODULE,
     kernel: KernelOption = DEFAULT_KERNEL,
-    memory: MemoryOption = DEFAULT_MEMORY,
-    cpus: CpusOption = DEFAULT_CPUS,
-    accel: AccelOption = AccelChoice.AUTO,
+    as_json: JsonOption = False,
 ) -> None:
     """Measure how long a clone takes to its agent's first answer, and to be ready for steps."""
-    settings = guest_settings(module, kernel, memory, cpus, accel)
+    settings = guest.settings(kernel)
     require_programs()
-    with ProgressLine() as progress:
+    with ProgressLine(kernel) as progress:
         template = prepare(settings, progress)
-    typer.echo(str(measure_clones(template, count)))
+        times = measure_clones(template, count, progress)
+    typer.echo(json.dumps(asdict(times), indent=2) if as_json else str(times))
 
 
 @app.command("module")
+@grouped
 def module_command(
+    guest: GuestOptions,
     rounds: Annotated[int, typer.Option("--rounds", "-n", min=1, help="Rounds to measure.")] = 5,
     depth: Annotated[
         int, typer.Option(min=1, max=64, help="Requests under way at a time; 1: synchronous.")
@@ -73,11 +70,7 @@ def module_command(
             help="Time is instructions, a nanosecond each: nearly the same figures in every run.",
         ),
     ] = False,
-    module: ModuleOption = MODULE,
     kernel: KernelOption = DEFAULT_KERNEL,
-    memory: MemoryOption = DEFAULT_MEMORY,
-    cpus: CpusOption = DEFAULT_CPUS,
-    accel: AccelOption = AccelChoice.AUTO,
     as_json: JsonOption = False,
 ) -> None:
     """Measure what tracking, copying before writes, and reading of images cost.
@@ -87,10 +80,10 @@ def module_command(
     """
     bench = ModuleBench(rounds, depth, latency * 1000 if null or icount else None)
     if icount:
-        cpus, accel = 1, AccelChoice.TCG
-    settings = guest_settings(module, kernel, memory, cpus, accel, icount=icount)
+        guest = replace(guest, cpus=1, accel=AccelChoice.TCG)
+    settings = guest.settings(kernel, icount=icount)
     require_programs()
-    with ProgressLine() as progress:
+    with ProgressLine(kernel) as progress:
         template = prepare(settings, progress)
         found = bench.run(template, progress)
     if as_json:

@@ -1,8 +1,7 @@
 """`list` and `check`: what scenarios there are, and whether their files are right."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -10,29 +9,36 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lab.cli.options import CHECKOUT, SCENARIOS, JsonOption, ScenariosOption, load_folder
-from lab.cli.proofs import RULES, Proofs, marked_tests, proofs
+from lab.cli import complete
+from lab.cli.chosen import GroupOption, NamesArgument
+from lab.cli.options import SCENARIOS, JsonOption, ScenariosOption, load_folder
+from lab.cli.proofs import RULES, proofs
 from lab.errors import UsageError
 from lab.runner.selection import Selection, select
 from lab.scenario.load import load_all
 from lab.scenario.scenario import Scenario
 from lab.scenario.schema import json_schema
 
-TESTS = CHECKOUT / "tests" / "guest"
-
 
 def list_command(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...")] = None,
-    group: Annotated[list[str] | None, typer.Option("--group", "-g")] = None,
+    names: NamesArgument = None,
+    group: GroupOption = None,
     rule: Annotated[
-        list[str] | None, typer.Option("--rule", "-r", help="Only what proves these: K18, W-05.")
+        list[str] | None,
+        typer.Option(
+            "--rule",
+            "-r",
+            metavar="RULE",
+            help="Only what proves these: K18, W-05.",
+            autocompletion=complete.rules,
+        ),
     ] = None,
     proves: Annotated[
         bool,
         typer.Option(
             "--proves",
             "-p",
-            help="The rules of the contract, each with the scenarios and tests that prove it.",
+            help="The rules of the contract, each with the scenarios that prove it.",
         ),
     ] = False,
     scenarios: ScenariosOption = SCENARIOS,
@@ -44,7 +50,7 @@ def list_command(
     selection = Selection(tuple(names or ()), tuple(group or ()), () if proves else wanted)
     chosen = select(load_folder(scenarios), selection)
     if proves:
-        table = {one: found for one, found in proof_table(chosen).items() if _asked(one, wanted)}
+        table = {one: found for one, found in proofs(chosen).items() if _asked(one, wanted)}
         _show_rules(table, as_json=as_json)
     elif as_json:
         typer.echo(json.dumps([_row(scenario) for scenario in chosen], indent=2))
@@ -65,13 +71,11 @@ def check_command(
     if schema:
         typer.echo(json.dumps(json_schema(), indent=2))
         return
-    found = load_all(files, scenarios) if files else load_folder(scenarios)
+    for long in (True, False):
+        found = (
+            load_all(files, scenarios, long=long) if files else load_folder(scenarios, long=long)
+        )
     typer.echo(f"{len(found)} scenario{'s' if len(found) != 1 else ''}: no mistakes")
-
-
-def proof_table(chosen: Iterable[Scenario]) -> dict[str, Proofs]:
-    """Each rule with those of the scenarios, and the tests of this checkout, that prove it."""
-    return proofs(chosen, marked_tests(TESTS))
 
 
 def _asked(rule: str, wanted: tuple[str, ...]) -> bool:
@@ -91,6 +95,8 @@ def _row(scenario: Scenario) -> dict[str, object]:
         "regression_for": scenario.regression_for,
         "requires": scenario.requires.model_dump(),
         "timeout": scenario.timeout,
+        "default": scenario.default,
+        "long": scenario.has_long,
     }
 
 
@@ -101,9 +107,9 @@ def _show(chosen: tuple[Scenario, ...]) -> None:
     Console(soft_wrap=True, highlight=False).print(table)
 
 
-def _show_rules(found: Mapping[str, Proofs], *, as_json: bool) -> None:
+def _show_rules(found: Mapping[str, tuple[str, ...]], *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps({rule: asdict(one) for rule, one in found.items()}, indent=2))
+        typer.echo(json.dumps(found, indent=2))
         return
     for rule, one in found.items():
-        typer.echo(f"{rule:<4} {', '.join(one.all) or '-'}")
+        typer.echo(f"{rule:<4} {', '.join(one) or '-'}")

@@ -6,14 +6,15 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
+from rich.text import Text
 
 from lab.accel import AccelChoice, decide
 from lab.cache import Cache
 from lab.cli.progress import ProgressLine
-from lab.doctor import Finding, Health, examine
+from lab.doctor import Finding, Health, Need, examine, install_command, missing_programs
 from lab.guest.command import Accel
-from lab.image import Recipe, prepare_image
+from lab.image import DEFAULT_KERNEL, Recipe, prepare_image
 from lab.runner.verdict import ExitStatus
 
 COLOURS = {Health.OK: "green", Health.NOTE: "yellow", Health.LACK: "red"}
@@ -45,17 +46,21 @@ def doctor_command(
 
 
 def _show(findings: list[Finding]) -> None:
-    table = Table.grid(padding=(0, 2))
+    console = Console(soft_wrap=True, highlight=False)  # a command is one line, to be copied
+    width = max(len(finding.subject) for finding in findings)
     for finding in findings:
-        colour = COLOURS[finding.health]
-        table.add_row(f"[{colour}]{finding.health}[/]", finding.subject, finding.detail)
+        line = Text(f"{finding.health:<4}", style=COLOURS[finding.health])
+        console.print(line.append(f"  {finding.subject:<{width}}  {finding.detail}", "default"))
         if finding.remedy:
-            table.add_row("", "", f"remedy: {finding.remedy}")
-    Console(soft_wrap=True, highlight=False).print(table)
+            word = "" if finding.health is Health.OK else "remedy: "
+            console.print(f"      {'':<{width}}  {word}{escape(finding.remedy)}")
+    missing = missing_programs(*Need)
+    if len(missing) > 1:
+        console.print(f"all programs at once, as root: {install_command(missing)}")
 
 
 def _acceleration(cache: Cache) -> Finding:
-    with ProgressLine() as progress:
+    with ProgressLine(DEFAULT_KERNEL) as progress:
         image = prepare_image(Recipe(), cache, progress)
         decision = decide(AccelChoice.AUTO, image, cache, progress)
     health = Health.OK if decision.accel is Accel.KVM else Health.NOTE

@@ -1,14 +1,18 @@
-"""`image build`, `image list`: the guest images, one for each kernel of the matrix."""
+"""`image build`, `list`, `prune`: the guest images, one for each kernel of the matrix."""
 
 import json
+from enum import StrEnum
+from typing import Annotated
 
 import typer
 
-from lab.cache import Cache
+from lab.cache import Cache, disk_usage, tidy
 from lab.cli.options import JsonOption, KernelsOption
 from lab.cli.progress import ProgressLine
+from lab.compiler_cache import archive_path
 from lab.doctor import require_programs
 from lab.image import (
+    BUILT_KERNELS,
     KERNELS,
     Image,
     Kernel,
@@ -18,7 +22,17 @@ from lab.image import (
     kernel_names,
     prepare_image,
 )
+from lab.image import store as images
 from lab.units import MIB
+
+
+class Fate(StrEnum):
+    """What becomes of an image that nobody needs."""
+
+    REMOVED = "removed"
+    WOULD_GO = "would remove"
+    IN_USE = "in use, stays"
+
 
 app = typer.Typer(help="Guest images, one for each kernel of the matrix.", no_args_is_help=True)
 
@@ -28,29 +42,77 @@ def build_command(kernel: KernelsOption = None, as_json: JsonOption = False) -> 
     """Build the images that are not there; tell where they are and what is in them."""
     wanted = [kernel_named(name) for name in kernel_names(kernel or ())]
     require_programs()
-    images: dict[Kernel, Image | None] = {}
+    built: dict[Kernel, Image | None] = {}
     for one in wanted:
-        with ProgressLine() as progress:
-            images[one] = prepare_image(Recipe(one), Cache(), progress)
-    _tell(images, as_json)
+        with ProgressLine(one.name) as progress:
+            built[one] = prepare_image(Recipe(one), Cache(), progress)
+    _tell(built, as_json)
 
 
 @app.command("list")
 def list_command(as_json: JsonOption = False) -> None:
     """List the images of all kernels: what is in those that are built, and which are not."""
-    _tell({kernel: find_image(Recipe(kernel), Cache()) for kernel in KERNELS}, as_json)
+    known = KERNELS + BUILT_KERNELS
+    _tell({kernel: find_image(Recipe(kernel), Cache()) for kernel in known}, as_json)
 
 
-def _tell(images: dict[Kernel, Image | None], as_json: bool) -> None:
+@app.command("prune")
+def prune_command(
+    kernel: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kernel", "-k", metavar="NAME", help="Of these kernels too, or all; several times."
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Tell what would go; remove nothing.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove images that are of no kernel any more, and those of --kernel.
+
+    Their compiler archives go too, and what the cache holds beyond its bounds. What a run uses
+    just now stays. The next run builds what it misses.
+    """
+    cache = Cache()
+    named = {Recipe(kernel_named(name)).key for name in kernel_names(kernel)} if kernel else set()
+    stay = {Recipe(one).key for one in KERNELS + BUILT_KERNELS} - named
+    found: list[tuple[str, int, Fate]] = []
+    for folder in cache.entries(images.KIND):
+        if folder.name not in stay:
+            size = disk_usage(folder)
+            found.append((folder.name, size, _prune(cache, folder.name, dry_run)))
+    if not dry_run:
+        tidy(cache)
     if as_json:
-        typer.echo(json.dumps([_row(*pair) for pair in images.items()], indent=2))
+        rows = [{"key": key, "size": size, "fate": fate} for key, size, fate in found]
+        typer.echo(json.dumps(rows, indent=2))
         return
-    for kernel, image in images.items():
+    for key, size, fate in found:
+        typer.echo(f"{fate} {key}: {size // MIB} MiB")
+    freed = sum(size for _, size, fate in found if fate is not Fate.IN_USE)
+    typer.echo(f"{freed // MIB} MiB {'would be ' if dry_run else ''}freed")
+
+
+def _prune(cache: Cache, key: str, dry_run: bool) -> Fate:
+    if dry_run:
+        return Fate.WOULD_GO
+    if not cache.remove_unused(images.KIND, key):
+        return Fate.IN_USE
+    archive_path(cache, key).unlink(missing_ok=True)
+    return Fate.REMOVED
+
+
+def _tell(found: dict[Kernel, Image | None], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps([_row(*pair) for pair in found.items()], indent=2))
+        return
+    for kernel, image in found.items():
         told = "not built"
         if image is not None:
             release, compiler = image.facts.kernel_release, image.facts.compiler
             told = f"{release:<26} {compiler:<24} {image.size // MIB:>4} MiB  {image.folder}"
-        typer.echo(f"{kernel.name:<5} {kernel.suite:<9} {told}")
+        typer.echo(f"{kernel.name:<10} {kernel.suite:<9} {told}")
 
 
 def _row(kernel: Kernel, image: Image | None) -> dict[str, object]:

@@ -6,6 +6,7 @@ lacks something, 4 the lab itself failed, 130 interrupted before anything ran.
 
 import logging
 import sys
+import threading
 import traceback
 from typing import Annotated, NoReturn
 
@@ -13,7 +14,26 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from lab.cli import bench, build, catalogue, environment, image, run, shell, static
+from lab.cli import (
+    bench,
+    build,
+    catalogue,
+    ci,
+    console,
+    coverage,
+    docs,
+    dump,
+    environment,
+    gdb,
+    image,
+    kernel,
+    manual,
+    mutate,
+    report,
+    run,
+    shell,
+    static,
+)
 from lab.errors import EnvironmentLack, LabError, UsageError
 from lab.runner.verdict import ExitStatus
 
@@ -22,20 +42,32 @@ INTERRUPTED = 130
 app = typer.Typer(
     name="blksnap-lab",
     help="Boots guests, builds the blksnap module in them, runs scenarios, gives verdicts.",
+    epilog=manual.verbatim(manual.MAIN, manual.EXIT_STATUS, manual.FILES, manual.ENVIRONMENT),
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run")(run.run_command)
+app.command("report")(report.report_command)
+app.command("compare")(report.compare_command)
 app.command("list")(catalogue.list_command)
 app.command("check")(catalogue.check_command)
+app.command("docs")(docs.docs_command)
 app.command("build")(build.build_command)
 app.add_typer(image.app, name="image")
+app.add_typer(kernel.app, name="kernel")
 app.command("shell")(shell.shell_command)
+app.command("gdb")(gdb.gdb_command)
+app.command("console")(console.console_command)
+app.command("dump")(dump.dump_command)
 app.command("static")(static.static_command)
+app.command("coverage")(coverage.coverage_command)
+app.command("mutate")(mutate.mutate_command)
 app.command("doctor")(environment.doctor_command)
 app.add_typer(bench.app, name="bench")
+app.add_typer(ci.app, name="ci")
+manual.document(app)
 
 
 @app.callback()
@@ -61,6 +93,8 @@ def exit_status(error: LabError) -> ExitStatus:
 def main() -> NoReturn:
     """Run the command line and exit. Errors of the lab are told without a traceback."""
     debug = "--debug" in sys.argv[1:]
+    if not debug:
+        _hush()
     try:
         app()
     except LabError as error:
@@ -80,6 +114,15 @@ def main() -> NoReturn:
         _tell("  remedy: run it again as `blksnap-lab --debug ...` and report what it prints")
         sys.exit(ExitStatus.LAB_FAILED)
     sys.exit(ExitStatus.GREEN)
+
+
+def _hush() -> None:
+    """What libraries log, and what ends a thread of theirs, is for --debug; our errors are told.
+
+    Python would show both on standard error by itself, with a traceback.
+    """
+    logging.getLogger().addHandler(logging.NullHandler())
+    threading.excepthook = lambda ended: logging.getLogger("lab").error("a thread ended: %s", ended)
 
 
 def _tell(line: str) -> None:

@@ -1,22 +1,25 @@
 """Options that several commands share, and what they mean."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-import lab
 from lab.accel import AccelChoice
+from lab.data import data_folder
 from lab.errors import UsageError
+from lab.flavour import Flavour, flavour_of
 from lab.guest.settings import GuestSettings
-from lab.image import DEFAULT_KERNEL, KERNELS, Recipe, kernel_named
+from lab.image import BUILT_KERNELS, DEFAULT_KERNEL, KERNELS, Recipe, kernel_named
+from lab.image.kernels import ALL
+from lab.modready import ready_files
 from lab.scenario.load import find_scenarios, load_all
 from lab.scenario.scenario import Scenario
 from lab.units import parse_size
 
-CHECKOUT = Path(lab.__file__).resolve().parent.parent
-SCENARIOS = CHECKOUT / "scenarios"
-MODULE = CHECKOUT / "guest_module"
+SCENARIOS = data_folder("scenarios")
+MODULE = data_folder("guest_module")
 
 ModuleOption = Annotated[
     Path,
@@ -27,9 +30,43 @@ ModuleOption = Annotated[
         show_default="guest_module",
     ),
 ]
-KERNEL_HELP = f"Kernel of the guest: {', '.join(kernel.name for kernel in KERNELS)}"
+KoOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--ko",
+        metavar="FILE|DIR",
+        help="Modules that are built already, instead of sources; may be given several times.",
+    ),
+]
+FlavourOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--flavour",
+        metavar="FILE",
+        help="Names of a build's modules and nodes.",
+        show_default="flavour.yaml in --module or --ko",
+    ),
+]
+KERNEL_HELP = (
+    f"Kernel of the guest: {', '.join(kernel.name for kernel in KERNELS)}; built by the lab:"
+    f" {', '.join(kernel.name for kernel in BUILT_KERNELS)}"
+)
+
+
+def _one_kernel(incomplete: str) -> list[str]:
+    known = KERNELS + BUILT_KERNELS
+    return [kernel.name for kernel in known if kernel.name.startswith(incomplete)]
+
+
+def _kernels(incomplete: str) -> list[str]:
+    return [*_one_kernel(incomplete), *(word for word in (ALL,) if word.startswith(incomplete))]
+
+
 KernelOption = Annotated[
-    str, typer.Option("--kernel", "-k", metavar="NAME", help=f"{KERNEL_HELP}.")
+    str,
+    typer.Option(
+        "--kernel", "-k", metavar="NAME", help=f"{KERNEL_HELP}.", autocompletion=_one_kernel
+    ),
 ]
 KernelsOption = Annotated[
     list[str] | None,
@@ -37,12 +74,13 @@ KernelsOption = Annotated[
         "--kernel",
         "-k",
         metavar="NAME",
-        help=f"{KERNEL_HELP}, or all; may be given several times.",
+        help=f"{KERNEL_HELP}. all: all that are not built. May be given several times.",
+        autocompletion=_kernels,
         show_default=DEFAULT_KERNEL,
     ),
 ]
-MemoryOption = Annotated[str, typer.Option("--memory", help="Memory of a guest.")]
-CpusOption = Annotated[int, typer.Option("--cpus", help="Processors of a guest.")]
+MemoryOption = Annotated[str, typer.Option("--memory", metavar="SIZE", help="Memory of a guest.")]
+CpusOption = Annotated[int, typer.Option("--cpus", metavar="N", help="Processors of a guest.")]
 AccelOption = Annotated[
     AccelChoice, typer.Option("--accel", help="auto: KVM where a guest boots with it, else TCG.")
 ]
@@ -58,35 +96,51 @@ DEFAULT_MEMORY = "1GiB"
 DEFAULT_CPUS = 2
 
 
-def guest_settings(
-    module: Path | None = MODULE,
-    kernel: str = DEFAULT_KERNEL,
-    memory: str = DEFAULT_MEMORY,
-    cpus: int = DEFAULT_CPUS,
-    accel: AccelChoice = AccelChoice.AUTO,
-    *,
-    icount: bool = False,
-) -> GuestSettings:
-    """The guest that the options ask for. Raises UsageError for what cannot be."""
-    if module is not None and not (module / "Makefile").is_file():
-        raise UsageError(
-            f"{module} is no source tree of the module: it has no Makefile",
-            "name the folder with --module; `make modules KDIR=...` there has to make"
-            " bdevfilter.ko and blksnap.ko",
+@dataclass(frozen=True)
+class GuestOptions:
+    """What commands that start guests are told of them, but for the kernel."""
+
+    module: ModuleOption = MODULE
+    ko: KoOption = None
+    flavour: FlavourOption = None
+    memory: MemoryOption = DEFAULT_MEMORY
+    cpus: CpusOption = DEFAULT_CPUS
+    accel: AccelOption = AccelChoice.AUTO
+
+    def settings(self, kernel: str = DEFAULT_KERNEL, *, icount: bool = False) -> GuestSettings:
+        """The guest that the options ask for. Raises UsageError for what cannot be."""
+        ready = ready_files(tuple(self.ko)) if self.ko else ()
+        names = flavour_of(ready[0].parent if ready else self.module, self.flavour)
+        if not ready:
+            _require_sources(self.module, names)
+        try:
+            size = parse_size(self.memory)
+        except ValueError as error:
+            raise UsageError(f"--memory: {error}") from error
+        return GuestSettings(
+            module=None if ready else self.module,
+            recipe=Recipe(kernel_named(kernel)),
+            memory=size,
+            cpus=self.cpus,
+            accel=self.accel,
+            icount=icount,
+            ready=ready,
+            flavour=names,
         )
-    try:
-        size = parse_size(memory)
-    except ValueError as error:
-        raise UsageError(f"--memory: {error}") from error
-    recipe = Recipe(kernel_named(kernel))
-    return GuestSettings(
-        module=module, recipe=recipe, memory=size, cpus=cpus, accel=accel, icount=icount
-    )
 
 
-def load_folder(folder: Path) -> list[Scenario]:
+def _require_sources(module: Path, names: Flavour) -> None:
+    if not any((module / name).is_file() for name in ("Makefile", "Kbuild")):
+        raise UsageError(
+            f"{module} is no source tree of the module: it has neither Makefile nor Kbuild",
+            "name the folder with --module; `make modules KDIR=...` there has to make"
+            f' {names.filter}.ko and {names.module}.ko; see "Somebody else\'s module" in README',
+        )
+
+
+def load_folder(folder: Path, *, long: bool = False) -> list[Scenario]:
     """All scenarios below a folder. Raises UsageError with all mistakes, or if there are none."""
     files = find_scenarios(folder) if folder.is_dir() else []
     if not files:
         raise UsageError(f"no scenario files in {folder}", "name their folder with --scenarios")
-    return load_all(files, folder)
+    return load_all(files, folder, long=long)

@@ -4,22 +4,29 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
 
+from lab.estimates import Estimates, StageClock, left_text
 from lab.progress import Progress
 
 
 class ProgressLine:
-    """Shows progress on standard error while the context lasts; call it with each Progress."""
+    """Shows progress on standard error while the context lasts; call it with each Progress.
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+    `context`: what the work is for, such as a kernel; how long it took is remembered under it.
+    """
+
+    def __init__(self, context: str = "") -> None:
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._status: Status | None = None
-        self._stage = ""
+        self._clock = StageClock(Estimates.of_this_machine(), context)
+        self._last = Progress("", "")
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
-            self._status = self._console.status("starting")
+            # It asks __rich__ again and again: what is left grows less.
+            self._status = Status(self, console=self._console)
             self._status.start()
         return self
 
@@ -31,11 +38,23 @@ class ProgressLine:
     ) -> None:
         if self._status is not None:
             self._status.stop()
+        if kind is None:
+            self._clock.end()
 
     def __call__(self, progress: Progress) -> None:
-        share = "" if progress.fraction is None else f" {progress.fraction:.0%}"
-        if self._status is not None:
-            self._status.update(f"{progress.stage}{share}: {progress.detail}")
-        elif progress.stage != self._stage:
-            self._console.print(f"{progress.stage}: {progress.detail}", soft_wrap=True)
-        self._stage = progress.stage
+        begins = self._clock.see(progress)
+        self._last = progress
+        if self._status is None and begins:
+            self._console.print(escape(self.text()))
+
+    def text(self) -> str:
+        """What is done just now, how far it is, and how long it still takes."""
+        last = self._last
+        if not last.stage:
+            return "starting"
+        share = "" if last.fraction is None else f" {last.fraction:.0%}"
+        left = left_text(self._clock.left(last.fraction))
+        return f"{last.stage}{share if self._status else ''}: {last.detail}{left}"
+
+    def __rich__(self) -> str:
+        return escape(self.text())

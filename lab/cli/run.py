@@ -1,84 +1,144 @@
 """`run`: the main job."""
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lab.accel import AccelChoice
-from lab.cli.options import (
-    CHECKOUT,
-    DEFAULT_CPUS,
-    DEFAULT_MEMORY,
-    MODULE,
-    SCENARIOS,
-    AccelOption,
-    CpusOption,
-    KernelsOption,
-    MemoryOption,
-    ModuleOption,
-    ScenariosOption,
-    guest_settings,
-    load_folder,
-)
+from lab.cli import complete
+from lab.cli.again import again
+from lab.cli.chosen import GroupOption, NamesArgument
+from lab.cli.groups import grouped
+from lab.cli.options import SCENARIOS, GuestOptions, KernelsOption, ScenariosOption, load_folder
+from lab.cli.progress import ProgressLine
 from lab.doctor import require_programs
+from lab.estimates import Estimates
 from lab.guest.identity import misses_patches
 from lab.guest.prepare import prepare
+from lab.guest.settings import GuestSettings
 from lab.image import Recipe, kernel_named, kernel_names
 from lab.progress import ProgressSink
+from lab.report.html import Html
 from lab.report.jsonl import JsonLines
 from lab.report.junit import JUnit
+from lab.report.summary import SLOWEST
 from lab.report.terminal import Terminal
 from lab.runner.engine import RunSettings, run
 from lab.runner.events import Listener
-from lab.runner.ports import Template
-from lab.runner.selection import Selection, select
-
-DEFAULTS: dict[str, object] = {
-    "module": MODULE,
-    "scenarios": SCENARIOS,
-    "memory": DEFAULT_MEMORY,
-    "cpus": DEFAULT_CPUS,
-    "accel": AccelChoice.AUTO,
-}
-"""Options that decide how a scenario runs."""
+from lab.runner.ports import Prepare, Template
+from lab.runner.selection import Selection, select_to_run
+from lab.runner.shard import Shard, recorded_durations
+from lab.scenario.scenario import Scenario
 
 
-def run_command(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[NAME]...",
-            help="Scenarios, groups or patterns: overflow/exhausted, cbt, '*wrap*'. All if none.",
-        ),
-    ] = None,
-    group: Annotated[list[str] | None, typer.Option("--group", "-g", help="Only these.")] = None,
+@dataclass(frozen=True)
+class WhichOptions:
+    """Which scenarios are run."""
+
+    names: NamesArgument = None
+    group: GroupOption = None
     proves: Annotated[
-        list[str] | None, typer.Option("--proves", "-p", help="Only what proves these: K18, W-05.")
-    ] = None,
-    module: ModuleOption = MODULE,
-    scenarios: ScenariosOption = SCENARIOS,
-    kernel: KernelsOption = None,
-    memory: MemoryOption = DEFAULT_MEMORY,
-    cpus: CpusOption = DEFAULT_CPUS,
-    accel: AccelOption = AccelChoice.AUTO,
-    jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", "-j", help="Guests at a time; as many as fit if not given."),
-    ] = None,
-    repeat: Annotated[int, typer.Option("--repeat", help="Run each scenario so often.")] = 1,
+        list[str] | None,
+        typer.Option(
+            "--proves",
+            "-p",
+            metavar="RULE",
+            help="Only what proves these: K18, W-05.",
+            autocompletion=complete.rules,
+        ),
+    ] = None
+    scenarios: ScenariosOption = SCENARIOS
+    long: Annotated[
+        bool, typer.Option("--long", help="The full numbers, where usually fewer must do.")
+    ] = False
+    shard: Annotated[
+        str | None,
+        typer.Option("--shard", metavar="N/COUNT", help="Only this part, of about equal time."),
+    ] = None
+
+    def chosen(self) -> tuple[Scenario, ...]:
+        """The scenarios; none if other shards have them all. UsageError if nothing fits."""
+        selection = Selection(
+            tuple(self.names or ()), tuple(self.group or ()), tuple(self.proves or ())
+        )
+        every = select_to_run(load_folder(self.scenarios, long=self.long), selection)
+        if self.shard is None:
+            return every
+        part = Shard.parse(self.shard).part_of(every, recorded_durations())
+        if not part:
+            typer.echo(f"shard {self.shard}: the other shards have all {len(every)} scenarios")
+        return part
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What is made of the results."""
+
     results: Annotated[
         Path, typer.Option("--results", metavar="DIR", help="Gets a folder for each run.")
-    ] = Path("results"),
+    ] = Path("results")
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="JUnit XML as well here.")
-    ] = None,
+    ] = None
     jsonl: Annotated[
         Path | None, typer.Option("--jsonl", metavar="FILE", help="Events as well here.")
+    ] = None
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="A page for people here.")
+    ] = None
+    slowest: Annotated[
+        int | None,
+        typer.Option(
+            "--slowest",
+            metavar="N",
+            help="Show the N slowest.",
+            show_default=f"{SLOWEST}, of more than {SLOWEST}",
+        ),
+    ] = None
+
+    def listeners(self) -> list[Listener]:
+        """Those who make it."""
+        made: list[Listener] = [
+            Terminal(slowest=self.slowest, estimates=Estimates.of_this_machine()),
+            JUnit(self.junit),
+            JsonLines(self.jsonl),
+        ]
+        # After the events' listener: it reads what that wrote.
+        return [*made, Html(self.html, ProgressLine)] if self.html is not None else made
+
+
+@grouped
+def run_command(
+    which: WhichOptions,
+    guest: GuestOptions,
+    report: ReportOptions,
+    kernel: KernelsOption = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs", "-j", metavar="N", help="Guests at a time; as many as fit if not given."
+        ),
     ] = None,
-    slowest: Annotated[int, typer.Option("--slowest", help="Show the N slowest.")] = 0,
+    repeat: Annotated[
+        int,
+        typer.Option(
+            "--repeat", metavar="N", help="Run each so often; tells how often which was red."
+        ),
+    ] = 1,
+    keep_failed: Annotated[
+        bool,
+        typer.Option(
+            "--keep-failed", help="Keep the guests of failed scenarios, for shell, gdb and dump."
+        ),
+    ] = False,
+    coverage: Annotated[
+        bool,
+        typer.Option(
+            "--coverage", help="Count how often each line is reached; see `blksnap-lab coverage`."
+        ),
+    ] = False,
 ) -> None:
     """Run scenarios, each in a fresh guest, and print a verdict for each, kernel by kernel.
 
@@ -86,48 +146,38 @@ def run_command(
     passed or skipped for a reason, 1 not, 2 bad usage or a bad scenario, 3 this machine lacks
     something, 4 the lab failed.
     """
-    selection = Selection(tuple(names or ()), tuple(group or ()), tuple(proves or ()))
-    chosen = select(load_folder(scenarios), selection)
-    kernels = kernel_names(kernel or ())
-    settings = guest_settings(module, memory=memory, cpus=cpus, accel=accel)
-    require_programs()
-    listeners: list[Listener] = [Terminal(slowest=slowest), JUnit(junit), JsonLines(jsonl)]
-
-    def make(progress: ProgressSink, name: str, guest_memory: int | None) -> Template:
-        recipe = Recipe(kernel_named(name))
-        guest = replace(settings, recipe=recipe, memory=guest_memory or settings.memory)
-        return prepare(guest, progress)
-
-    result = run(
-        chosen,
-        RunSettings(
-            results=results,
-            command=again(
-                module=module, scenarios=scenarios, memory=memory, cpus=cpus, accel=accel
-            ),
-            kernels=kernels,
-            jobs=jobs if jobs is not None else fitting_jobs(cpus),
-            repeat=repeat,
-        ),
-        listeners,
-        make,
+    chosen = which.chosen()
+    if not chosen:
+        return
+    settings = RunSettings(
+        results=report.results,
+        command=again(guest, which.scenarios, long=which.long)
+        + (("--coverage",) if coverage else ()),
+        kernels=kernel_names(kernel or ()),
+        jobs=jobs if jobs is not None else fitting_jobs(guest.cpus),
+        repeat=repeat,
+        keep_failed=keep_failed,
     )
+    prepared = _prepare(replace(guest.settings(), coverage=coverage))
+    require_programs()
+    result = run(chosen, settings, report.listeners(), prepared)
     raise typer.Exit(int(result.exit_status))
+
+
+def _prepare(settings: GuestSettings) -> Prepare:
+    """What makes the templates of these guests, kernel by kernel."""
+
+    def make(
+        progress: ProgressSink, name: str, memory: int | None, *, icount: bool = False
+    ) -> Template:
+        recipe = Recipe(kernel_named(name))
+        guest = replace(settings, recipe=recipe, memory=memory or settings.memory)
+        return prepare(guest.counting() if icount else guest, progress)
+
+    return make
 
 
 def fitting_jobs(guest_cpus: int) -> int:
     """How many guests keep the processors of this machine busy, and not more than busy."""
     threads = 1 if misses_patches() else guest_cpus
     return max(1, (os.cpu_count() or 1) // threads)
-
-
-def again(**options: object) -> tuple[str, ...]:
-    """The words that run a scenario the same way again, to be followed by its name.
-
-    `options`: those that decide how it runs; the ones that have their default are left out.
-    """
-    words = ["ci/scenarios"] if (CHECKOUT / "ci/scenarios").is_file() else ["blksnap-lab", "run"]
-    for name, value in options.items():
-        if value != DEFAULTS[name]:
-            words += [f"--{name}", str(value)]
-    return tuple(words)

@@ -31,16 +31,28 @@ def interact(client: paramiko.SSHClient, command: str | None) -> int:
         else:
             channel.set_combine_stderr(True)
             channel.exec_command(command)
-        with _raw(channel) if interactive else contextlib.nullcontext():
+        with _resizing(channel) if interactive else contextlib.nullcontext():
             _pump(channel)
         return channel.recv_exit_status()
 
 
 @contextlib.contextmanager
-def _raw(channel: paramiko.Channel) -> Iterator[None]:
-    """The terminal hands over every key; its new sizes are told to the guest."""
-    descriptor = sys.stdin.fileno()
+def raw(descriptor: int) -> Iterator[None]:
+    """A terminal hands over every key; nothing changes for a pipe or a file."""
+    if not os.isatty(descriptor):
+        yield
+        return
     before = termios.tcgetattr(descriptor)
+    try:
+        tty.setraw(descriptor)
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+@contextlib.contextmanager
+def _resizing(channel: paramiko.Channel) -> Iterator[None]:
+    """The terminal hands over every key; its new sizes are told to the guest."""
 
     def resized(_signal: int, _frame: object) -> None:
         columns, lines = shutil.get_terminal_size()
@@ -48,10 +60,9 @@ def _raw(channel: paramiko.Channel) -> Iterator[None]:
 
     handler = signal.signal(signal.SIGWINCH, resized)
     try:
-        tty.setraw(descriptor)
-        yield
+        with raw(sys.stdin.fileno()):
+            yield
     finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
         signal.signal(signal.SIGWINCH, handler)
 
 

@@ -2,14 +2,13 @@
 
 from lab.static.checkers import check_module
 from lab.static.findings import Checker, Finding, Judgement, Review, judge, read_reviews
-from lab.static.toolbox import Toolbox, prepare_toolbox
+from lab.static.toolbox import prepare_toolbox
 
 __all__ = [
     "Checker",
     "Finding",
     "Judgement",
     "Review",
-    "Toolbox",
     "check_module",
     "judge",
     "prepare_toolbox",

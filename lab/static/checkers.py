@@ -2,20 +2,21 @@
 
 make W=1 C=2            the compiler's warnings, and sparse
 make -fanalyzer         gcc's analyzer follows the paths of each function
-checkpatch --strict     style
+checkpatch --strict     style; of the patch series too, if the module has one
 """
 
 import re
 import shutil
-import tempfile
 from pathlib import Path
 
+from lab.cache import Cache
 from lab.errors import LabError
+from lab.image import Toolbox
 from lab.modbuild import source_files
 from lab.process import CommandFailed
 from lab.progress import Progress, ProgressSink, silent
+from lab.series import has_series, read_plan, stored_series
 from lab.static.findings import Checker, Finding
-from lab.static.toolbox import Toolbox
 
 STAGE = "static checks"
 CHECK_LIMIT = 900.0
@@ -29,6 +30,11 @@ _CHECKPATCH = (
     " --no-tree --terse --show-types --strict --no-summary -f "
 )
 
+# MAINTAINERS names the whole folder of the driver when its first patch comes.
+_CHECK_SERIES = (
+    "cd /mnt && perl /usr/src/linux-source-*/scripts/checkpatch.pl --no-tree --terse --show-types"
+    " --strict --no-summary --showfile --ignore FILE_PATH_CHANGES *.patch"
+)
 _COMPLAINT = re.compile(
     r"(?P<file>/[^:]+):(?P<line>\d+):(?:\d+:)? (?P<level>warning|error|fatal error): "
     r"(?P<text>.*?)(?: \[(?P<flag>-W[^\]]+)\])?"
@@ -59,8 +65,23 @@ def check_module(source: Path, toolbox: Toolbox, progress: ProgressSink = silent
     styled = [_name(source, path) for path in files if _STYLED.fullmatch(path.name)]
     output = _in_copy(source, files, toolbox, _CHECKPATCH + " ".join(styled))
     findings += style_findings(output)
-    # Both builds see what is wrong by any standard.
+    if has_series(source):
+        findings += check_series(source, toolbox)
+    # Both builds see what is wrong by any standard; so do both ways of looking at a file.
     return sorted(set(findings))
+
+
+def check_series(source: Path, toolbox: Toolbox) -> list[Finding]:
+    """What checkpatch says of the patches; files of the driver by their names in the module."""
+    plan = read_plan(source)
+    findings: list[Finding] = []
+    for kernel in plan.kernels:
+        with Cache().scratch("static") as folder:
+            for name, text in stored_series(source, kernel).items():
+                (folder / name).write_text(text, encoding="utf-8")
+            output = _checked(folder, toolbox, _CHECK_SERIES)
+        findings += style_findings(output.replace(f"{plan.driver}/", ""))
+    return findings
 
 
 def build_findings(output: str) -> list[Finding]:
@@ -106,17 +127,22 @@ def style_findings(output: str) -> list[Finding]:
 
 def _in_copy(source: Path, files: list[Path], toolbox: Toolbox, script: str) -> str:
     """What a script prints, whatever its exit status, run over a copy of the files."""
-    with tempfile.TemporaryDirectory(prefix="blksnap-static.") as name:
+    with Cache().scratch("static") as folder:
         for path in files:
-            target = Path(name) / _name(source, path)
+            target = folder / _name(source, path)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-        try:
-            return toolbox.run(Path(name), script, timeout=CHECK_LIMIT)
-        except CommandFailed as error:
-            if error.status is None or error.status < 0:
-                raise
-            return error.output
+        return _checked(folder, toolbox, script)
+
+
+def _checked(folder: Path, toolbox: Toolbox, script: str) -> str:
+    """What a script prints, whatever its exit status."""
+    try:
+        return toolbox.run(folder, script, timeout=CHECK_LIMIT)
+    except CommandFailed as error:
+        if error.status is None or error.status < 0:
+            raise
+        return error.output
 
 
 def _name(source: Path, path: Path) -> str:

@@ -12,6 +12,7 @@ from lab.bench.bench_guest import BenchGuest, Job
 from lab.bench.figures import COMPARISONS, Pattern, State, ratios
 from lab.bench.rounds import Bench, Disks, measure
 from lab.errors import LabError
+from lab.flavour import Flavour
 from lab.units import KIB
 
 LOAD_C = Path(__file__).parents[2] / "lab/bench/load.c"
@@ -21,6 +22,7 @@ class FakeAgent:
     """Answers what a round asks; keeps what is loaded, tracked, held and mapped."""
 
     def __init__(self) -> None:
+        self.modules = ["bdevfilter.ko", "blksnap.ko"]
         self.open: list[str] = []
         self.loads: list[tuple[tuple[str, ...], list[str]]] = []
 
@@ -75,6 +77,8 @@ class FakeAgent:
             (self.open.append if argv[1] == "create" else self.open.remove)(
                 next(word for word in argv[2:] if not word.startswith("-"))
             )
+        elif argv == ["ls", "/modules"]:
+            said = "\n".join(self.modules)
         elif argv[0] == "blockdev":
             said = "1024"
         elif argv[0].endswith("load"):
@@ -90,7 +94,7 @@ def agent() -> FakeAgent:
 
 @pytest.fixture
 def bench(agent: FakeAgent) -> Bench:
-    return Bench(BenchGuest(agent, "/modules"), Disks("/dev/a", "/dev/s", "/dev/o"))
+    return Bench(BenchGuest(agent, "/modules", Flavour()), Disks("/dev/a", "/dev/s", "/dev/o"))
 
 
 def test_every_comparison_gets_both_its_sides(bench: Bench) -> None:
@@ -113,6 +117,13 @@ def test_each_state_is_what_it_is_called(bench: Bench, agent: FakeAgent) -> None
     assert ["bdevfilter", "blksnap", "tracked /dev/a"] in pairs
     assert ["bdevfilter", "blksnap", "tracked /dev/a", "snapshot", "taken"] in pairs
     assert ["bench-origin", "bench-snapshot"] in pairs
+
+
+def test_a_kernel_with_filters_of_its_own_needs_one_module(agent: FakeAgent) -> None:
+    agent.modules = ["blksnap.ko"]
+    with BenchGuest(agent, "/modules", Flavour()).module():
+        assert agent.open == ["blksnap"]
+    assert agent.open == []
 
 
 def test_every_second_round_goes_the_other_way(bench: Bench) -> None:
@@ -139,7 +150,7 @@ def test_a_program_that_fails_is_told(agent: FakeAgent, monkeypatch: pytest.Monk
     answer = {"status": 1, "stdout": "", "stderr": "load: write: No space left on device"}
     monkeypatch.setattr(agent, "exec", lambda **_: answer)
     with pytest.raises(LabError, match="No space left"):
-        BenchGuest(agent, "/modules").write("/dev/a", Job(4096, 1, 4096))
+        BenchGuest(agent, "/modules", Flavour()).write("/dev/a", Job(4096, 1, 4096))
 
 
 @pytest.fixture(scope="session")

@@ -121,14 +121,30 @@ def test_two_builders_at_once_build_once(cache: Cache) -> None:
 
 
 def test_what_a_killed_process_left_is_swept_and_live_work_is_not(cache: Cache) -> None:
-    dead = cache.root / "aside" / "dead.x"
-    dead.mkdir(parents=True)
-    os.utime(dead, (0, 0))
+    aside = cache.root / "aside"
+    dead, dead_before_its_lock, about_to_lock = (
+        aside / name for name in ("dead.x", ".new.dead.y", ".new.live.z")
+    )
+    for folder in (dead, dead_before_its_lock, about_to_lock):
+        folder.mkdir(parents=True)
+    os.utime(dead_before_its_lock, (0, 0))
     with cache.scratch("live") as live:
         os.utime(live, (0, 0))
-        with cache.scratch("other"):
-            assert live.is_dir()
-            assert not dead.exists()
+        with cache.scratch("other") as other:
+            assert sorted(aside.iterdir()) == sorted([live, other, about_to_lock])
+
+
+def test_an_entry_that_is_being_built_is_not_pruned(cache: Cache) -> None:
+    gone: list[bool] = []
+
+    def build(folder: Path) -> None:
+        (folder / "file").write_text("x")
+        gone.append(cache.remove_unused("kind", "key"))
+
+    assert cache.entry("kind", "key", build).is_dir()
+    assert gone == [False]
+    assert cache.remove_unused("kind", "key")
+    assert not (cache.root / "kind" / "key").exists()
 
 
 def test_pruning_keeps_the_newest_and_what_is_used(cache: Cache) -> None:

@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from lab.cli.catalogue import proof_table
 from lab.cli.main import app
 from lab.cli.options import SCENARIOS, load_folder
-from lab.cli.proofs import RULES, MarkedTest, marked_tests
+from lab.cli.proofs import RULES, proofs
 from lab.errors import UsageError
 from lab.scenario.load import parse_scenario
 from lab.scenario.mistakes import ScenarioError
 
-MARKED = """
-import pytest
-
-@pytest.mark.proves("K5", "K6")
-def test_one() -> None: ...
-
-@pytest.mark.parametrize("bits", [64, pytest.param(32, marks=pytest.mark.proves("K4"))])
-def test_two(bits: int) -> None: ...
-
-GROUPS = [pytest.param("counts", marks=[pytest.mark.proves("K25"), pytest.mark.slow])]
-
-def test_three() -> None: ...
-"""
 SCENARIO = """
 summary: A scenario for a test
 {key}: [{rule}]
@@ -44,26 +29,9 @@ def listed(*words: str) -> str:
 
 
 def test_every_rule_is_proven() -> None:
-    table = proof_table(load_folder(SCENARIOS))
+    table = proofs(load_folder(SCENARIOS))
     assert tuple(table) == RULES
-    assert [rule for rule, found in table.items() if not found.all] == []
-
-
-def test_markers_are_read_from_tests_and_from_their_parameters(tmp_path: Path) -> None:
-    (tmp_path / "test_x.py").write_text(MARKED)
-    assert set(marked_tests(tmp_path)) == {
-        MarkedTest("test_x.py::test_one", ("K5", "K6")),
-        MarkedTest("test_x.py[32]", ("K4",)),
-        MarkedTest("test_x.py[counts]", ("K25",)),
-    }
-    assert marked_tests(tmp_path / "nowhere") == ()
-
-
-@pytest.mark.parametrize("wrong", ['"K38"', '"K0"', '"W-01"', "*RULES", "RULE", "7"])
-def test_a_marker_that_names_no_rule_is_refused(tmp_path: Path, wrong: str) -> None:
-    (tmp_path / "test_x.py").write_text(MARKED.replace('"K5"', wrong))
-    with pytest.raises(UsageError, match="is no rule of the contract"):
-        marked_tests(tmp_path)
+    assert [rule for rule, found in table.items() if not found] == []
 
 
 @pytest.mark.parametrize(
@@ -88,7 +56,7 @@ def test_the_table_has_a_line_for_every_rule() -> None:
     assert [line.split()[0] for line in lines] == list(RULES)
     k18 = next(line for line in lines if line.startswith("K18 "))
     assert "overflow/exhausted" in k18
-    assert json.loads(listed("--proves", "--json"))["K5"]["tests"] == ["test_abi.py[counts]"]
+    assert json.loads(listed("--proves", "--json"))["K5"][0] == "abi/compat32"
 
 
 def test_rules_select_scenarios_or_lines_of_the_table() -> None:

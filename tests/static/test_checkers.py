@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from lab.cache import Cache
-from lab.image import recipe
-from lab.static import Checker, Toolbox, check_module, judge, prepare_toolbox, read_reviews
+from lab.image import Toolbox, recipe
+from lab.static import Checker, check_module, judge, prepare_toolbox, read_reviews
 from lab.static.toolbox import KERNEL_PACKAGES
 
 MODULE = Path(__file__).resolve().parents[2] / "guest_module"
 
+# REUSE-IgnoreStart
 SOURCE = """\
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/module.h>
@@ -26,6 +27,7 @@ int not_declared(int *number, void __user *user)
 MODULE_DESCRIPTION("Mistakes");
 MODULE_LICENSE("GPL");
 """
+# REUSE-IgnoreEnd
 
 
 @pytest.mark.toolbox

@@ -1,0 +1,147 @@
+"""`coverage`: which lines of the module the scenarios of a run reach."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab.cli.options import MODULE, ModuleOption
+from lab.cli.progress import ProgressLine
+from lab.coverage.lcov import lcov
+from lab.coverage.lines import Place, Reached
+from lab.coverage.page import page
+from lab.coverage.patch import changed_lines
+from lab.coverage.reasons import LIST, Judgement, judge, load_reasons
+from lab.coverage.stored import RunCoverage, joined, read_coverage
+from lab.errors import UsageError
+from lab.report.html import write_page
+from lab.report.stored import read_run
+from lab.runner.verdict import ExitStatus
+
+
+def coverage_command(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[RUN]...", help="Folders of runs, results/latest if none."),
+    ] = None,
+    kernel: Annotated[
+        str | None,
+        typer.Option("--kernel", "-k", metavar="NAME", help="Of which kernel; the first if none."),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="The sources as a page here.")
+    ] = None,
+    tracefile: Annotated[
+        Path | None, typer.Option("--lcov", metavar="FILE", help="What lcov's tools read here.")
+    ] = None,
+    uncovered: Annotated[
+        bool, typer.Option("--uncovered", help="Show what no scenario reaches, with reasons.")
+    ] = False,
+    line: Annotated[
+        str | None,
+        typer.Option("--line", metavar="FILE:LINE", help="Only: which scenarios reach a line."),
+    ] = None,
+    diff: Annotated[
+        str | None,
+        typer.Option("--diff", metavar="REV", help="Only: lines that are not in this revision."),
+    ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="A line that no scenario reaches, and has no reason, is a failure; so is a"
+            " reason that does not fit. For a run of all scenarios.",
+        ),
+    ] = False,
+    module: ModuleOption = MODULE,
+) -> None:
+    """Tell how much of the module a run with `--coverage` has reached, file by file.
+
+    Why some lines cannot be reached is in the module's test/unreached.yaml. Exit status 1 with
+    --diff if a line of the patch is neither reached nor explained, with --strict see there.
+    """
+    with ProgressLine() as progress:
+        chosen = [read_run(run) for run in runs or [Path("results/latest")]]
+        found = joined([read_coverage(run, kernel, progress) for run in chosen])
+    if line is not None:
+        _show_line(found, line)
+        return
+    judgement = judge(found.total, found.sources, load_reasons(module / LIST))
+    if html is not None:
+        write_page(
+            html, page(found, judgement, ", ".join(run.folder.resolve().name for run in chosen))
+        )
+    if tracefile is not None:
+        write_page(tracefile, lcov(found.total, module))
+    if diff is not None:
+        changed = changed_lines(module, diff, found.sources)
+        if _show_patch(found, judgement, changed, diff):
+            raise typer.Exit(ExitStatus.NOT_ALL_PASSED)
+        return
+    _show_files(found.total)
+    _show_judgement(found, judgement, uncovered=uncovered, strict=strict)
+    if strict and not judgement.good:
+        raise typer.Exit(ExitStatus.NOT_ALL_PASSED)
+
+
+def _show_files(total: Reached) -> None:
+    width = max(map(len, total.files))
+    typer.echo(f"{'file':<{width}}  {'lines':>18}  {'branches':>18}")
+    for name in (*total.files, None):
+        lines, branches = total.line_share(name), total.branch_share(name)
+        typer.echo(f"{name or 'all':<{width}}  {lines!s:>18}  {branches!s:>18}")
+
+
+def _show_judgement(
+    found: RunCoverage, judgement: Judgement, *, uncovered: bool, strict: bool
+) -> None:
+    if uncovered:
+        for place in sorted({*judgement.explained, *judgement.lines, *judgement.branches}):
+            typer.echo(_told(found, judgement, place))
+    if strict:
+        for one in judgement.wrong:
+            typer.echo(f"{LIST}: {one}")
+    if found.without:
+        typer.echo(f"nothing is known of: {', '.join(found.without)}")
+    typer.echo(
+        f"{len(found.scenarios)} scenarios; not reached and without a reason:"
+        f" {len(judgement.lines)} lines, branches of {len(judgement.branches)} lines"
+    )
+
+
+def _told(found: RunCoverage, judgement: Judgement, place: Place) -> str:
+    """A line that is not reached, or not in all branches."""
+    name, number = place
+    branches = found.total.branches.get(place, ())
+    what = "never"
+    if found.total.lines[place]:
+        what = "".join("+" if one else "-" for one in branches)
+    reason = judgement.explained.get(place, "")
+    text = found.sources[name].splitlines()[number - 1].strip()
+    return f"{name}:{number}: {what}: {text}" + (f"   ({reason})" if reason else "")
+
+
+def _show_line(found: RunCoverage, wanted: str) -> None:
+    name, _, number = wanted.rpartition(":")
+    if not number.isdecimal() or (name, int(number)) not in found.total.lines:
+        raise UsageError(f"{wanted} is no line with code", "e.g. --line chunk.c:120")
+    place = name, int(number)
+    who = found.who(place)
+    for one in who:
+        typer.echo(f"{found.scenarios[one].lines[place]:>10}  {one}")
+    typer.echo(f"{len(who)} of {len(found.scenarios)} scenarios reach {wanted}")
+
+
+def _show_patch(
+    found: RunCoverage, judgement: Judgement, changed: Sequence[Place], revision: str
+) -> bool:
+    """Tell what of a patch is reached; whether something is neither reached nor explained."""
+    code = [place for place in changed if place in found.total.lines]
+    open_ = [place for place in code if place in {*judgement.lines, *judgement.branches}]
+    for place in code:
+        if place in open_ or place in judgement.explained:
+            typer.echo(_told(found, judgement, place))
+    reached = sum(bool(found.total.lines[place]) for place in code)
+    typer.echo(f"{reached} of {len(code)} lines with code that are not in {revision} are reached")
+    return any(place in judgement.lines for place in code)
