@@ -468,17 +468,18 @@ int chunk_view_get(struct diff_area *area, unsigned long number, sector_t first,
 	return ret;
 }
 
-void chunk_reader_done(struct chunk *chunk)
+void chunk_reader_done(struct diff_area *area, unsigned long number)
 {
-	struct diff_area *area = chunk->area;
+	struct chunk *chunk;
 	unsigned long flags;
 	bool last, drop;
 
 	xa_lock_irqsave(&area->chunks, flags);
+	chunk = xa_load(&area->chunks, number);
 	last = !--chunk->readers;
 	drop = last && chunk->state == chunk_untouched;
 	if (drop)
-		__xa_erase(&area->chunks, chunk->number);
+		__xa_erase(&area->chunks, number);
 	xa_unlock_irqrestore(&area->chunks, flags);
 
 	if (drop) {

@@ -72,7 +72,7 @@ enum chunk_source {
 /**
  * struct chunk_view - What an image reader gets.
  * @source: Where the data is.
- * @chunk: The chunk.
+ * @chunk: The chunk; may be gone, unless the data is in the storage.
  * @buffer: The buffer, if it is there.
  */
 struct chunk_view {
@@ -87,8 +87,8 @@ struct chunk_view {
  */
 int chunk_view_get(struct diff_area *area, unsigned long number, sector_t first,
 		   struct chunk_view *view);
-/* The read from the original has ended. Any context. */
-void chunk_reader_done(struct chunk *chunk);
+/* A read of the chunk from the original has ended. Any context. */
+void chunk_reader_done(struct diff_area *area, unsigned long number);
 
 /*
  * See to it that the chunk is copied: start if nobody has. Sleeps for a buffer.

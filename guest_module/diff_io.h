@@ -13,7 +13,6 @@
 
 #include "compat_bio.h"
 
-struct chunk;
 struct diff_area;
 struct diff_buffer;
 
@@ -34,7 +33,8 @@ struct diff_extent {
  * @buffer: Of a transfer.
  * @parent: Of a piece of a larger bio.
  * @area: On which a piece holds a reference.
- * @chunk: That a piece reads from the original; NULL if from elsewhere.
+ * @first: First chunk that a piece reads from the original.
+ * @chunks: Number of those; 0 if it reads from elsewhere.
  * @bio: The bio.
  */
 struct diff_io {
@@ -43,7 +43,8 @@ struct diff_io {
 		struct bio *parent;
 	};
 	struct diff_area *area;
-	struct chunk *chunk;
+	unsigned long first;
+	unsigned long chunks;
 	struct bio bio;
 };
 

@@ -3,9 +3,10 @@
  * Reading and writing of snapshot images.
  *
  * A read is cut at the borders of chunks, and of what of a large chunk goes into
- * one buffer. Each piece goes, as a clone, to where
- * the data is: the original, the storage; or is copied from a buffer. Nothing is
- * cached, any number of reads run side by side, in their submitters' contexts.
+ * one buffer. Each piece comes from where the data is: the original, the storage,
+ * a buffer. Pieces that lie side by side there go as one clone, so that a device
+ * below sees requests as large as the image's. Nothing is cached, any number of
+ * reads run side by side, in their submitters' contexts.
  *
  * A write first has its chunks copied to the storage, which waits; so a worker
  * does it. Then it is written there in place. A worker also does reads from a
@@ -42,6 +43,28 @@ struct image_piece {
 	sector_t count;
 };
 
+/**
+ * struct image_run - Pieces of a bio that go below as one clone, not sent yet.
+ * @area: The area.
+ * @bio: The bio, already advanced behind them.
+ * @start: Where they begin in it.
+ * @bdev: Where they lie.
+ * @sector: First sector there.
+ * @count: Number of sectors; 0 if there are none.
+ * @first: First chunk, if they are read from the original.
+ * @chunks: Number of chunks read from the original, each with a reader counted.
+ */
+struct image_run {
+	struct diff_area *area;
+	struct bio *bio;
+	struct bvec_iter start;
+	struct block_device *bdev;
+	sector_t sector;
+	sector_t count;
+	unsigned long first;
+	unsigned long chunks;
+};
+
 static struct bio_set image_bios;
 
 /* ---- Pieces ---- */
@@ -75,15 +98,15 @@ static void image_original_failed(struct diff_area *area)
 		diff_area_spoil(area, -EIO);
 }
 
-static void image_piece_end(struct bio *clone)
+static void image_clone_end(struct bio *clone)
 {
 	struct diff_io *io = diff_io_of(clone);
 	struct diff_area *area = io->area;
 	struct bio *parent = io->parent;
-	struct chunk *chunk = io->chunk;
+	unsigned long first = io->first, chunks = io->chunks, i;
 	blk_status_t status = clone->bi_status;
 
-	if (status && chunk)
+	if (status && chunks)
 		image_original_failed(area);
 	/* After the read: see the opening comment. */
 	smp_rmb();
@@ -96,53 +119,97 @@ static void image_piece_end(struct bio *clone)
 		wake_up_var(&area->image_writes);
 	account_sub(account_diff_io, sizeof(*io));
 	bio_put(clone);
-	if (chunk)
-		chunk_reader_done(chunk);
+	for (i = 0; i < chunks; i++)
+		chunk_reader_done(area, first + i);
 	diff_area_put(area);
 	bio_endio(parent);
 }
 
-/* Send @count sectors, @skip behind the front of @bio, to @bdev. */
-static void image_send(struct diff_area *area, struct bio *bio,
-		       struct chunk *reading, sector_t skip, sector_t count,
-		       struct block_device *bdev, sector_t sector)
+/* Send what has gathered, if anything has. */
+static void image_run_send(struct image_run *run)
 {
-	struct bio_set *set = op_is_write(bio_op(bio)) ? &diff_io_bios :
-							 &image_bios;
-	struct bio *clone = compat_bio_clone(bdev, bio, GFP_NOIO, set);
-	struct diff_io *io = diff_io_of(clone);
+	struct diff_area *area = run->area;
+	struct bio_set *set = op_is_write(bio_op(run->bio)) ? &diff_io_bios :
+							      &image_bios;
+	struct bio *clone;
+	struct diff_io *io;
 
-	bio_trim(clone, skip, count);
-	clone->bi_iter.bi_sector = sector;
+	if (!run->count)
+		return;
+	clone = compat_bio_clone(run->bdev, run->bio, GFP_NOIO, set);
+	clone->bi_iter = run->start;
+	clone->bi_iter.bi_sector = run->sector;
+	clone->bi_iter.bi_size = run->count << SECTOR_SHIFT;
 	clone->bi_opf &= ~(REQ_NOWAIT | REQ_PREFLUSH | REQ_FUA);
-	clone->bi_end_io = image_piece_end;
-	io->parent = bio;
+	clone->bi_end_io = image_clone_end;
+	io = diff_io_of(clone);
+	io->parent = run->bio;
 	io->area = area;
-	io->chunk = reading;
+	io->first = run->first;
+	io->chunks = run->chunks;
+	run->count = 0;
+	run->chunks = 0;
 	account_add(account_diff_io, sizeof(*io));
 	if (op_is_write(bio_op(clone)))
 		atomic_inc(&area->image_writes);
 	diff_area_get(area);
-	bio_inc_remaining(bio);
+	bio_inc_remaining(run->bio);
 	submit_bio_noacct(clone);
 }
 
-/* Send a piece to, or read it from, where its chunk is in the storage. */
-static void image_send_stored(struct diff_area *area, struct bio *bio,
-			      const struct image_piece *piece,
-			      const struct chunk *chunk)
+/* The next @count sectors of the bio lie there; they gather, or begin anew. */
+static void image_run_add(struct image_run *run, struct block_device *bdev,
+			  sector_t sector, sector_t count)
+{
+	if (run->bdev != bdev || run->sector + run->count != sector)
+		image_run_send(run);
+	if (!run->count) {
+		run->start = run->bio->bi_iter;
+		run->bdev = bdev;
+		run->sector = sector;
+	}
+	run->count += count;
+	bio_advance(run->bio, count << SECTOR_SHIFT);
+}
+
+/* The same for a piece in the original, whose chunk has a reader counted. */
+static void image_run_add_original(struct image_run *run,
+				   const struct image_piece *piece)
+{
+	struct block_device *bdev = run->area->original.bdev;
+	sector_t sector = run->bio->bi_iter.bi_sector;
+
+	/* The storage may be on the same device, right before it. */
+	if (!run->chunks || run->bdev != bdev ||
+	    run->sector + run->count != sector)
+		image_run_send(run);
+	if (!run->chunks)
+		run->first = piece->number;
+	/* One reader of the chunk is enough for all parts of it. */
+	if (run->first + run->chunks == piece->number)
+		run->chunks++;
+	else
+		chunk_reader_done(run->area, piece->number);
+	image_run_add(run, bdev, sector, piece->count);
+}
+
+/* A piece that is, or is to be, where its chunk is in the storage. */
+static void image_run_add_stored(struct image_run *run,
+				 const struct image_piece *piece,
+				 const struct chunk *chunk)
 {
 	const struct diff_extent *extent = diff_region_extents(&chunk->region);
-	sector_t first = piece->first, done = 0;
+	sector_t first = piece->first, left = piece->count;
 
+	if (run->chunks)
+		image_run_send(run);
 	while (first >= extent->count)
 		first -= extent++->count;
-	while (done < piece->count) {
-		sector_t count = min(extent->count - first, piece->count - done);
+	while (left) {
+		sector_t count = min(extent->count - first, left);
 
-		image_send(area, bio, NULL, done, count, extent->bdev,
-			   extent->sector + first);
-		done += count;
+		image_run_add(run, extent->bdev, extent->sector + first, count);
+		left -= count;
 		first = 0;
 		extent++;
 	}
@@ -228,53 +295,71 @@ static int image_bounce(struct diff_area *area, struct bio *bio,
 	return ret ?: diff_area_error(area);
 }
 
+static int image_run_bounce(struct image_run *run,
+			    const struct image_piece *piece,
+			    const struct chunk *chunk)
+{
+	int ret;
+
+	image_run_send(run);
+	ret = image_bounce(run->area, run->bio, piece, chunk);
+	if (!ret)
+		bio_advance(run->bio, piece->count << SECTOR_SHIFT);
+	return ret;
+}
+
 /* ---- Reading ---- */
 
-static int image_read_original(struct diff_area *area, struct bio *bio,
-			       const struct image_piece *piece,
-			       struct chunk *chunk)
+static int image_read_original(struct image_run *run,
+			       const struct image_piece *piece)
 {
-	struct block_device *bdev = area->original.bdev;
+	struct diff_area *area = run->area;
 
 	/* The device may have become smaller, or be gone. */
-	if (!chunk_range_present(bdev_nr_sectors(bdev), bio->bi_iter.bi_sector,
-				 piece->count)) {
+	if (!chunk_range_present(bdev_nr_sectors(area->original.bdev),
+				 run->bio->bi_iter.bi_sector, piece->count)) {
 		image_original_failed(area);
-		chunk_reader_done(chunk);
+		chunk_reader_done(area, piece->number);
 		return -EIO;
 	}
-	image_send(area, bio, chunk, 0, piece->count, bdev,
-		   bio->bi_iter.bi_sector);
+	image_run_add_original(run, piece);
 	return 0;
 }
 
-/* Return: 0; 1 if only the work item can do it; errno. */
-static int image_read_piece(struct diff_area *area, struct bio *bio,
-			    const struct image_piece *piece,
-			    bool may_wait)
+static int image_read_buffer(struct image_run *run,
+			     const struct image_piece *piece,
+			     struct diff_buffer *buffer)
 {
+	image_copy(run->bio, piece, buffer);
+	diff_buffer_put(buffer);
+	bio_advance(run->bio, piece->count << SECTOR_SHIFT);
+	return diff_area_error(run->area);
+}
+
+/* Return: 0; 1 if only the work item can do it; errno. */
+static int image_read_piece(struct image_run *run, bool may_wait)
+{
+	struct image_piece piece = image_front(run->area, run->bio);
 	struct chunk_view view;
 	int ret;
 
-	ret = chunk_view_get(area, piece->number, piece->first, &view);
+	ret = chunk_view_get(run->area, piece.number, piece.first, &view);
 	if (ret)
 		return ret;
 	switch (view.source) {
 	case chunk_from_original:
-		return image_read_original(area, bio, piece, view.chunk);
+		return image_read_original(run, &piece);
 	case chunk_from_buffer:
-		image_copy(bio, piece, view.buffer);
-		diff_buffer_put(view.buffer);
-		return diff_area_error(area);
+		return image_read_buffer(run, &piece, view.buffer);
 	case chunk_from_storage:
 		break;
 	}
-	if (image_needs_bounce(view.chunk, piece)) {
+	if (image_needs_bounce(view.chunk, &piece)) {
 		if (!may_wait)
 			return 1;
-		return image_bounce(area, bio, piece, view.chunk);
+		return image_run_bounce(run, &piece, view.chunk);
 	}
-	image_send_stored(area, bio, piece, view.chunk);
+	image_run_add_stored(run, &piece, view.chunk);
 	return 0;
 }
 
@@ -286,17 +371,14 @@ void image_io_fail(struct bio *bio)
 
 bool image_io_read(struct diff_area *area, struct bio *bio, bool may_wait)
 {
+	struct image_run run = { .area = area, .bio = bio };
 	int ret = diff_area_error(area);
 
-	while (!ret && bio->bi_iter.bi_size) {
-		struct image_piece piece = image_front(area, bio);
-
-		ret = image_read_piece(area, bio, &piece, may_wait);
-		if (ret == 1)
-			return false;
-		if (!ret)
-			bio_advance(bio, piece.count << SECTOR_SHIFT);
-	}
+	while (!ret && bio->bi_iter.bi_size)
+		ret = image_read_piece(&run, may_wait);
+	image_run_send(&run);
+	if (ret == 1)
+		return false;
 	if (ret)
 		image_io_fail(bio);
 	else
@@ -309,6 +391,7 @@ bool image_io_read(struct diff_area *area, struct bio *bio, bool may_wait)
 /* The chunks are in the storage. Return: 0, errno. */
 static int image_write_pieces(struct diff_area *area, struct bio *bio)
 {
+	struct image_run run = { .area = area, .bio = bio };
 	struct diff_io_scope scope;
 	int ret = 0;
 
@@ -318,12 +401,11 @@ static int image_write_pieces(struct diff_area *area, struct bio *bio)
 		struct chunk *chunk = chunk_find(area, piece.number);
 
 		if (image_needs_bounce(chunk, &piece))
-			ret = image_bounce(area, bio, &piece, chunk);
+			ret = image_run_bounce(&run, &piece, chunk);
 		else
-			image_send_stored(area, bio, &piece, chunk);
-		if (!ret)
-			bio_advance(bio, piece.count << SECTOR_SHIFT);
+			image_run_add_stored(&run, &piece, chunk);
 	}
+	image_run_send(&run);
 	diff_io_scope_leave(&scope);
 	return ret;
 }
