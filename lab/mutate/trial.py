@@ -40,12 +40,14 @@ KILLS = frozenset({Verdict.FAILED, Verdict.SPLAT, Verdict.PANIC, Verdict.HANG})
 class ForeignModule:
     """A template without a module whose clones have one all the same.
 
-    modules: the archive of its files, as text. After a reboot they are still there.
+    modules: the archive of its files, as text; after a reboot they are still there. source: the
+    folder of what they were built of, which steps that compile against the module read.
     """
 
     template: Template
     key: str
     modules: str
+    source: Path
 
     @property
     def identity(self) -> Identity:
@@ -65,7 +67,7 @@ class ForeignModule:
         self, disks: Sequence[DiskSpec], folder: Path, *, keepable: bool = False
     ) -> Iterator[Guest]:
         """As Template.clone()."""
-        template = replace(self.template, module_dir=f"/{MODULE_FOLDER}")
+        template = replace(self.template, module_dir=f"/{MODULE_FOLDER}", module_source=self.source)
         with template.clone(disks, folder, keepable=keepable) as guest:
             unpack = f"mkdir -p /{MODULE_FOLDER} && base64 -d | tar -xz -C /{MODULE_FOLDER} && sync"
             args = {"argv": ["sh", "-ec", unpack], "input": self.modules, "timeout": UNPACK_LIMIT}
@@ -137,7 +139,7 @@ def _outcome(result: ScenarioResult) -> Outcome:
 
 def _verdict(trial: Trial, scenario: Scenario, modules: str, bench: Bench) -> ScenarioResult:
     """The result of one scenario; tried again where it says nothing of the module."""
-    template = ForeignModule(bench.templates[scenario.memory], trial.module, modules)
+    template = ForeignModule(bench.templates[scenario.memory], trial.module, modules, trial.tree)
     settings = RunSettings(results=bench.folder.path)
     for number in range(1, TRIES + 1):
         place = Place(
