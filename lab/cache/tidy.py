@@ -22,6 +22,8 @@ KEPT = {
     "templates": 12,
     # Some 5 MB each.
     "modules": 64,
+    # What guests compiled for a scenario, less than 1 MB each.
+    "compiled": 64,
     "accel": 8,
 }
 """How many entries of a kind stay; of other kinds all do."""

@@ -32,6 +32,7 @@ class Guest:
 
     `folder` gets its console and the files of its disks. `module_dir` is the guest's folder with
     the kernel modules, `module_source` the host's with their sources; None if it has none.
+    `image`: says what its image and its kernel are, as Identity does.
     `flavour`: the names of the modules and of their nodes.
     """
 
@@ -43,11 +44,13 @@ class Guest:
         keys: Keys,
         module_dir: str | None,
         *,
+        image: str,
         module_source: Path | None = None,
         console_socket: bool = False,
         flavour: Flavour,
     ) -> None:
         self.folder = folder
+        self.image = image
         self.module_source = module_source
         self.module_dir = module_dir
         self.flavour = flavour

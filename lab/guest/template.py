@@ -109,6 +109,7 @@ class Template:
                 bay,
                 self.keys,
                 self.module_dir,
+                image=f"{self.identity.image} {self.identity.kernel_release}",
                 module_source=self.module_source,
                 flavour=self.flavour,
                 console_socket=console_socket,

@@ -71,8 +71,9 @@ class Fuzz(ClientStep):
 class SecondFilter(Model):
     """Load a second user of the block device filter, which counts the writes to a device.
 
-    Module "second" (lab/data/second-filter), compiled in the guest when first used, which takes a
-    minute. What it counted is in /sys/module/second/parameters/sectors; `rmmod second` removes it.
+    Module "second" (lab/data/second-filter), compiled in the first guest that uses it, which takes
+    a minute, then kept in the cache. What it counted is in
+    /sys/module/second/parameters/sectors; `rmmod second` removes it.
     """
 
     device: Name = Field(description="The device.")

@@ -82,6 +82,7 @@ class FakeGuest:
     on_request: Callable[[str], object]
     module_dir: str | None = "/modules"
     module_source: Path | None = None
+    image: str = "image"
     flavour: Flavour = field(default_factory=Flavour)
     asked: list[str] = field(default_factory=list)
     cut: bool = False

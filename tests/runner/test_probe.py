@@ -16,6 +16,7 @@ from lab.runner.verbs import probe
 from lab.scenario.steps_probe import Client, Fuzz
 
 MODULE = Path(__file__).resolve().parents[2] / "guest_module"
+COMPILED = "Y29tcGlsZWQ="
 GOOD = "ok K5 huge\nok K6 too small\ndone\n"
 
 
@@ -26,12 +27,13 @@ class FakeContext:
         self.printed = list(printed)
         self.status = status
         self.ran: list[list[str]] = []
+        self.unpacked: list[str] = []
         self.forgotten: list[str] = []
         self.compiled: set[str] = set()
         self.reports: dict[str, object] = {}
         self.spoiled: list[tuple[int, int, int]] = []
         self.errors_expected = False
-        self.guest = SimpleNamespace(module_source=MODULE, module_dir="/modules")
+        self.guest = SimpleNamespace(module_source=MODULE, module_dir="/modules", image="image")
         self.flavour = Flavour()
         self.model = SimpleNamespace(forget=self.forgotten.append)
         lines = [LogLine(text, 3) for text in log]
@@ -44,8 +46,19 @@ class FakeContext:
     def run(self, argv: list[str], *, input: str = "", check: bool = True) -> Program:
         self.ran.append(argv)
         if argv[0] == "sh":
-            return Program(tuple(argv), 0, "", "")
+            if input and "gcc" not in argv[2]:
+                self.unpacked.append(input)
+            return Program(tuple(argv), 0, COMPILED if "base64 -w0" in argv[2] else "", "")
         return Program(tuple(argv), self.status, self.printed.pop(0), "")
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLKSNAP_LAB_CACHE", str(tmp_path))
+
+
+def compilations(context: FakeContext) -> list[list[str]]:
+    return [one for one in context.ran if one[0] == "sh" and "gcc" in one[2]]
 
 
 def client(context: FakeContext, **keys: Any) -> Any:
@@ -82,7 +95,20 @@ def test_what_is_not_good_fails(printed: str, status: int, why: str) -> None:
 def test_rules_may_be_those_of_several_groups() -> None:
     context = FakeContext("ok K5 huge\ndone\n", "ok K6 too small\ndone\n")
     client(context, groups=["counts", "map"], rules=["K5", "K6"])
-    assert len([one for one in context.ran if one[0] == "sh"]) == 1, "compiled once"
+    assert len(compilations(context)) == 1
+
+
+def test_what_one_guest_compiled_is_given_to_the_next_of_the_same_image() -> None:
+    first, second, other = FakeContext(GOOD), FakeContext(GOOD), FakeContext(GOOD)
+    other.guest.image = "another image"
+    for context in (first, second, other):
+        client(context, groups=["counts"])
+    assert len(compilations(first)) == len(compilations(other)) == 1
+    assert not compilations(second)
+    assert second.unpacked == [COMPILED]
+    third = FakeContext(GOOD)
+    client(third, groups=["counts"], bits=32)
+    assert len(compilations(third)) == 1, "of another command"
 
 
 def test_a_seed_is_kept_or_drawn_and_always_told() -> None:

@@ -1,5 +1,7 @@
 """Verbs for the client in C and the second filter, which are compiled in the guest.
 
+What a guest has compiled is kept in the cache; others of the same image get it from there.
+
 A check of the client is a line "ok NAME" or "not ok NAME: why", NAME beginning with the rule it is
 about; its last line is "done".
 """
@@ -13,7 +15,9 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from io import BytesIO
+from pathlib import Path
 
+from lab.cache import Cache, digest_of
 from lab.data import data_file
 from lab.modbuild import source_files
 from lab.runner.context import Context, Executor
@@ -25,6 +29,8 @@ from lab.scenario import steps_probe as verbs
 Detail = Mapping[str, object]
 SOURCES = "/run/blksnap-lab"
 """The guest's folder for what is compiled there; in its memory."""
+KIND = "compiled"
+PRODUCT = "product.tar.gz.base64"
 COMPILER = (
     "gcc -Wall -Wextra -Werror -Wno-unused-parameter -std=gnu11 -O1 -ffreestanding"
     " -fno-stack-protector -fno-pie -static -nostdlib -no-pie -s"
@@ -114,7 +120,7 @@ def second_filter(context: Context, action: verbs.SecondFilter) -> Detail:
         files = {**_module_source(context), **_data("second-filter")}
         # In place of the module: beside the filter, which tells the versions of its symbols.
         files["Kbuild"] = files["Kbuild"].replace(b" blksnap.o", b" second.o")
-        _compile(context, "second-filter", files, MAKE)
+        _compile(context, "second-filter", files, MAKE, "second.ko")
     major, minor = context.device(action.device).number
     args = {
         "path": f"{SOURCES}/second-filter/second.ko",
@@ -129,7 +135,7 @@ def load_erasable(context: Context) -> None:
     if "erasable" in context.compiled:
         return
     context.run(["modprobe", "dm-mod"])
-    _compile(context, "erasable", _data("erasable"), MAKE)
+    _compile(context, "erasable", _data("erasable"), MAKE, "erasable.ko")
     path = f"{SOURCES}/erasable/erasable.ko"
     context.request("module_load", {"path": path}, LOAD_LIMIT)
 
@@ -155,7 +161,7 @@ def _client(context: Context, bits: int) -> str:
     if name not in context.compiled:
         header = _module_source(context)["include/uapi/linux/blksnap.h"]
         files = {**_data("client"), "include/linux/blksnap.h": header}
-        _compile(context, name, files, f"{COMPILER} -m{bits} *.c -o client")
+        _compile(context, name, files, f"{COMPILER} -m{bits} *.c -o client", "client")
     return f"{SOURCES}/{name}/client"
 
 
@@ -167,11 +173,26 @@ def _module_source(context: Context) -> dict[str, bytes]:
     return {str(path.relative_to(source)): path.read_bytes() for path in source_files(source)}
 
 
-def _compile(context: Context, name: str, files: Mapping[str, bytes], command: str) -> None:
-    """Unpack sources in a folder of the guest, and compile them there."""
+def _compile(
+    context: Context, name: str, files: Mapping[str, bytes], command: str, product: str
+) -> None:
+    """Have a file in a folder of the guest that this guest or another compiled of sources."""
     folder = f"{SOURCES}/{name}"
-    script = f"mkdir -p {folder} && cd {folder} && base64 -d | tar xz && {command}"
-    context.run(["sh", "-c", script], input=_archive(files))
+    enter = f"mkdir -p {folder} && cd {folder} && base64 -d | tar xz"
+    compiled = False
+
+    def build(entry: Path) -> None:
+        nonlocal compiled
+        context.run(["sh", "-c", f"{enter} && {command}"], input=_archive(files))
+        made = context.run(["sh", "-c", f"cd {folder} && tar cz {product} | base64 -w0"])
+        (entry / PRODUCT).write_text(made.stdout, encoding="ascii")
+        compiled = True
+
+    sources = (part for path in sorted(files) for part in (path, files[path]))
+    key = digest_of(context.guest.image, command, product, *sources)
+    entry = Cache().entry(KIND, key, build)
+    if not compiled:
+        context.run(["sh", "-c", enter], input=(entry / PRODUCT).read_text(encoding="ascii"))
     context.compiled.add(name)
 
 
