@@ -18,6 +18,7 @@ from lab.cache import Cache, Holding, holdings
 from lab.errors import EnvironmentLack
 from lab.guest.command import QEMU
 from lab.guest.identity import misses_patches
+from lab.host import available_memory
 from lab.image.rootfs import require_namespaces
 from lab.units import GIB, MIB
 
@@ -146,8 +147,7 @@ def _emulator() -> Iterator[Finding]:
 
 
 def _memory() -> Finding:
-    fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-    available = int(fields["MemAvailable"].split()[0]) * 1024
+    available = available_memory()
     detail = f"{available // MIB} MiB available"
     if available >= FREE_MEMORY:
         return Finding("memory", Health.OK, detail)

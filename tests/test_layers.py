@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 LAB = ROOT / "lab"
 
 # Each part, and the parts of the lab it may import besides itself.
-BASE = {"errors", "units", "progress", "stamp", "filedata", "data", "flavour"}
+BASE = {"errors", "units", "progress", "stamp", "filedata", "data", "flavour", "host"}
 HOST_TOOLS = BASE | {"cache", "process", "progress", "estimates"}
 GUEST = HOST_TOOLS | {
     "accel",
@@ -29,6 +29,7 @@ ALLOWED = {
     "errors": set(),
     "units": set(),
     "data": set(),
+    "host": {"units"},
     "flavour": {"errors"},
     "stamp": set(),
     "filedata": set(),

@@ -1,6 +1,5 @@
 """`run`: the main job."""
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -15,9 +14,9 @@ from lab.cli.options import SCENARIOS, GuestOptions, KernelsOption, ScenariosOpt
 from lab.cli.progress import ProgressLine
 from lab.doctor import require_programs
 from lab.estimates import Estimates
-from lab.guest.identity import misses_patches
 from lab.guest.prepare import prepare
 from lab.guest.settings import GuestSettings
+from lab.host import fitting_jobs
 from lab.image import Recipe, kernel_named, kernel_names
 from lab.progress import ProgressSink
 from lab.report.html import Html
@@ -118,7 +117,10 @@ def run_command(
     jobs: Annotated[
         int | None,
         typer.Option(
-            "--jobs", "-j", metavar="N", help="Guests at a time; as many as fit if not given."
+            "--jobs",
+            "-j",
+            metavar="N",
+            help="Guests at a time; one for each processor if not given.",
         ),
     ] = None,
     repeat: Annotated[
@@ -149,16 +151,17 @@ def run_command(
     chosen = which.chosen()
     if not chosen:
         return
+    guest_settings = replace(guest.settings(), coverage=coverage)
     settings = RunSettings(
         results=report.results,
         command=again(guest, which.scenarios, long=which.long)
         + (("--coverage",) if coverage else ()),
         kernels=kernel_names(kernel or ()),
-        jobs=jobs if jobs is not None else fitting_jobs(guest.cpus),
+        jobs=jobs if jobs is not None else fitting_jobs(guest_settings.memory),
         repeat=repeat,
         keep_failed=keep_failed,
     )
-    prepared = _prepare(replace(guest.settings(), coverage=coverage))
+    prepared = _prepare(guest_settings)
     require_programs()
     result = run(chosen, settings, report.listeners(), prepared)
     raise typer.Exit(int(result.exit_status))
@@ -175,9 +178,3 @@ def _prepare(settings: GuestSettings) -> Prepare:
         return prepare(guest.counting() if icount else guest, progress)
 
     return make
-
-
-def fitting_jobs(guest_cpus: int) -> int:
-    """How many guests keep the processors of this machine busy, and not more than busy."""
-    threads = 1 if misses_patches() else guest_cpus
-    return max(1, (os.cpu_count() or 1) // threads)

@@ -1,0 +1,23 @@
+"""How many guests this machine can run at a time, and the memory it has for them."""
+
+import os
+from pathlib import Path
+
+from lab.units import MIB
+
+# Of QEMU itself: translated code, the disks' caches.
+OVERHEAD = 256 * MIB
+
+
+def available_memory() -> int:
+    """Bytes that programs can have without swapping."""
+    fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+    return int(fields["MemAvailable"].split()[0]) * 1024
+
+
+def fitting_jobs(memory: int) -> int:
+    """How many guests of so many bytes: one for each processor, if there is memory for them.
+
+    A guest has two processors, but one of them is idle for most of the time.
+    """
+    return max(1, min(os.cpu_count() or 1, available_memory() // (memory + OVERHEAD)))
