@@ -26,8 +26,7 @@ def console_command(
 
     Kernel messages come there, and SysRq works by `echo t >/proc/sysrq-trigger`. Ctrl-] ends it.
     """
-    settings = guest.settings(kernel)
-    with subject(kept, disk, settings, console_socket=True) as it:
+    with subject(kept, disk, guest, kernel, console_socket=True) as it:
         print(f"{it.told()}; Ctrl-] ends", file=sys.stderr)
         if not it.panicked:
             with it.ssh() as ssh:

@@ -52,10 +52,9 @@ def gdb_command(
     a guest that has panicked the module is where it was when it was loaded.
     """
     program = find_program("gdb")
-    settings = guest.settings(kernel)
     with (
         tempfile.TemporaryDirectory(prefix="blksnap-lab.") as name,
-        subject(kept, disk, settings) as it,
+        subject(kept, disk, guest, kernel) as it,
     ):
         script = Path(name) / "start.gdb"
         lines = [f"add-symbol-file {_word(file)}{where}" for file, where in _symbols(it)]

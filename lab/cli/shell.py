@@ -34,8 +34,7 @@ def shell_command(
     lab.blksnap --help` in /opt/blksnap-lab drives them by hand. A kept one goes on from where it
     was kept, as often as it is opened. Ends with the status of the shell or the command.
     """
-    settings = guest.settings(kernel)
-    with subject(kept, disk, settings) as it:
+    with subject(kept, disk, guest, kernel) as it:
         if it.panicked:
             raise UsageError(
                 "the kernel of this guest has panicked: it runs no shell",

@@ -2,13 +2,14 @@
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lab.cache import Cache
+from lab.cli.options import GuestOptions
 from lab.cli.progress import ProgressLine
 from lab.doctor import require_programs
 from lab.errors import UsageError
@@ -20,7 +21,7 @@ from lab.guest.machine import Machine
 from lab.guest.prepare import prepare
 from lab.guest.settings import GuestSettings
 from lab.guest.ssh import Ssh
-from lab.image import machine_keys
+from lab.image import DEFAULT_KERNEL, machine_keys
 from lab.progress import Progress
 from lab.units import parse_size
 
@@ -90,20 +91,40 @@ class Subject:
 def subject(
     kept: Path | None,
     disks: list[str] | None,
-    settings: GuestSettings,
+    guest: GuestOptions,
+    kernel: str,
     *,
     console_socket: bool = False,
 ) -> Iterator[Subject]:
-    """Open a kept guest (it goes on if it can), or a fresh one; it is gone afterwards."""
+    """Open a kept guest (it goes on if it can), or a fresh one; it is gone afterwards.
+
+    UsageError for options that are for the other kind.
+    """
+    settings = guest.settings(kernel)
     require_programs()
-    if kept is not None and disks:
-        raise UsageError("--disk is for a fresh guest; a kept one has its disks")
+    if kept is not None:
+        _refuse_for_kept(disks, guest, kernel)
     with Cache().scratch("shell") as folder, contextlib.ExitStack() as stack:
         if kept is not None:
             yield _kept(kept, folder, stack, console_socket)
         else:
             specs = [_disk(text) for text in disks or ["a=256MiB", "b=256MiB"]]
             yield _fresh(specs, settings, folder, stack, console_socket)
+
+
+def _refuse_for_kept(disks: list[str] | None, guest: GuestOptions, kernel: str) -> None:
+    given = ["--disk"] if disks else []
+    given += ["--kernel"] if kernel != DEFAULT_KERNEL else []
+    plain = GuestOptions()
+    given += [
+        f"--{field.name}"
+        for field in fields(guest)
+        if getattr(guest, field.name) != getattr(plain, field.name)
+    ]
+    if given:
+        raise UsageError(
+            f"{', '.join(given)}: a kept guest goes on as it was kept", "leave out what it has"
+        )
 
 
 def _kept(path: Path, scratch: Path, stack: contextlib.ExitStack, console: bool) -> Subject:

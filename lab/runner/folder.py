@@ -57,6 +57,11 @@ def disk_errors(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise full_disk(folder) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            raise EnvironmentLack(
+                f"cannot write in {folder}: {error.strerror}",
+                "get the right to write there, or choose another folder with --results",
+            ) from error
         raise LabError(f"cannot write in {folder}: {error}") from error
 
 
