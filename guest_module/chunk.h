@@ -42,7 +42,7 @@ enum chunk_state {
  * @number: Which one.
  * @state: enum chunk_state; written with the lock of area->chunks held.
  * @loads: Buffers that are not loaded yet; same lock.
- * @readers: Image reads from the original under way; same lock.
+ * @readers: Image reads from the original, gathered or under way; same lock.
  * @buffers: The copy, as far as it is not stored; same lock.
  * @region: Where it is stored; set before the state says so.
  */
@@ -72,7 +72,7 @@ enum chunk_source {
 /**
  * struct chunk_view - What an image reader gets.
  * @source: Where the data is.
- * @chunk: The chunk; may be gone, unless the data is in the storage.
+ * @chunk: The chunk; from the original, until the reader is done with it.
  * @buffer: The buffer, if it is there.
  */
 struct chunk_view {

@@ -27,7 +27,7 @@ struct event_queue;
 /**
  * struct diff_area - The difference area of one original.
  * @users: The snapshot, each write being made safe, each buffer on its way to
- *	the storage, each piece of image I/O.
+ *	the storage, each request of image I/O to what lies below.
  * @unused: The last of them is gone.
  * @original: The device, open.
  * @dev: Its number.

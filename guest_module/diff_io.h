@@ -31,9 +31,9 @@ struct diff_extent {
 /**
  * struct diff_io - An own bio with what its completion needs.
  * @buffer: Of a transfer.
- * @parent: Of a piece of a larger bio.
- * @area: On which a piece holds a reference.
- * @first: First chunk that a piece reads from the original.
+ * @parent: Of a clone of a part of an image's bio.
+ * @area: On which a clone holds a reference.
+ * @first: First chunk that a clone reads from the original.
  * @chunks: Number of those; 0 if it reads from elsewhere.
  * @bio: The bio.
  */

@@ -22,6 +22,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME "-image: " fmt
 
 #include <linux/blkdev.h>
+#include <linux/sizes.h>
 #include <linux/wait_bit.h>
 
 #include "account.h"
@@ -64,6 +65,9 @@ struct image_run {
 	unsigned long first;
 	unsigned long chunks;
 };
+
+/* A write waits for the readers of its chunk: for no longer than so much takes. */
+#define IMAGE_RUN_SECTORS (SZ_4M >> SECTOR_SHIFT)
 
 static struct bio_set image_bios;
 
@@ -157,11 +161,20 @@ static void image_run_send(struct image_run *run)
 	submit_bio_noacct(clone);
 }
 
+/* Do these sectors lie behind what has gathered, and may they join it? */
+static bool image_run_continues(const struct image_run *run,
+				const struct block_device *bdev,
+				sector_t sector, sector_t count)
+{
+	return run->bdev == bdev && run->sector + run->count == sector &&
+	       run->count + count <= IMAGE_RUN_SECTORS;
+}
+
 /* The next @count sectors of the bio lie there; they gather, or begin anew. */
 static void image_run_add(struct image_run *run, struct block_device *bdev,
 			  sector_t sector, sector_t count)
 {
-	if (run->bdev != bdev || run->sector + run->count != sector)
+	if (!image_run_continues(run, bdev, sector, count))
 		image_run_send(run);
 	if (!run->count) {
 		run->start = run->bio->bi_iter;
@@ -180,8 +193,8 @@ static void image_run_add_original(struct image_run *run,
 	sector_t sector = run->bio->bi_iter.bi_sector;
 
 	/* The storage may be on the same device, right before it. */
-	if (!run->chunks || run->bdev != bdev ||
-	    run->sector + run->count != sector)
+	if (!run->chunks ||
+	    !image_run_continues(run, bdev, sector, piece->count))
 		image_run_send(run);
 	if (!run->chunks)
 		run->first = piece->number;
@@ -374,8 +387,12 @@ bool image_io_read(struct diff_area *area, struct bio *bio, bool may_wait)
 	struct image_run run = { .area = area, .bio = bio };
 	int ret = diff_area_error(area);
 
-	while (!ret && bio->bi_iter.bi_size)
+	while (!ret && bio->bi_iter.bi_size) {
 		ret = image_read_piece(&run, may_wait);
+		/* No chunk keeps its writer waiting while memory is waited for. */
+		if (may_wait)
+			image_run_send(&run);
+	}
 	image_run_send(&run);
 	if (ret == 1)
 		return false;
