@@ -15,7 +15,7 @@ Plan = list[tuple[int, int, int]]
 """Writes to be done: (sector, count, write number) each."""
 
 PAGE_SECTORS = 8
-CACHED = frozenset({"buffered", "mmap"})
+CACHED = frozenset({"buffered", "written_back", "mmap"})
 """Roads on which the kernel may write a whole page around what was written."""
 
 

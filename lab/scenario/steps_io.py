@@ -14,6 +14,7 @@ class WriteHow(StrEnum):
 
     DIRECT = "direct"
     BUFFERED = "buffered"
+    WRITTEN_BACK = "written_back"
     DSYNC = "dsync"
     MMAP = "mmap"
     IO_URING = "io_uring"
@@ -25,7 +26,7 @@ class WriteHow(StrEnum):
 DSYNCS = frozenset({WriteHow.DSYNC, WriteHow.IO_URING_DSYNC})
 """Roads on which a write is safe when it is acknowledged."""
 
-CACHED = frozenset({WriteHow.BUFFERED, WriteHow.MMAP})
+CACHED = frozenset({WriteHow.BUFFERED, WriteHow.WRITTEN_BACK, WriteHow.MMAP})
 """Roads through the page cache, where `fsync` has a meaning."""
 
 NOWAITS = frozenset({WriteHow.NOWAIT, WriteHow.IO_URING_NOWAIT})
@@ -71,7 +72,7 @@ class Write(Placed):
         "1MiB", validate_default=True, description="Longest single write; longer ones are cut."
     )
     queue_depth: int = Field(1, ge=1, le=256, description="Writes in flight (io_uring).")
-    fsync: bool = Field(True, description="End with fsync (buffered, mmap).")
+    fsync: bool = Field(True, description="End with fsync (buffered, written_back, mmap).")
     refused: tuple[int, int] | None = Field(
         None,
         description="nowait: fewest and most writes that get EAGAIN; nothing of them may be done.",

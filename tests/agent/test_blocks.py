@@ -14,7 +14,7 @@ from lab import stamp
 from .conftest import Agent
 
 SECTORS = (4 << 20) // 512
-HOWS = ["direct", "buffered", "dsync", "fua", "fsync", "mmap"]
+HOWS = ["direct", "buffered", "written_back", "dsync", "fua", "fsync", "mmap"]
 HOWS += ["io_uring", "nowait", "io_uring_nowait"]
 
 

@@ -20,6 +20,7 @@ from lab.agent.syscalls import LIBC, os_error
 
 _PAGE = mmap.PAGESIZE
 _MS_SYNC = 4
+_WAIT_BEFORE, _WRITE = 1, 2  # of sync_file_range()
 
 
 class How(str, Enum):
@@ -27,6 +28,7 @@ class How(str, Enum):
 
     DIRECT = "direct"  # O_DIRECT
     BUFFERED = "buffered"  # page cache, fsync at the end
+    WRITTEN_BACK = "written_back"  # page cache, written back at once with nobody waiting for it
     DSYNC = "dsync"  # O_DIRECT | O_DSYNC: each write is durable (FUA) when it returns
     FUA = "fua"  # the same by the name that block people use
     FSYNC = "fsync"  # page cache, fdatasync after every write
@@ -95,6 +97,27 @@ class BufferedWay(Way):
     def finish(self, sync: bool = True) -> None:
         if sync:
             os.fsync(self.fd)
+
+
+class WrittenBackWay(BufferedWay):
+    """Through the page cache, from which each write is sent off, but not waited for.
+
+    Such bios lack REQ_SYNC, which all others have whose submitter waits.
+    """
+
+    def write(self, data: memoryview, offset: int) -> None:
+        super().write(data, offset)
+        self._sync_range(offset, len(data), _WRITE)
+
+    def finish(self, sync: bool = True) -> None:
+        self._sync_range(0, 0, _WAIT_BEFORE)
+        super().finish(sync)
+
+    def _sync_range(self, offset: int, length: int, flags: int) -> None:
+        """From `offset` on; a length of 0 is all."""
+        arguments = (ctypes.c_int64(offset), ctypes.c_int64(length), ctypes.c_uint(flags))
+        if LIBC.sync_file_range(ctypes.c_int(self.fd), *arguments) != 0:
+            raise os_error(ctypes.get_errno(), "sync_file_range")
 
 
 class FsyncWay(Way):

@@ -18,12 +18,14 @@ from lab.agent.block.ways import (
     MmapWay,
     NowaitWay,
     Way,
+    WrittenBackWay,
 )
 from lab.errors import UsageError
 
 _CLASSES: dict[How, type[Way]] = {
     How.DIRECT: Way,
     How.BUFFERED: BufferedWay,
+    How.WRITTEN_BACK: WrittenBackWay,
     How.DSYNC: DsyncWay,
     How.FUA: DsyncWay,
     How.FSYNC: FsyncWay,

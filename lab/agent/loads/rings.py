@@ -65,7 +65,7 @@ class Ring(_Counting):
         super().__init__(pause_us)
         if region[0] < 0 or region[1] < _WRITE_SECTORS or region[1] % _WRITE_SECTORS:
             raise UsageError(f"ring: region {region} is no multiple of {_WRITE_SECTORS} sectors")
-        if how is How.BUFFERED:
+        if how in (How.BUFFERED, How.WRITTEN_BACK):
             raise UsageError("ring: buffered writes complete in no order; use fsync")
         self._devices = [_device(**checked(_device, one, "ring: devices")) for one in devices]
         self._region = region
