@@ -16,17 +16,20 @@ from lab.runner.verbs import probe
 from lab.scenario.steps_probe import Client, Fuzz
 
 MODULE = Path(__file__).resolve().parents[2] / "guest_module"
-COMPILED = "Y29tcGlsZWQ="
+COMPILED = probe._archive({"client": b"compiled"})
 GOOD = "ok K5 huge\nok K6 too small\ndone\n"
 
 
 class FakeContext:
     """Prints what it is told to for the client, and nothing for the compiler."""
 
-    def __init__(self, *printed: str, status: int = 0, log: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, *printed: str, status: int = 0, log: tuple[str, ...] = (), compiled: str = COMPILED
+    ) -> None:
         self.printed = list(printed)
         self.status = status
         self.ran: list[list[str]] = []
+        self.product = compiled
         self.unpacked: list[str] = []
         self.forgotten: list[str] = []
         self.compiled: set[str] = set()
@@ -48,7 +51,7 @@ class FakeContext:
         if argv[0] == "sh":
             if input and "gcc" not in argv[2]:
                 self.unpacked.append(input)
-            return Program(tuple(argv), 0, COMPILED if "base64 -w0" in argv[2] else "", "")
+            return Program(tuple(argv), 0, self.product if "base64 -w0" in argv[2] else "", "")
         return Program(tuple(argv), self.status, self.printed.pop(0), "")
 
 
@@ -109,6 +112,15 @@ def test_what_one_guest_compiled_is_given_to_the_next_of_the_same_image() -> Non
     third = FakeContext(GOOD)
     client(third, groups=["counts"], bits=32)
     assert len(compilations(third)) == 1, "of another command"
+
+
+def test_a_product_that_does_not_come_over_in_full_is_not_kept(tmp_path: Path) -> None:
+    for damaged in (COMPILED[:64], "", probe._archive({"other": b""}), "no base 64"):
+        with pytest.raises(StepFailed, match="client did not come over from the guest in full"):
+            client(FakeContext(GOOD, compiled=damaged), groups=["counts"])
+        assert not list(tmp_path.glob("compiled/*"))
+    client(FakeContext(GOOD), groups=["counts"])
+    assert len(list(tmp_path.glob("compiled/*"))) == 1
 
 
 def test_a_seed_is_kept_or_drawn_and_always_told() -> None:
