@@ -81,8 +81,10 @@ class Linear(OnOne):
 
 
 class Delay(OnOne):
-    """dm-delay: the device below, but slow."""
+    """dm-delay: the device below, but all of it, or one range, is slow."""
 
+    at: Size = Field(0, description="Where the slow range begins.")
+    size: Size | None = Field(None, description="How long it is; all the rest if left out.")
     read_ms: int = Field(0, ge=0, le=60_000, description="Milliseconds every read waits.")
     write_ms: int = Field(0, ge=0, le=60_000, description="Milliseconds every write waits.")
 

@@ -51,6 +51,19 @@ def size_of(path: str) -> int:
         return geometry(fd).size // SECTOR
 
 
+def _zone(what: str, on: str, at: int, size: int, target: str) -> str:
+    """The table of a device that is as `on`, but for a range of sectors, which is as `target`."""
+    total, after = size_of(on), at + size
+    if size <= 0 or after > total:
+        raise UsageError(f"{what}: sectors {at}+{size} of {total}")
+    lines = [f"{at} {size} {target}"]
+    if at:
+        lines.insert(0, f"0 {at} linear {on} 0")
+    if after < total:
+        lines.append(f"{after} {total - after} linear {on} {after}")
+    return "\n".join(lines) + "\n"
+
+
 @stack_kind("linear")
 class Linear(Mapped):
     """A window of `size` bytes (all the rest if null) on the device `on` from byte `at` on."""
@@ -79,15 +92,30 @@ class Erasable(Mapped):
 
 @stack_kind("delay")
 class Delay(Mapped):
-    """The device `on`, but every read and write waits so many milliseconds."""
+    """The device `on`, but reads and writes of a range wait so many milliseconds.
 
-    def __init__(self, name: str, on: str, read_ms: int = 0, write_ms: int = 0) -> None:
+    The range: `size` bytes (all the rest if null) from byte `at` on.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        on: str,
+        *,
+        read_ms: int = 0,
+        write_ms: int = 0,
+        at: int = 0,
+        size: Optional[int] = None,
+    ) -> None:
         super().__init__(name)
         self._on, self._read, self._write = on, read_ms, write_ms
+        self._at = sectors("delay: at", at)
+        self._size = None if size is None else sectors("delay: size", size)
 
     def table(self) -> str:
-        on = self._on
-        return f"0 {size_of(on)} delay {on} 0 {self._read} {on} 0 {self._write}\n"
+        on, at = self._on, self._at
+        size = size_of(on) - at if self._size is None else self._size
+        return _zone("delay", on, at, size, f"delay {on} {at} {self._read} {on} {at} {self._write}")
 
 
 @stack_kind("error")
@@ -100,15 +128,7 @@ class ErrorZone(Mapped):
         self._at, self._size = sectors("error: at", at), sectors("error: size", size)
 
     def table(self) -> str:
-        total, after = size_of(self._on), self._at + self._size
-        if self._size == 0 or after > total:
-            raise UsageError(f"error: sectors {self._at}+{self._size} of {total}")
-        lines = [f"{self._at} {self._size} error"]
-        if self._at:
-            lines.insert(0, f"0 {self._at} linear {self._on} 0")
-        if after < total:
-            lines.append(f"{after} {total - after} linear {self._on} {after}")
-        return "\n".join(lines) + "\n"
+        return _zone("error", self._on, self._at, self._size, "error")
 
 
 @stack_kind("flakey")
