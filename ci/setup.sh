@@ -24,7 +24,9 @@ missing_packages() {
 
 # Debian 12's own QEMU, 7.2, emulates code that is patched while it runs right in one thread only (see
 # README, "Known limits"), where few races show; its backports have one that does better. They are
-# named to this one call of apt-get, and what the machine takes packages from stays as it is.
+# named to this one call of apt-get, and what the machine takes packages from stays as it is. (All of
+# that suite is preferred for it: of packages named with their suite the dependencies are not, and where
+# none of them is installed yet, apt finds no solution.)
 install_newer_qemu() {
     local folder archive
     [ "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")" = bookworm ] || return 0
@@ -39,7 +41,7 @@ install_newer_qemu() {
         -o "Dir::State::Lists=$folder/lists" -o "Dir::Cache=$folder/cache")
     apt-get "${options[@]}" update >&2 &&
         apt-get "${options[@]}" install -y --no-install-recommends \
-            qemu-system-x86/bookworm-backports qemu-utils/bookworm-backports >&2 ||
+            -t bookworm-backports qemu-system-x86 qemu-utils >&2 ||
         say "no newer QEMU is to be had; Debian 12's own will do"
     rm -rf "$folder"
 }
