@@ -150,7 +150,8 @@ def start_script(recording: Recording, folder: Path, socket: Path, vmlinux: Path
         print("the modules with symbols are not in the cache any more", file=sys.stderr)
     if recording.module_source is not None:
         lines.append(f"set substitute-path {modbuild.SOURCE} {word(recording.module_source)}")
-    lines.append(f"target remote {socket}")
+    # QEMU saves a state when gdb comes, and does not find back to that very instruction.
+    lines += [f"target remote {socket}", "monitor delvm start_debugging"]
     return "\n".join([*lines, ""])
 
 

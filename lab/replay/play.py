@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.errors import LabError, UsageError
@@ -17,7 +17,12 @@ STILL_LIMIT = 180.0
 POLL = 0.5
 STATE_LIMIT = 600.0
 STATES = 8
-"""States that are saved on the way, at most; from the nearest one going backwards starts."""
+"""States that are saved at steps, at most; going backwards starts from the nearest one before."""
+NEAR = 1_000_000
+"""Instructions before the instant of the last state: what a step backwards has to replay."""
+BUSY = 5_000
+"""Instructions after a mark: while it was made the guest was idle. Many things happen at one idle
+instruction, and QEMU does not find its way from a state among them."""
 STEP = 20_000
 """Instructions to go on when a state cannot be saved because a disk is at work."""
 TRIES = 200
@@ -103,19 +108,18 @@ def _icount(machine: Machine) -> int | None:
 
 
 def instant(recording: Recording, where: str | None = None) -> Mark:
-    """The instant to debug from: a step ("steps[3]"), "failure" or "end".
+    """The instant to debug from, a moment before a step ("steps[3]"), "failure" or "end".
 
     Without a choice: the first finding, or the end, or the last step that was begun. UsageError if
     there is no such instant.
     """
     known = {mark.where: mark for mark in recording.marks}
     if recording.end is not None:
-        # At the very end QEMU ends too.
-        known["end"] = Mark(recording.end - 1, "end", "the end of the recording")
+        known["end"] = Mark(recording.end, "end", "the end of the recording")
     chosen = (where,) if where is not None else ("failure", "end", *list(known)[-1:])
     for name in chosen:
         if name in known:
-            return known[name]
+            return replace(known[name], icount=known[name].icount - BUSY)
     raise UsageError(
         f"the recording has no instant {where!r}" if where else "the recording has no instants",
         f"one of: {', '.join(known)}" if known else "record anew: --fresh",
@@ -150,14 +154,12 @@ def opened(
 
 
 def stops(recording: Recording, target: Mark) -> list[int]:
-    """Where states are saved on the way to an instant: at steps, evenly chosen, the last one too.
-
-    The state of the start comes with the debugger.
-    """
-    found = sorted({mark.icount for mark in recording.marks if mark.icount < target.icount})
-    if len(found) <= STATES:
-        return found
-    return [found[round(n * (len(found) - 1) / (STATES - 1))] for n in range(STATES)]
+    """Where states are saved on the way to an instant: at steps, evenly chosen, and just before."""
+    near = target.icount - NEAR
+    found = sorted({mark.icount + BUSY for mark in recording.marks if mark.icount + BUSY < near})
+    if len(found) > STATES:
+        found = [found[round(n * (len(found) - 1) / (STATES - 1))] for n in range(STATES)]
+    return [*found, near]
 
 
 def _save_state(machine: Machine, icount: int, name: str, end: int) -> None:
