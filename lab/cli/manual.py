@@ -71,8 +71,7 @@ EXAMPLES = {
   blksnap-lab replay results/latest/overflow/exhausted
   blksnap-lab replay results/latest/overflow/exhausted --check
   blksnap-lab replay results/latest/overflow/exhausted --gdb --at 'steps[3]'
-  blksnap-lab replay results/latest/overflow/exhausted --gdb --batch \\
-      --ex 'break snapshot_take' --ex reverse-continue --ex backtrace""",
+  blksnap-lab replay results/latest/overflow/exhausted --ex 'break chunk_copy'""",
     "console": """\
   blksnap-lab console --kernel 6.12
   blksnap-lab console --kept results/latest/overflow/exhausted""",

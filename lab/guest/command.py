@@ -188,8 +188,7 @@ def _recorded(recorded: Recorded) -> list[str]:
 
 
 def _memory(spec: MachineSpec) -> list[str]:
-    # The old timer, with which a recorded guest would have to do, loses its ticks in loaded states.
-    machine = f"pc,usb=off,vmport=off,hpet={'on' if spec.recorded else 'off'}"
+    machine = "pc,usb=off,vmport=off,hpet=off"
     size = f"{spec.memory // MIB}M"
     backend: dict[str, object] = {"id": "ram", "size": spec.memory}
     if spec.ram_file is None:
@@ -223,8 +222,12 @@ def _devices(spec: MachineSpec) -> list[str]:
         network += ",hostfwd=tcp:127.0.0.1:0-:22"
     if spec.recorded is not None and spec.recorded.snapshots is None:
         network += f",hostfwd=tcp:127.0.0.1:0-:{AGENT_TCP}"
+    card = f"virtio-net-pci,netdev=net,addr={ADDRESS_NETWORK:#x},romfile="
+    if spec.recorded is not None:
+        # A loaded state would announce itself, at a time that the log does not know.
+        card += ",guest_announce=off"
     # Neither the port of the agent nor random numbers: both are beyond recording, and a loaded
-    # state of the port has a timer that never comes.
+    # state of the port has a timer that the log does not know.
     unrecorded = [
         *["-device", f"virtio-serial-pci,id=serial,addr={ADDRESS_SERIAL:#x}"],
         *["-device", f"virtserialport,id=agent,bus=serial.0,nr=1,chardev=agent,name={AGENT_PORT}"],
@@ -232,7 +235,7 @@ def _devices(spec: MachineSpec) -> list[str]:
     ]
     devices = [
         *["-netdev", network],
-        *["-device", f"virtio-net-pci,netdev=net,addr={ADDRESS_NETWORK:#x},romfile="],
+        *["-device", card],
         *([] if spec.recorded else unrecorded),
         *["-device", "pvpanic"],
     ]
