@@ -6,12 +6,11 @@ import time
 from pathlib import Path
 
 from lab.guest import sections
-from lab.guest.identity import qemu_identity
 from lab.guest.template import Template
 from lab.image import kernel_named
 from lab.progress import ProgressSink, silent
 from lab.replay.guest import RecordedTemplate
-from lab.replay.recording import Recording
+from lab.replay.recording import Recording, player_identity
 from lab.runner.bus import listening
 from lab.runner.engine import patience
 from lab.runner.events import Event, StepStarted
@@ -78,7 +77,7 @@ def record(
         scenario=scenario.name,
         verdict=str(result.verdict),
         reason=result.reason,
-        qemu=qemu_identity(),
+        qemu=player_identity(),
         kernel=template.image.kernel,
         base=template.image.disk,
         started=started,

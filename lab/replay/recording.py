@@ -9,8 +9,9 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lab.cache import digest_of
 from lab.errors import UsageError
-from lab.guest.command import Accel, MachineSpec, Recorded
+from lab.guest.command import QEMU, Accel, MachineSpec, Recorded
 from lab.guest.disks import (
     BlockSizes,
     DiskFormat,
@@ -22,7 +23,7 @@ from lab.guest.disks import (
     overlay_node,
 )
 from lab.guest.identity import qemu_identity
-from lab.process import run
+from lab.process import find_program, run
 
 FOLDER = "replay"
 FACTS, LOG, INITRD, CONSOLE, ROOT = (
@@ -33,6 +34,7 @@ FACTS, LOG, INITRD, CONSOLE, ROOT = (
     "root.qcow2",
 )
 STATES = "states.qcow2"
+FIRMWARE = ("bios-256k.bin", "linuxboot_dma.bin")
 CREATE_LIMIT = 60.0
 # A discard in a qcow2 zeroes whole clusters only; a guest's may be a sector long.
 SMALL_CLUSTERS_TO = 4 << 30
@@ -113,8 +115,10 @@ class Recording:
 
     def check(self) -> None:
         """NotRecorded if it cannot be replayed by this machine any more."""
-        if self.qemu != qemu_identity():
-            raise NotRecorded("QEMU has changed since this was recorded", "record anew: --fresh")
+        if self.qemu != player_identity():
+            raise NotRecorded(
+                "QEMU or its firmware has changed since this was recorded", "record anew: --fresh"
+            )
         for needed in (self.base, self.kernel):
             if not needed.is_file():
                 raise NotRecorded(
@@ -142,6 +146,17 @@ class Recording:
             slots=slots,
             recorded=recorded,
         )
+
+
+def player_identity() -> str:
+    """QEMU, and a digest of its firmware, a package of its own: with another a replay stands still.
+
+    The same wherever a recording can be replayed.
+    """
+    folders = run([find_program(QEMU), "-L", "help"], timeout=CREATE_LIMIT).splitlines()
+    found = [Path(folder) / name for name in FIRMWARE for folder in folders]
+    contents = [path.read_bytes() for path in found if path.is_file()]
+    return f"{qemu_identity()}; firmware {digest_of(*contents)}"
 
 
 def machine_spec(

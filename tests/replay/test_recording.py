@@ -118,13 +118,13 @@ def test_a_folder_without_a_recording_says_so(tmp_path: Path, text: str | None) 
 
 
 def test_another_qemu_cannot_replay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.replay.recording.qemu_identity", lambda: "QEMU 2")
-    with pytest.raises(NotRecorded, match="QEMU has changed"):
+    monkeypatch.setattr("lab.replay.recording.player_identity", lambda: "QEMU 2")
+    with pytest.raises(NotRecorded, match="firmware has changed"):
         RECORDING.check()
 
 
 def test_an_image_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.replay.recording.qemu_identity", lambda: "QEMU 1")
+    monkeypatch.setattr("lab.replay.recording.player_identity", lambda: "QEMU 1")
     with pytest.raises(NotRecorded, match="/b is not in the cache"):
         RECORDING.check()
 
