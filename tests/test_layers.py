@@ -55,6 +55,7 @@ ALLOWED = {
     "report": RUNNER,
     "docs": RUNNER,
     "coverage": RUNNER | {"report"},
+    "replay": RUNNER,
     "mutate": RUNNER | {"static"},
     "doctor": GUEST,
     "static": GUEST,

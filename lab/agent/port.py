@@ -1,4 +1,4 @@
-"""The agent's end of the virtio-serial port: lines in, lines out.
+"""The agent's end of the virtio-serial port, or of a connection: lines in, lines out.
 
 How the guest's driver behaves (drivers/char/virtio_console.c): while no host is connected a read
 returns 0 at once and poll says POLLHUP for ever, and a blocking write waits for ever. So the port
@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -140,7 +141,8 @@ class Port:
 
 
 def open_port(where: str) -> Port:
-    """Open "fd:N", a descriptor that was inherited (for pipes and tests), or a port's path.
+    """Open "fd:N", a descriptor that was inherited (for pipes and tests), "tcp:N", the connection
+    that the host makes to this port (see lab.replay), or a port's path.
 
     Waits until the port is there and free: the driver may still be looking for it, and a device
     may have only one user.
@@ -149,11 +151,22 @@ def open_port(where: str) -> Port:
         return Port(int(where[3:]), ends=True)
     while True:
         try:
+            if where.startswith("tcp:"):
+                return Port(_await_host(int(where[4:])), ends=True)
             return Port(os.open(_node(where), os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY))
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ENXIO, errno.EBUSY, errno.ENODEV):
                 raise
         time.sleep(_REOPEN_S)
+
+
+def _await_host(number: int) -> int:
+    """The first connection to a TCP port, as a descriptor. OSError until the guest has networks."""
+    with socket.create_server(("", number)) as server:
+        connection = server.accept()[0]
+    # Answers are single lines: none has to wait for the next.
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection.detach()
 
 
 def _node(path: str) -> str:

@@ -57,11 +57,11 @@ def gdb_command(
         subject(kept, disk, guest, kernel) as it,
     ):
         script = Path(name) / "start.gdb"
-        lines = [f"add-symbol-file {_word(file)}{where}" for file, where in _symbols(it)]
+        lines = [f"add-symbol-file {word(file)}{where}" for file, where in _symbols(it)]
         if vmlinux is not None:
-            lines.insert(0, f"file {_word(vmlinux)}")
+            lines.insert(0, f"file {word(vmlinux)}")
         if it.sources is not None:
-            lines.append(f"set substitute-path {modbuild.SOURCE} {_word(it.sources.resolve())}")
+            lines.append(f"set substitute-path {modbuild.SOURCE} {word(it.sources.resolve())}")
         lines.append(f"target remote {Path(name) / 'gdb'}")
         script.write_text("\n".join(["set pagination off", "set confirm off", *lines, ""]))
         serve_gdb(it.machine, Path(name) / "gdb")
@@ -69,7 +69,7 @@ def gdb_command(
         command = [program, "-q", "-nx", "-x", str(script)]
         for text in execute or ():
             command += ["-ex", text]
-        status = _foreground([*command, "-batch"] if batch else command)
+        status = foreground([*command, "-batch"] if batch else command)
     raise typer.Exit(status)
 
 
@@ -93,7 +93,7 @@ def _ask_sections(it: Subject, names: list[str]) -> str:
         return ssh.run(question(names), timeout=COMMAND_LIMIT).output
 
 
-def _word(path: Path) -> str:
+def word(path: Path) -> str:
     """A path as gdb reads it."""
     return str(path.absolute()).replace(" ", "\\ ")
 
@@ -107,7 +107,7 @@ def _how_to_reach(it: Subject) -> str:
     return f"{it.told()}\nssh -p {port} -i {key} {options} {USER}@{HOST}"
 
 
-def _foreground(command: list[str]) -> int:
+def foreground(command: list[str]) -> int:
     """Run a program that owns the terminal: Ctrl-C is for it."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -29,6 +29,7 @@ from lab.cli import (
     kernel,
     manual,
     mutate,
+    replay,
     report,
     run,
     shell,
@@ -59,6 +60,7 @@ app.add_typer(image.app, name="image")
 app.add_typer(kernel.app, name="kernel")
 app.command("shell")(shell.shell_command)
 app.command("gdb")(gdb.gdb_command)
+app.command("replay")(replay.replay_command)
 app.command("console")(console.console_command)
 app.command("dump")(dump.dump_command)
 app.command("static")(static.static_command)

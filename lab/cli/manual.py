@@ -67,6 +67,11 @@ EXAMPLES = {
     "gdb": """\
   blksnap-lab gdb --ex 'break snapshot_take' --ex continue
   blksnap-lab gdb --kept results/latest/overflow/exhausted""",
+    "replay": """\
+  blksnap-lab replay results/latest/overflow/exhausted
+  blksnap-lab replay results/latest/overflow/exhausted --check
+  blksnap-lab replay results/latest/overflow/exhausted --gdb --at 'steps[3]'
+  blksnap-lab replay results/latest/overflow/exhausted --ex 'break chunk_copy'""",
     "console": """\
   blksnap-lab console --kernel 6.12
   blksnap-lab console --kept results/latest/overflow/exhausted""",

@@ -5,7 +5,7 @@ what it held.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -84,9 +84,16 @@ class Attached:
 class DiskBay:
     """The disks of a guest by name, and where each is; `slots`: those the machine starts with."""
 
-    def __init__(self, folder: Path, slots: tuple[BlockSizes, ...]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        slots: tuple[BlockSizes, ...],
+        make: Callable[[Path, str, int], HostFile] = create_host_file,
+    ) -> None:
+        """`make` makes the file of a disk, of this name and size in bytes, in a folder."""
         self.disks: dict[str, GuestDisk] = {}
         self._folder = folder
+        self._make = make
         self._slots = slots
         self._specs: dict[str, DiskSpec] = {}
         self._files: dict[str, HostFile] = {}
@@ -230,7 +237,7 @@ class DiskBay:
         serials = {other.serial_number for other in self._specs.values()}
         if spec.name in self._specs or spec.serial_number in serials:
             raise UsageError(f"two disks have the name or serial number of {spec.name!r}")
-        self._files[spec.name] = create_host_file(self._folder, spec.name, spec.size)
+        self._files[spec.name] = self._make(self._folder, spec.name, spec.size)
         self._specs[spec.name] = spec
         if spec.log:
             self._logs[spec.name] = self._folder / f"{spec.name}.log"

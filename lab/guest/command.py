@@ -14,6 +14,8 @@ from lab.process import find_program
 from lab.units import GIB, MIB
 
 AGENT_PORT = "org.blksnap.agent"
+# Where the agent of a recorded guest waits for the host, by TCP.
+AGENT_TCP = 7000
 QEMU = "qemu-system-x86_64"
 
 # PCI slots of the "pc" machine. 0 and 1 are the chipset's.
@@ -62,6 +64,20 @@ class Accel(StrEnum):
 
 
 @dataclass(frozen=True)
+class Recorded:
+    """What makes a machine repeatable, to the instruction; see lab.replay.
+
+    `log`: gets, or has, all that does not follow from the start. `started`: what the guest's clock
+    says at the start. `snapshots`: a qcow2 file for states on the way; if there is one the log is
+    replayed, and the machine waits to be told to go on; otherwise it is recorded.
+    """
+
+    log: Path
+    started: str
+    snapshots: Path | None = None
+
+
+@dataclass(frozen=True)
 class MachineSpec:
     """What a guest is made of; sizes in bytes.
 
@@ -70,7 +86,8 @@ class MachineSpec:
     `one_thread`: all processors are emulated in turns (see lab.guest.identity.misses_patches).
     `icount`: the guest's clocks go by the number of instructions, a nanosecond each, whatever the
     host does meanwhile. Its one processor never sleeps, since a sleeping one's time is the host's.
-    `pause_on_panic`: a guest that panics stays as it is instead of ending.
+    `pause_on_panic`: a guest that panics stays as it is instead of ending. `recorded`: it is
+    recorded or replayed; its clocks go by instructions too, and its processor sleeps.
     """
 
     kernel: Path
@@ -86,13 +103,17 @@ class MachineSpec:
     one_thread: bool = False
     icount: bool = False
     pause_on_panic: bool = False
+    recorded: Recorded | None = None
     append: tuple[str, ...] = field(default=())
 
 
 def kernel_command_line(spec: MachineSpec) -> str:
     """What the guest's kernel is told."""
-    idle = ("idle=poll",) if spec.icount else ()
-    return " ".join((*_KERNEL_COMMAND_LINE, *idle, *spec.append))
+    more: tuple[str, ...] = ("idle=poll",) if spec.icount else ()
+    if spec.recorded is not None:
+        # Calibrating that timer is a loop of pauses, and each pause an entry in the log.
+        more = ("nolapic_timer", f"lab.port=tcp:{AGENT_TCP}")
+    return " ".join((*_KERNEL_COMMAND_LINE, *more, *spec.append))
 
 
 def slot_name(index: int) -> str:
@@ -127,9 +148,11 @@ def qemu_command(spec: MachineSpec, wiring: Wiring) -> list[str]:
         *_memory(spec),
         *["-kernel", str(spec.kernel), "-initrd", str(spec.initrd)],
         *["-append", kernel_command_line(spec)],
-        *_connections(wiring),
+        *_connections(spec, wiring),
         *_devices(spec),
     ]
+    if spec.recorded is not None:
+        command += _recorded(spec.recorded)
     # Restored from saved state when told so, and then paused until told to go on.
     return [*command, "-incoming", "defer", "-S"] if wiring.restored else command
 
@@ -138,10 +161,30 @@ def _processor(spec: MachineSpec) -> list[str]:
     if spec.accel is Accel.KVM:
         return ["-accel", "kvm", "-cpu", "host", "-smp", str(spec.cpus)]
     processor = ["-cpu", _EMULATED, "-smp", str(spec.cpus)]
+    if spec.recorded is not None:
+        rr, log = "replay" if spec.recorded.snapshots else "record", str(spec.recorded.log)
+        counting = _json_free("shift=0,sleep=on", rr=rr, rrfile=log)
+        return ["-accel", "tcg,thread=single", "-icount", counting, *processor]
     if spec.icount:
         return ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=on", *processor]
     threads = "single" if spec.one_thread else "multi"
     return ["-accel", f"tcg,thread={threads}", *processor]
+
+
+def _recorded(recorded: Recorded) -> list[str]:
+    """What only a machine has that is recorded or replayed."""
+    options = [
+        *["-rtc", f"base={recorded.started},clock=vm"],
+        # Loading its state waits for the processor, which in a replay waits for the loading.
+        *["-global", "apic.vapic=off"],
+        *["-object", "filter-replay,id=replay,netdev=net"],
+    ]
+    if recorded.snapshots is None:
+        return options
+    # The first of all drives, and not one of the guest's: QEMU puts states into the first, and
+    # what it writes below a recorded disk waits for the guest.
+    states = _json_free("if=none,id=states,format=qcow2", file=str(recorded.snapshots))
+    return [*options, "-drive", states, "-S"]
 
 
 def _memory(spec: MachineSpec) -> list[str]:
@@ -156,17 +199,18 @@ def _memory(spec: MachineSpec) -> list[str]:
     return ["-machine", f"{machine},memory-backend=ram", "-m", size, "-object", _json(backend)]
 
 
-def _connections(wiring: Wiring) -> list[str]:
+def _connections(spec: MachineSpec, wiring: Wiring) -> list[str]:
     log = os.fspath(wiring.console)
     if wiring.console_socket is None:
         console = _json_free("file", id="console", path=log)
     else:
         fd = str(wiring.console_socket)
         console = _json_free("socket", id="console", fd=fd, logfile=log)
+    agent = ["-chardev", f"socket,id=agent,fd={wiring.agent}"]
     return [
         *["-chardev", f"socket,id=monitor,fd={wiring.monitor}"],
         *["-mon", "chardev=monitor,mode=control"],
-        *["-chardev", f"socket,id=agent,fd={wiring.agent}"],
+        *([] if spec.recorded else agent),
         *["-chardev", console],
         *["-serial", "chardev:console"],
     ]
@@ -176,24 +220,48 @@ def _devices(spec: MachineSpec) -> list[str]:
     network = "user,id=net,restrict=on"
     if spec.forward_ssh:
         network += ",hostfwd=tcp:127.0.0.1:0-:22"
-    devices = [
-        *["-netdev", network],
-        *["-device", f"virtio-net-pci,netdev=net,addr={ADDRESS_NETWORK:#x},romfile="],
+    if spec.recorded is not None and spec.recorded.snapshots is None:
+        network += f",hostfwd=tcp:127.0.0.1:0-:{AGENT_TCP}"
+    card = f"virtio-net-pci,netdev=net,addr={ADDRESS_NETWORK:#x},romfile="
+    if spec.recorded is not None:
+        # A loaded state would announce itself, at a time that the log does not know.
+        card += ",guest_announce=off"
+    # Neither the port of the agent nor random numbers: both are beyond recording, and a loaded
+    # state of the port has a timer that the log does not know.
+    unrecorded = [
         *["-device", f"virtio-serial-pci,id=serial,addr={ADDRESS_SERIAL:#x}"],
         *["-device", f"virtserialport,id=agent,bus=serial.0,nr=1,chardev=agent,name={AGENT_PORT}"],
         *["-device", f"virtio-rng-pci,addr={ADDRESS_RNG:#x}"],
+    ]
+    devices = [
+        *["-netdev", network],
+        *["-device", card],
+        *([] if spec.recorded else unrecorded),
         *["-device", "pvpanic"],
     ]
     if spec.root is not None:
         root = f"virtio-blk-pci,drive={spec.root['node-name']},serial=root,addr={ADDRESS_ROOT:#x}"
-        devices += ["-blockdev", _json(spec.root), "-device", root]
+        devices += ["-blockdev", _json(_node(spec, spec.root)), "-device", root]
     for index, slot in enumerate(spec.slots):
         name = slot_name(index)
         node = slot.node or empty_node(name)
         address = ADDRESS_SLOTS + index
         device = disk_device(name, name, address, sizes=slot.sizes, serial=slot.serial or name)
-        devices += ["-blockdev", _json(node), "-device", _json(device)]
+        devices += ["-blockdev", _json(_node(spec, node)), "-device", _json(device)]
     return devices
+
+
+def _node(spec: MachineSpec, node: dict[str, object]) -> dict[str, object]:
+    """A node of a disk; of a recorded one requests end when the log says so."""
+    if spec.recorded is None:
+        return node
+    below = node | {"node-name": f"{node['node-name']}-disk"}
+    return {
+        "driver": "blkreplay",
+        "node-name": node["node-name"],
+        "discard": node.get("discard", "ignore"),
+        "image": below,
+    }
 
 
 def _json(value: dict[str, object]) -> str:

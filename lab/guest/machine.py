@@ -275,17 +275,19 @@ class Machine:
     @require(MachineState.RUNNING)
     def ssh_port(self) -> int:
         """The port of 127.0.0.1 that leads to the guest's sshd; opened at the first call."""
-        port = self._forwarded_port()
+        port = self.forwarded_port(22)
         if port is None:
             self.monitor_line("hostfwd_add net tcp:127.0.0.1:0-:22")
-            port = self._forwarded_port()
+            port = self.forwarded_port(22)
         if port is None:
             raise QmpError("QEMU does not forward a port to the guest's sshd")
         return port
 
-    def _forwarded_port(self) -> int | None:
+    def forwarded_port(self, guest: int) -> int | None:
+        """The port of 127.0.0.1 that leads to a port of the guest, None if there is none."""
         table = self.monitor_line("info usernet")
-        match = re.search(r"HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s", table)
+        here = r"HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)"
+        match = re.search(rf"{here}\s+\S+\s+{guest}\s", table)
         return int(match[1]) if match else None
 
     def monitor_line(self, line: str) -> str:

@@ -130,6 +130,11 @@ class ScenarioRun:
         """What steps said of the I/O that failed."""
         return tuple(self._context.consequences) if self._context is not None else ()
 
+    @property
+    def sections(self) -> str:
+        """Where the modules were when they were loaded, if the place asks to keep guests."""
+        return self._context.sections if self._context is not None else ""
+
     @contextlib.contextmanager
     def clone(self) -> Iterator[Context]:
         """The guest of the scenario; what is to be kept of it is kept at its end.

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from lab.accel import AccelChoice
-from lab.cli.again import again
-from lab.cli.options import MODULE, GuestOptions
+from lab.cli.again import again, asked
+from lab.cli.options import MODULE, SCENARIOS, GuestOptions
+from lab.errors import UsageError
 from lab.runner.engine import RunSettings
 
 
@@ -31,3 +32,24 @@ def test_a_scenario_is_run_again_on_its_kernel_with_its_module(tmp_path: Path) -
     settings = RunSettings(tmp_path, words, kernels=("6.1", "6.12"))
     said = settings.again(("6.12",), ("cbt/a",))
     assert said == f"ci/scenarios --module '{MODULE}/with space' --kernel=6.12 cbt/a"
+
+
+def test_what_was_asked_for_is_read_back(tmp_path: Path) -> None:
+    guest = GuestOptions(
+        module=tmp_path / "my module", memory="2GiB", cpus=1, accel=AccelChoice.TCG
+    )
+    settings = RunSettings(tmp_path, again(guest, tmp_path, long=True))
+    back = asked(settings.again(("6.12",), ("cbt/a",)))
+    assert (back.guest, back.kernel, back.names) == (guest, "6.12", ("cbt/a",))
+    assert (back.scenarios, back.long, back.coverage) == (tmp_path, True, False)
+
+
+def test_defaults_are_read_back_as_defaults(tmp_path: Path) -> None:
+    back = asked(RunSettings(tmp_path, again(GuestOptions())).again(("6.1",), ("cbt/a",)))
+    assert (back.guest, back.kernel, back.scenarios) == (GuestOptions(), "6.1", SCENARIOS)
+
+
+@pytest.mark.parametrize("command", ["", "rm -rf x", "ci/scenarios --colour red a/b"])
+def test_a_command_of_another_kind_is_not_read(command: str) -> None:
+    with pytest.raises(UsageError):
+        asked(command)

@@ -1,0 +1,83 @@
+"""A scenario recorded to the instruction, replayed, and debugged backwards."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab.guest.inspect import serve_gdb
+from lab.process import find_program
+from lab.pytest_plugin.session import GUESTS, Lab
+from lab.replay import Recording, compare_console, find_recording, opened, record
+from lab.replay.play import instant
+from lab.scenario.load import parse_scenario
+
+pytestmark = [pytest.mark.guest, pytest.mark.slow, pytest.mark.timeout(3600)]
+
+LIMIT = 300.0 * GUESTS
+SCENARIO = """\
+summary: A short one, whose last step fails
+disks:
+  a: {size: 16MiB}
+  store: {size: 16MiB}
+steps:
+  - create: {devices: [a]}
+  - append_storage: {device: store}
+  - take:
+  - write: {device: a, size: 1MiB}
+  - read_image: {device: a, expect: eio}
+"""
+
+
+@pytest.fixture(scope="module")
+def recorded(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("recorded") / "replay"
+    scenario = parse_scenario(SCENARIO, "replay/short", "short.yaml")
+    record(scenario, lab.template(), folder, kernel="6.1", command="ci/scenarios replay/short")
+    return folder
+
+
+def test_a_scenario_that_fails_is_recorded_with_the_instant(recorded: Path) -> None:
+    assert find_recording(recorded) == recorded
+    recording = Recording.load(recorded)
+    assert (recording.verdict, recording.scenario) == ("failed", "replay/short")
+    marks = [mark.where for mark in recording.marks]
+    assert marks[:5] == [f"steps[{n}]" for n in range(5)]
+    assert instant(recording).where == "failure"
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_the_console_of_a_replay_is_the_same_byte_for_byte(
+    recorded: Path, tmp_path: Path, turn: int
+) -> None:
+    compared = compare_console(Recording.load(recorded), recorded, tmp_path / f"{turn}")
+    assert compared.replayed == compared.recorded
+    assert b"blksnap-lab: replay/short" in compared.replayed
+
+
+def test_a_debugger_steps_backwards_and_forth_again(recorded: Path, tmp_path: Path) -> None:
+    recording = Recording.load(recorded)
+    ask = ["-ex", "p $pc", "-ex", "monitor info replay"]
+    steps = [word for go in ("stepi", "reverse-stepi", "stepi") for word in ("-ex", go, *ask)]
+    with opened(recording, recorded, tmp_path / "gdb") as (machine, mark):
+        serve_gdb(machine, tmp_path / "s")
+        begin = ["set confirm off", "set architecture i386:x86-64", f"target remote {tmp_path}/s"]
+        begin.append("monitor delvm start_debugging")
+        gdb = [find_program("gdb"), "-q", "-nx", "-batch"]
+        gdb += [word for line in begin for word in ("-ex", line)]
+        # Both streams in one: what the monitor says is among the errors.
+        done = subprocess.run(
+            [*gdb, *ask, *steps],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=LIMIT,
+            check=False,
+        )
+    counts = [int(found) for found in re.findall(r"instruction count = (\d+)", done.stdout)]
+    places = re.findall(r"^\$\d+ = .*(0x[0-9a-f]+)", done.stdout, re.MULTILINE)
+    start = mark.icount
+    assert counts == [start, start + 1, start, start + 1], done.stdout
+    assert places[2] == places[0]
+    assert places[3] == places[1]
