@@ -61,6 +61,11 @@ class Template:
     flavour: Flavour = field(default_factory=Flavour)
     hold: Hold | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def contents(self) -> str:
+        """Says what its image and its kernel are."""
+        return f"{self.identity.image} {self.identity.kernel_release}"
+
     def release(self) -> None:
         """It may be pruned from the cache again; to be called when nothing is cloned any more."""
         if self.hold is not None:
@@ -109,7 +114,7 @@ class Template:
                 bay,
                 self.keys,
                 self.module_dir,
-                image=f"{self.identity.image} {self.identity.kernel_release}",
+                image=self.contents,
                 module_source=self.module_source,
                 flavour=self.flavour,
                 console_socket=console_socket,

@@ -149,6 +149,7 @@ class RecordedTemplate:
                 bay,
                 template.keys,
                 template.module_dir,
+                image=template.contents,
                 module_source=template.module_source,
                 flavour=template.flavour,
             )
