@@ -120,7 +120,11 @@ class Guest:
         self._machine.power_cut()
 
     def boot(self, timeout: float = BOOT_LIMIT) -> None:
-        """Boot after a power cut or shutdown, from the kernel; the agent answers on return."""
+        """Boot after a power cut or shutdown, from the kernel; the agent answers on return.
+
+        From then on all its processors are emulated by one thread: QEMU 10.0 with one for each
+        aborts now and then while a kernel sets up its devices, or loses the guest's timers.
+        """
         if self._machine.state is not MachineState.EXITED:
             raise MachineStateError(f"the guest cannot boot: it is {self._machine.describe()}")
         self._end()
@@ -130,6 +134,7 @@ class Guest:
             self._spec,
             ram_file=None,
             slots=self._bay.slots(),
+            one_thread=True,
         )
         self._machine = Machine(self._spec, self.folder, f"-{self._boots}")
         self.start()
