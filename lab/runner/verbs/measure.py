@@ -14,6 +14,8 @@ from lab.runner.verbs import module
 from lab.scenario import steps_measure as verbs
 
 Detail = Mapping[str, object]
+UNLOAD_LIMIT = 60.0
+"""Seconds; a guest that counts its instructions is slow, and how prompt it is, is not measured."""
 TAKES = frozenset({State.TAKE_SMALL, State.TAKE_LARGE})
 
 
@@ -24,7 +26,7 @@ def measured(context: Context, action: verbs.Measure) -> Detail:
         raise StepFailed("the guest has no kernel module")
     bounds = {comparison(one): one.at_least for one in action.ratios}
     wanted = frozenset(state for one in bounds for state in (one.of, one.to))
-    module.unload(context)
+    module.unload(context, UNLOAD_LIMIT)
     guest = BenchGuest(context.guest.channel, folder, context.flavour)
     guest.compile_load()
     with null_disks(guest) as paths:
