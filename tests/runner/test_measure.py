@@ -35,7 +35,7 @@ def context(monkeypatch: pytest.MonkeyPatch) -> Any:
     disks = dict.fromkeys(("original", "store", "other"), "/dev/x")
     monkeypatch.setattr(measure, "measure", rounds)
     monkeypatch.setattr(measure, "null_disks", lambda _guest: nullcontext(disks))
-    monkeypatch.setattr(measure.module, "unload", lambda _context: calls.append("unload"))
+    monkeypatch.setattr(measure.module, "unload", lambda _context, _limit: calls.append("unload"))
     monkeypatch.setattr(measure.module, "load", lambda _context, _parameters: calls.append("load"))
     monkeypatch.setattr(measure.BenchGuest, "compile_load", lambda _guest: None)
     guest = SimpleNamespace(module_dir="/modules", channel=None)
