@@ -165,12 +165,17 @@ def template_spec(spec: MachineSpec, image: Image, folder: Path) -> MachineSpec:
 def save_template(
     spec: MachineSpec, image: Image, initramfs: bytes, folder: Path, progress: ProgressSink
 ) -> None:
-    """Boot a guest and save it into an empty folder. GuestLost if its agent does not come up."""
+    """Boot a guest and save it into an empty folder. GuestLost if its agent does not come up.
+
+    It boots by one thread, for the reason that Guest.boot() gives; its clones have one for each
+    processor.
+    """
     (folder / INITRD).write_bytes(initramfs)
     make_overlay(folder / ROOT, image.disk)
     progress(Progress(STAGE, "booting", 0.1))
     with contextlib.ExitStack() as stack:
-        machine = stack.enter_context(Machine(template_spec(spec, image, folder), folder))
+        booting = replace(template_spec(spec, image, folder), one_thread=True)
+        machine = stack.enter_context(Machine(booting, folder))
         assert machine.agent_socket is not None  # it was launched
         channel = stack.enter_context(Channel(machine.agent_socket))
         machine.listen(lambda event: _watch(channel, event.name))
