@@ -119,6 +119,20 @@ static inline int compat_bdev_thaw(struct compat_bdev *opened)
 }
 
 /*
+ * When the disk of a device became what it is; a greater number is later. 5.15
+ * numbers disks whenever they get their content, a loop device its file. Before,
+ * what they are numbered by as they are announced has to do.
+ */
+static inline u64 compat_bdev_since(const struct block_device *bdev)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 15, 0)
+	return READ_ONCE(bdev->bd_disk->diskseq);
+#else
+	return bdev->bd_disk->queue->backing_dev_info->id;
+#endif
+}
+
+/*
  * 5.18 renamed what says that a queue encrypts inline.
  */
 static inline bool compat_has_inline_encryption(struct request_queue *queue)

@@ -33,17 +33,24 @@ static LIST_HEAD(snapshot_list);
 
 /* ---- Objects ---- */
 
+/* Bytes of the arrays with an element for each member. */
+static size_t snapshot_arrays(const struct snapshot *snapshot)
+{
+	return snapshot->count * (sizeof(*snapshot->changes) +
+				  sizeof(*snapshot->members) +
+				  sizeof(*snapshot->turns));
+}
+
 static void snapshot_free(struct kref *kref)
 {
 	struct snapshot *snapshot = container_of(kref, struct snapshot, kref);
 
 	event_queue_done(&snapshot->events);
 	if (snapshot->count)
-		account_sub(account_array, snapshot->count *
-			    (sizeof(*snapshot->changes) +
-			     sizeof(*snapshot->members)));
+		account_sub(account_array, snapshot_arrays(snapshot));
 	kvfree(snapshot->changes);
 	kvfree(snapshot->members);
+	kvfree(snapshot->turns);
 	account_free(account_snapshot, snapshot, sizeof(*snapshot));
 }
 
@@ -72,13 +79,13 @@ static struct snapshot *snapshot_alloc(u32 count)
 				     GFP_KERNEL);
 	snapshot->members = kvcalloc(count, sizeof(*snapshot->members),
 				     GFP_KERNEL);
-	if (!snapshot->changes || !snapshot->members) {
+	snapshot->turns = kvcalloc(count, sizeof(*snapshot->turns), GFP_KERNEL);
+	if (!snapshot->changes || !snapshot->members || !snapshot->turns) {
 		snapshot_put(snapshot);
 		return NULL;
 	}
 	snapshot->count = count;
-	account_add(account_array, count * (sizeof(*snapshot->changes) +
-					    sizeof(*snapshot->members)));
+	account_add(account_array, snapshot_arrays(snapshot));
 	return snapshot;
 }
 

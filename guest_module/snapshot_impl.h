@@ -42,6 +42,16 @@ struct snapshot_member {
 };
 
 /**
+ * struct snapshot_turn - When the file system of a member is frozen.
+ * @since: The later a device became what it is, the sooner.
+ * @member: Which member it is.
+ */
+struct snapshot_turn {
+	u64 since;
+	u32 member;
+};
+
+/**
  * struct snapshot - A snapshot.
  * @kref: References: the list's, and those of commands under way.
  * @link: In the list.
@@ -53,6 +63,7 @@ struct snapshot_member {
  * @count: Number of members.
  * @changes: Trackers and, if taken, areas; one for each member.
  * @members: The rest of the members.
+ * @turns: In which order they are frozen; made by a take.
  */
 struct snapshot {
 	struct kref kref;
@@ -65,6 +76,7 @@ struct snapshot {
 	u32 count;
 	struct tracker_switch *changes;
 	struct snapshot_member *members;
+	struct snapshot_turn *turns;
 };
 
 /* Both with snapshot->lock held. */

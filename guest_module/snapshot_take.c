@@ -12,8 +12,8 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME "-snapshot: " fmt
 
-#include <linux/major.h>
 #include <linux/sched/mm.h>
+#include <linux/sort.h>
 
 #include "compat_bdev.h"
 #include "diff_area.h"
@@ -110,67 +110,77 @@ static struct compat_bdev *snapshot_original(struct snapshot *snapshot, u32 i)
 	return &snapshot->changes[i].area->original;
 }
 
-static bool snapshot_is_loop(struct snapshot *snapshot, u32 i)
+/*
+ * What lies on a device became what it is after that device did: a device mapper
+ * device after its disks, a loop device after the file system with its file.
+ */
+static int snapshot_compare_turns(const void *a, const void *b)
 {
-	return snapshot_original(snapshot, i)->bdev->bd_disk->major ==
-	       LOOP_MAJOR;
+	const struct snapshot_turn *one = a, *other = b;
+
+	if (one->since != other->since)
+		return one->since > other->since ? -1 : 1;
+	return one->member < other->member ? -1 : 1;
 }
 
-static int snapshot_freeze_some(struct snapshot *snapshot, bool loops)
+static void snapshot_set_turns(struct snapshot *snapshot)
 {
 	u32 i;
-	int ret;
 
 	for (i = 0; i < snapshot->count; i++) {
-		struct compat_bdev *original = snapshot_original(snapshot, i);
-
-		if (snapshot_is_loop(snapshot, i) != loops)
-			continue;
-		ret = fault_at(fault_freeze) ? -EIO :
-					       compat_bdev_freeze(original);
-		if (ret) {
-			pr_info("%pg cannot be frozen: error %d\n",
-				original->bdev, -ret);
-			return ret;
-		}
-		snapshot->members[i].frozen = true;
+		snapshot->turns[i].since =
+			compat_bdev_since(snapshot_original(snapshot, i)->bdev);
+		snapshot->turns[i].member = i;
 	}
-	return 0;
+	sort(snapshot->turns, snapshot->count, sizeof(*snapshot->turns),
+	     snapshot_compare_turns, NULL);
 }
 
-static void snapshot_thaw_some(struct snapshot *snapshot, bool loops)
+static int snapshot_freeze_member(struct snapshot *snapshot, u32 i)
 {
-	u32 i = snapshot->count;
+	struct compat_bdev *original = snapshot_original(snapshot, i);
+	int ret = fault_at(fault_freeze) ? -EIO : compat_bdev_freeze(original);
 
-	while (i--) {
-		struct compat_bdev *original = snapshot_original(snapshot, i);
+	if (ret)
+		pr_info("%pg cannot be frozen: error %d\n", original->bdev, -ret);
+	else
+		snapshot->members[i].frozen = true;
+	return ret;
+}
 
-		if (!snapshot->members[i].frozen ||
-		    snapshot_is_loop(snapshot, i) != loops)
-			continue;
-		snapshot->members[i].frozen = false;
-		if (compat_bdev_thaw(original))
-			pr_warn("%pg cannot be thawed\n", original->bdev);
-	}
+static void snapshot_thaw_member(struct snapshot *snapshot, u32 i)
+{
+	struct compat_bdev *original = snapshot_original(snapshot, i);
+
+	if (!snapshot->members[i].frozen)
+		return;
+	snapshot->members[i].frozen = false;
+	if (compat_bdev_thaw(original))
+		pr_warn("%pg cannot be thawed\n", original->bdev);
 }
 
 static void snapshot_thaw(struct snapshot *snapshot)
 {
-	snapshot_thaw_some(snapshot, false);
-	snapshot_thaw_some(snapshot, true);
+	u32 i = snapshot->count;
+
+	while (i--)
+		snapshot_thaw_member(snapshot, snapshot->turns[i].member);
 }
 
 /*
- * Freeze all file systems, or none. Those on loop devices first: what they still
- * have to write goes into a file, and nobody writes into a file of a file system
- * that is frozen.
+ * Freeze all file systems, or none. Those that lie on others first: what they
+ * still have to write goes, for example, into a file, and nobody writes into a
+ * file of a file system that is frozen.
  */
 static int snapshot_freeze(struct snapshot *snapshot)
 {
-	int ret = snapshot_freeze_some(snapshot, true);
+	int ret = 0;
+	u32 i;
 
-	if (!ret)
-		ret = snapshot_freeze_some(snapshot, false);
+	snapshot_set_turns(snapshot);
+	for (i = 0; !ret && i < snapshot->count; i++)
+		ret = snapshot_freeze_member(snapshot,
+					     snapshot->turns[i].member);
 	if (ret)
 		snapshot_thaw(snapshot);
 	return ret;
