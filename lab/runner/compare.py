@@ -6,6 +6,7 @@ import errno
 
 from lab.guest.channel import AgentFailure
 from lab.model.disagreement import Disagreement, general
+from lab.model.seen import Seen
 from lab.runner import hostscan
 from lab.runner.context import Context, Snapshot, agree
 from lab.runner.failures import StepFailed
@@ -29,9 +30,8 @@ def originals(context: Context) -> int:
     for name, device in context.devices.items():
         if device.kind in WINDOWS:
             continue  # compared as part of the disk below
-        disk = context.guest.disks.get(name)
-        if disk is not None and hostscan.readable(disk.host_file):
-            seen = hostscan.scan_file(disk.host_file, device.size)
+        seen = on_host(context, name)
+        if seen is not None:
             found += context.model.compare_original(name, seen)
             sectors += device.size // SECTOR
         else:
@@ -42,6 +42,17 @@ def originals(context: Context) -> int:
                 sectors += count
     agree("", found)
     return sectors
+
+
+def on_host(context: Context, name: str) -> tuple[Seen, ...] | None:
+    """All sectors of a disk, read on the host; None if that cannot be done.
+
+    What is still in the guest's page cache is not in it.
+    """
+    disk = context.guest.disks.get(name)
+    if disk is None or not hostscan.readable(disk.host_file):
+        return None
+    return hostscan.scan_file(disk.host_file, context.devices[name].size)
 
 
 def snapshot(context: Context, living: Snapshot) -> int:

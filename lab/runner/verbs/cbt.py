@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from lab.model.cbt import blocks_to_ranges
 from lab.model.seen import TrackerSeen
+from lab.runner import compare
 from lab.runner.context import Context, Executor, agree
 from lab.runner.failures import StepFailed
 from lab.runner.verbs.io import fingerprints
@@ -144,6 +145,7 @@ def _copy_once(context: Context, source: str, target: str, ranges: list[list[int
 
 def check_backup(context: Context, action: verbs.CheckBackup) -> Detail:
     """Compare a backup with image and model."""
+    context.request("sync")
     return {"sectors": compare_backup(context, action.snapshot, action.device, action.to)}
 
 
@@ -152,8 +154,12 @@ def compare_backup(context: Context, snapshot: str, device: str, target: str) ->
     path = context.device(target).path
     image = context.image(snapshot, device)
     sectors = context.snapshot(snapshot).sectors[device]
-    for sector, count, seen in scan_ranges(context, path, [(0, sectors)]):
-        agree("", context.model.compare_backup(snapshot, device, seen, sector, count))
+    seen = compare.on_host(context, target)
+    if seen is not None:
+        agree("", context.model.compare_backup(snapshot, device, seen, 0, sectors))
+    else:
+        for sector, count, part in scan_ranges(context, path, [(0, sectors)]):
+            agree("", context.model.compare_backup(snapshot, device, part, sector, count))
     for sector, count in context.model.opaque_ranges(device, snapshot):
         block = next(size for size in (MIB, 4096, SECTOR) if sector * SECTOR % size == 0)
         place = (sector * SECTOR, count * SECTOR, block)
