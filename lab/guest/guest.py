@@ -4,10 +4,11 @@ A guest outlives its machine: after a power cut or a reboot it boots again, with
 held, on a new machine and a new channel.
 """
 
+import shutil
+import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from time import time_ns
 
 from lab.flavour import Flavour
 from lab.guest.bay import Attached, DiskBay, GuestDisk
@@ -17,6 +18,7 @@ from lab.guest.disks import DiskSpec
 from lab.guest.lost import GuestLost, HostFault
 from lab.guest.machine import Ending, Machine, MachineState, MachineStateError
 from lab.guest.qmp import QmpEvent
+from lab.guest.saved import restore_devices
 from lab.guest.ssh import Ssh
 from lab.image import Keys
 
@@ -24,7 +26,21 @@ BOOT_LIMIT = 600.0
 REQUEST_LIMIT = 90.0
 SSH_LIMIT = 180.0
 EXIT_LIMIT = 5.0
+HELLO_LIMIT = 120.0
+SIZES_LIMIT = 90.0
 ENTROPY = 64
+
+
+@dataclass(frozen=True)
+class SavedStart:
+    """Where a guest starts from: the saved devices of one that had just booted, and its root.
+
+    root: the overlay of the guest's root disk; empty: what that is a copy of in the beginning.
+    """
+
+    state: Path
+    empty: Path
+    root: Path
 
 
 class Guest:
@@ -32,7 +48,8 @@ class Guest:
 
     `folder` gets its console and the files of its disks. `module_dir` is the guest's folder with
     the kernel modules, `module_source` the host's with their sources; None if it has none.
-    `image`: says what its image and its kernel are, as Identity does.
+    `image`: says what its image and its kernel are, as Identity does. `saved`: None if there is
+    nothing to start from but its kernel.
     `flavour`: the names of the modules and of their nodes.
     """
 
@@ -45,6 +62,7 @@ class Guest:
         module_dir: str | None,
         *,
         image: str,
+        saved: SavedStart | None = None,
         module_source: Path | None = None,
         console_socket: bool = False,
         flavour: Flavour,
@@ -54,7 +72,8 @@ class Guest:
         self.module_source = module_source
         self.module_dir = module_dir
         self.flavour = flavour
-        self._spec = spec
+        self._spec = self._first_spec = spec
+        self._saved = saved
         self._bay = disks
         self._keys = keys
         self._boots = 0
@@ -87,6 +106,25 @@ class Guest:
         self._machine.launch(restored=restored)
         assert self._machine.agent_socket is not None  # it was launched
         self._channel = Channel(self._machine.agent_socket, self._why_closed)
+
+    def restore(self, started: float | None = None) -> None:
+        """Launch the machine from its saved start; ready for use on return.
+
+        `started`: since when that takes time, by time.monotonic().
+        """
+        assert self._saved is not None  # or nobody calls this
+        since = time.monotonic() if started is None else started
+        self.start(restored=True)
+        restore_devices(self._machine, self._saved.state)
+        self._machine.qmp("cont")
+        # Not before: QEMU 10 lets nobody touch the disks of a machine that has not gone on yet.
+        self._bay.announce(self._machine)
+        self.channel.hello(HELLO_LIMIT)
+        self.first_answer_s = time.monotonic() - since
+        self.freshen()
+        self._bay.await_sizes(self.channel, self._bay.in_slots(), SIZES_LIMIT)
+        self.plug_the_rest()
+        self.ready_s = time.monotonic() - since
 
     def close(self) -> None:
         """End the guest and remove the files of its disks; the console stays."""
@@ -125,21 +163,33 @@ class Guest:
         From then on all its processors are emulated by one thread: QEMU 10.0 with one for each
         aborts now and then while a kernel sets up its devices, or loses the guest's timers.
         """
+        self._put_together(replace(self._spec, ram_file=None, one_thread=True))
+        self.start()
+        self.channel.hello(timeout)
+        self.plug_the_rest()
+
+    def boot_saved(self) -> None:
+        """Be, after a power cut or shutdown, the guest again that had just booted; boot() if that
+        was not saved.
+
+        It has its disks as they are now, but for its root, which is as it was then.
+        """
+        if self._saved is None:
+            self.boot()
+            return
+        self._put_together(self._first_spec)
+        shutil.copyfile(self._saved.empty, self._saved.root)
+        self.restore()
+
+    def _put_together(self, spec: MachineSpec) -> None:
+        """Another machine, with the disks."""
         if self._machine.state is not MachineState.EXITED:
             raise MachineStateError(f"the guest cannot boot: it is {self._machine.describe()}")
         self._end()
         self._bay.powered_off()
         self._boots += 1
-        self._spec = replace(
-            self._spec,
-            ram_file=None,
-            slots=self._bay.slots(),
-            one_thread=True,
-        )
+        self._spec = replace(spec, slots=self._bay.slots())
         self._machine = Machine(self._spec, self.folder, f"-{self._boots}")
-        self.start()
-        self.channel.hello(timeout)
-        self.plug_the_rest()
 
     def reboot(self, within: float, timeout: float = BOOT_LIMIT) -> Ending:
         """Shut down in order, or hard after `within` seconds, and boot; says which it was."""
@@ -157,7 +207,7 @@ class Guest:
         channel = self.channel
         with Path("/dev/urandom").open("rb") as source:
             entropy = source.read(ENTROPY).hex()
-        clock = channel.submit("set_clock", {"unix_ns": time_ns()}, REQUEST_LIMIT)
+        clock = channel.submit("set_clock", {"unix_ns": time.time_ns()}, REQUEST_LIMIT)
         seed = channel.submit("reseed", {"hex": entropy}, REQUEST_LIMIT)
         clock.result(REQUEST_LIMIT)
         seed.result(REQUEST_LIMIT)

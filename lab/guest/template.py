@@ -18,12 +18,12 @@ from lab.guest.bay import DiskBay
 from lab.guest.channel import Channel
 from lab.guest.command import MachineSpec
 from lab.guest.disks import DiskSpec, Slot, make_overlay, overlay_node
-from lab.guest.guest import Guest
+from lab.guest.guest import HELLO_LIMIT, Guest, SavedStart
 from lab.guest.identity import Identity, StaleTemplate, qemu_identity
 from lab.guest.kept import keep
 from lab.guest.lost import GuestLost
 from lab.guest.machine import Machine
-from lab.guest.saved import restore_devices, save_devices
+from lab.guest.saved import save_devices
 from lab.image import Image, Keys
 from lab.modbuild import BuiltModule
 from lab.modready import ReadyModule
@@ -34,8 +34,6 @@ RAM, STATE, ROOT, EMPTY, INITRD = "ram", "state", "root.qcow2", "empty.qcow2", "
 # 12 s on two idle cores under emulation, fifty times that when everybody shares them, and a debug
 # kernel takes ten times as long.
 BOOT_LIMIT = 1800.0
-HELLO_LIMIT = 120.0
-SIZES_LIMIT = 90.0
 # The guest's own background work after boot; saved when it has gone quiet, seconds.
 SETTLE = 1.0
 # The disks of a guest; what else is in the folder of a clone stays.
@@ -115,12 +113,13 @@ class Template:
                 self.keys,
                 self.module_dir,
                 image=self.contents,
+                saved=SavedStart(self.folder / STATE, self.folder / EMPTY, overlay),
                 module_source=self.module_source,
                 flavour=self.flavour,
                 console_socket=console_socket,
             )
             stack.callback(guest.close)
-            self._restore(guest, bay, started)
+            guest.restore(started)
             yield guest
 
     def keep(self, guest: Guest, folder: Path) -> None:
@@ -134,19 +133,6 @@ class Template:
             debug_modules=self.module.debug_folder if self.module else None,
             module_source=self.module_source,
         )
-
-    def _restore(self, guest: Guest, bay: DiskBay, started: float) -> None:
-        guest.start(restored=True)
-        restore_devices(guest.machine, self.folder / STATE)
-        guest.machine.qmp("cont")
-        # Not before: QEMU 10 lets nobody touch the disks of a machine that has not gone on yet.
-        bay.announce(guest.machine)
-        guest.channel.hello(HELLO_LIMIT)
-        guest.first_answer_s = time.monotonic() - started
-        guest.freshen()
-        bay.await_sizes(guest.channel, bay.in_slots(), SIZES_LIMIT)
-        guest.plug_the_rest()
-        guest.ready_s = time.monotonic() - started
 
 
 def template_spec(spec: MachineSpec, image: Image, folder: Path) -> MachineSpec:

@@ -29,8 +29,6 @@ KEPT_SNAPSHOTS = 24
 """Snapshots whose lives are kept: the first half and the latest."""
 KEPT_FILLS = 512
 """Points that are kept of how full one snapshot was; then every other one is dropped."""
-NEW_BOOT = 30.0
-"""Seconds by which the guest's clock is set back when it boots, at least."""
 
 
 @dataclass
@@ -108,8 +106,12 @@ class Figures:
         told = answer.get("end_ns", answer.get("done_ns"))
         if isinstance(told, int):
             behind = time.time() - told / 1e9
-            if not self._behind or behind < self._behind or behind > self._behind + NEW_BOOT:
+            if not self._behind or behind < self._behind:
                 self._behind = behind
+
+    def booted(self) -> None:
+        """The guest's clock is another one from now on."""
+        self._behind = 0.0
 
     def host_time(self, guest_ns: int) -> float:
         """A time of the guest's clock as seconds since the epoch."""

@@ -248,7 +248,7 @@ class GuestSteps(Walk):
             self.removed[name] = self.known.pop(name)
 
     def _reboot(self, _action: machine.Reboot, place: Place) -> None:
-        self._boot(machine.Boot(), place)
+        self._boot(machine.Boot(saved=False), place)
 
     def _logged(self, name: str, place: Place) -> None:
         """A disk with a log."""

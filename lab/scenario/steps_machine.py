@@ -147,6 +147,12 @@ class Plug(Model):
 class Boot(Model):
     """Boot after a power cut or a reboot; the module is loaded again."""
 
+    saved: bool = Field(
+        False,
+        description="Go on as the guest that had just booted when it was saved, in a second. It "
+        "has its disks as they are now, but nothing of what was written to its root.",
+    )
+
 
 class Reboot(Model):
     """Reboot in order: programs end, file systems are unmounted; the module is loaded again."""

@@ -164,6 +164,21 @@ def test_after_a_power_cut_it_boots_with_what_its_disks_held(guest: Guest) -> No
     assert shell(guest, "cat /root/file").strip() == "kept"
 
 
+def test_after_a_power_cut_it_is_the_saved_guest_with_its_disks(guest: Guest) -> None:
+    shell(guest, "echo kept >/dev/vdb; echo lost >/root/file; sync; sysctl -q vm.swappiness=1")
+    guest.power_cut()
+    guest.boot_saved()
+    assert guest.machine.state is MachineState.RUNNING
+    assert shell(guest, "head -n 1 /dev/vdb").split() == ["kept"]
+    assert shell(guest, "cat /proc/sys/vm/swappiness").strip() != "1"
+    assert "file" not in shell(guest, "ls /root").split()
+    guest.power_cut()
+    guest.boot()
+    guest.power_cut()
+    guest.boot_saved()
+    assert shell(guest, "head -n 1 /dev/vdb").split() == ["kept"], "also after a real boot"
+
+
 def test_what_does_not_end_softly_is_killed(guest: Guest) -> None:
     shell(guest, "killall acpid || pkill acpid || kill $(pidof busybox)")
     assert guest.machine.shutdown(soft=1.0) is Ending.HARD

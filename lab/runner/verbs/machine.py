@@ -46,10 +46,13 @@ def plug(context: Context, action: verbs.Plug) -> Detail:
     return {"path": disk.path}
 
 
-def boot(context: Context, _: verbs.Boot) -> Detail:
+def boot(context: Context, action: verbs.Boot) -> Detail:
     """Boot after a power cut."""
     console = context.guest.machine.console_path
-    context.guest.boot()
+    if action.saved:
+        context.guest.boot_saved()
+    else:
+        context.guest.boot()
     return _booted(context, console)
 
 
@@ -67,6 +70,7 @@ def reboot(context: Context, action: verbs.Reboot) -> Detail:
 def _booted(context: Context, console: Path) -> Detail:
     """A kernel has started anew: nothing of before lives but the disks; the module is loaded."""
     context.powered = True
+    context.figures.booted()
     context.log.restarted(console)
     context.log.mark(context.guest, f"blksnap-lab: {context.scenario.name} after boot")
     context.snapshots.clear()
