@@ -4,18 +4,16 @@
  * hooks, and how; what it knows a device by, and where a bio goes.
  *
  * A part of compat.h, apart because a kernel with filters of its own needs none
- * of it.
+ * of it. What it has in common with bdevfilter.ko, blk-filter-*.[ch], asks for the
+ * version in place.
  */
 #ifndef BLKSNAP_COMPAT_FILTER_H
 #define BLKSNAP_COMPAT_FILTER_H
 
 #include <linux/bio.h>
-#include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 #include <linux/fs.h>
 #include <linux/ftrace.h>
-#include <linux/part_stat.h>
-#include <linux/rcupdate.h>
 #include <linux/version.h>
 
 #include "compat.h"
@@ -82,33 +80,9 @@ static __always_inline blk_qc_t compat_submit_bio_noacct(struct bio *bio)
 }
 
 /*
- * From where the sectors of the bio count, on its disk. Before 5.12 the number of
- * the partition in a bio became 0 when the sector was made one of the disk; now a
- * flag says that.
+ * Of two devices of one disk: is it for this one? 5.12 put the block device into
+ * the bio; before, it had the number of the partition.
  */
-static inline sector_t compat_bio_start(const struct bio *bio)
-{
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 12, 0)
-	if (bio_flagged((struct bio *)bio, BIO_REMAPPED))
-		return 0;
-	return bio->bi_bdev->bd_start_sect;
-#else
-	const struct disk_part_tbl *table;
-	const struct hd_struct *part = NULL;
-	sector_t start;
-
-	rcu_read_lock();
-	table = rcu_dereference(bio->bi_disk->part_tbl);
-	if (bio->bi_partno < table->len)
-		part = rcu_dereference(table->part[bio->bi_partno]);
-	/* If the partition has gone, the bio will fail. */
-	start = part ? part->start_sect : 0;
-	rcu_read_unlock();
-	return start;
-#endif
-}
-
-/* Of two devices of one disk: is it for this one? */
 static inline bool compat_bio_is_for(const struct bio *bio,
 				     const struct block_device *bdev)
 {
@@ -124,55 +98,6 @@ static inline bool compat_bio_is_from(const struct bio *bio,
 				      const struct bio_set *set)
 {
 	return bio->bi_pool == set;
-}
-
-/*
- * 6.14 lets the freezer of a queue return the flags for the thaw.
- */
-static inline void compat_queue_drain(struct request_queue *queue)
-{
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 14, 0)
-	unsigned int flags = blk_mq_freeze_queue(queue);
-
-	blk_mq_unfreeze_queue(queue, flags);
-#else
-	blk_mq_freeze_queue(queue);
-	blk_mq_unfreeze_queue(queue);
-#endif
-}
-
-/*
- * Writes to a disk that have not ended, as its statistics count them; for one
- * that works on bios. A moment's sum over all CPUs: that it is 0 is only sure if
- * nothing begins meanwhile. 5.11 let partitions be block devices, and such disks
- * count where the bio was sent to.
- */
-static inline long
-compat_stats_writes(const struct disk_stats __percpu *stats)
-{
-	long sum = 0;
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		sum += local_read(&per_cpu_ptr(stats, cpu)->in_flight[1]);
-	return sum;
-}
-
-static inline long compat_writes_under_way(struct block_device *bdev)
-{
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 11, 0)
-	struct block_device *part;
-	unsigned long number;
-	long sum = 0;
-
-	rcu_read_lock();
-	xa_for_each(&bdev->bd_disk->part_tbl, number, part)
-		sum += compat_stats_writes(part->bd_stats);
-	rcu_read_unlock();
-	return sum;
-#else
-	return compat_stats_writes(bdev->bd_disk->part0.dkstats);
-#endif
 }
 
 /*

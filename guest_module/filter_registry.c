@@ -27,9 +27,9 @@
 #include <linux/slab.h>
 #include <linux/srcu.h>
 
+#include "blk-filter-settle.h"
 #include "compat_filter.h"
 #include "filter_registry.h"
-#include "filter_settle.h"
 
 static DEFINE_MUTEX(filter_mutex);
 DEFINE_HASHTABLE(filter_disks, FILTER_HASH_BITS);
@@ -122,7 +122,7 @@ static struct filter_place *filter_place_new(struct block_device *bdev,
 	place->start = get_start_sect(bdev);
 	place->sequence = compat_disk_sequence(bdev->bd_disk);
 	place->size = bdev_nr_sectors(bdev);
-	place->closed = filter_must_close(bdev);
+	place->closed = blk_filter_must_close(bdev->bd_disk);
 	ihold(compat_bdev_inode(bdev));
 	return place;
 }
@@ -209,7 +209,7 @@ int bdev_filter_attach(struct block_device *bdev, const char *name,
 		filter_place_free(place);
 		return ret;
 	}
-	filter_settle(place);
+	blk_filter_settle(bdev->bd_disk, &place->closed);
 	pr_info("filter %s attached to %u:%u\n", name, MAJOR(bdev->bd_dev),
 		MINOR(bdev->bd_dev));
 	return 0;

@@ -3,16 +3,9 @@
  * Filters of block devices; <linux/bdevfilter.h> says what they are for.
  *
  * submit_bio_noacct() shows each bio to them before anything else looks at it,
- * so a filter may also send it to another device. A bio names the sectors of a
- * disk by any of its devices: by the whole disk, by a partition relative to its
- * start, or - what is left after a split - by a partition with the sector
- * counted from the start of the disk already. The range on the disk is computed
- * once; each place whose device overlaps it gets the overlap in its own sectors.
- *
- *	    disk     0         100              300                  1000
- *	    vda1               |<---- 200 ----->|
- *	    bio      vda, sectors 90..110
- *	    shown    to a filter on vda: 90, 20; to one on vda1: 0, 10
+ * so a filter may also send it to another device. A bio comes in by any device of
+ * a disk, and is shown to those filters whose devices it touches: see
+ * blk-filter-range.h.
  *
  * Recursion stays flat: the walk loops where a filter wants it repeated or sends
  * the bio elsewhere, and current->bio_list is left alone, so what is submitted
@@ -37,13 +30,13 @@
 #include <linux/minmax.h>
 #include <linux/mutex.h>
 #include <linux/rculist.h>
-#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
 #include <linux/version.h>
 #include <linux/wait.h>
-#include <linux/wait_bit.h>
 
+#include "blk-filter-range.h"
+#include "blk-filter-settle.h"
 #include "blk-filter.h"
 
 /**
@@ -338,73 +331,28 @@ void blk_filter_resized(struct block_device *bdev)
  * The walk of a bio.
  */
 
-/**
- * struct blk_filter_range - A range of sectors.
- * @sector: First sector.
- * @count: Number of sectors; 0 for a bio without data.
- */
-struct blk_filter_range {
-	sector_t sector;
-	sector_t count;
-};
-
-static bool bio_changes_data(const struct bio *bio)
-{
-	return op_is_write(bio_op(bio)) && bio->bi_iter.bi_size;
-}
-
-static struct blk_filter_range bio_range_on_disk(struct bio *bio)
-{
-	struct blk_filter_range range = {
-		.sector = bio->bi_iter.bi_sector,
-		.count = bio_sectors(bio),
-	};
-
-	if (!bio_flagged(bio, BIO_REMAPPED))
-		range.sector += bio->bi_bdev->bd_start_sect;
-	return range;
-}
-
 /* A disk with another content has another sequence number. */
 static bool blk_filter_is_stale(const struct blk_filter_place *place)
 {
 	return place->sequence != READ_ONCE(place->bdev->bd_disk->diskseq);
 }
 
-/* False if the place has nothing to do with this range. */
-static bool blk_filter_clip(const struct blk_filter_place *place,
-			    const struct bio *bio,
-			    struct blk_filter_range *range)
+/*
+ * False if the place has nothing to do with this bio, whose range on the disk
+ * becomes one of the place's device.
+ */
+static bool blk_filter_place_clip(const struct blk_filter_place *place,
+				  const struct bio *bio,
+				  struct blk_filter_range *range)
 {
-	sector_t start = place->bdev->bd_start_sect;
-	sector_t from, to;
+	struct block_device *bdev = place->bdev;
 
 	if (!range->count) {
 		range->sector = 0;
-		return bio->bi_bdev == place->bdev;
+		return bio->bi_bdev == bdev;
 	}
-	from = max(range->sector, start);
-	to = min(range->sector + range->count,
-		 start + bdev_nr_sectors(place->bdev));
-	if (from >= to)
-		return false;
-	range->sector = from - start;
-	range->count = to - from;
-	return true;
-}
-
-/* False if the bio must not wait, and has been ended therefore. */
-static bool blk_filter_enter(struct blk_filter_place *place, struct bio *bio)
-{
-	/* Inside a driver: see blk-filter-settle.c. */
-	if (likely(!READ_ONCE(place->closed)) || current->bio_list)
-		return true;
-	if (bio->bi_opf & REQ_NOWAIT) {
-		bio_wouldblock_error(bio);
-		return false;
-	}
-	wait_var_event(&place->closed, !READ_ONCE(place->closed));
-	return true;
+	return blk_filter_clip(range, bdev->bd_start_sect,
+			       bdev_nr_sectors(bdev));
 }
 
 static enum bdev_filter_result blk_filter_call(struct blk_filter_place *place,
@@ -416,11 +364,12 @@ static enum bdev_filter_result blk_filter_call(struct blk_filter_place *place,
 
 	if (fops->own_bios && bio->bi_pool == fops->own_bios)
 		return bdev_filter_pass;
-	if (fops->writes_only && !bio_changes_data(bio))
+	if (fops->writes_only && !blk_filter_changes_data(bio))
 		return bdev_filter_pass;
-	if (blk_filter_is_stale(place) || !blk_filter_clip(place, bio, &range))
+	if (blk_filter_is_stale(place) ||
+	    !blk_filter_place_clip(place, bio, &range))
 		return bdev_filter_pass;
-	if (!blk_filter_enter(place, bio))
+	if (!blk_filter_enter(&place->closed, bio))
 		return bdev_filter_skip;
 	do {
 		result = fops->submit_bio_cb(bio, place->filter, range.sector,
@@ -432,7 +381,7 @@ static enum bdev_filter_result blk_filter_call(struct blk_filter_place *place,
 static enum bdev_filter_result blk_filters_call(struct blk_filters *filters,
 						struct bio *bio)
 {
-	struct blk_filter_range range = bio_range_on_disk(bio);
+	struct blk_filter_range range = blk_filter_range_of(bio);
 	enum bdev_filter_result result = bdev_filter_pass;
 	struct blk_filter_place *place;
 	int idx;
@@ -455,7 +404,7 @@ static bool blk_filters_want(const struct blk_filters *filters,
 	case blk_filter_everything:
 		return true;
 	case blk_filter_writes:
-		return bio_changes_data(bio);
+		return blk_filter_changes_data(bio);
 	default:
 		return false;
 	}

@@ -14,10 +14,6 @@ void blk_filter_resized(struct block_device *bdev);
 void blk_filter_bdev_gone(struct block_device *bdev);
 void blk_filter_disk_release(struct gendisk *disk);
 
-/* Inside of the filters: blk-filter-settle.c. */
-bool blk_filter_must_close(struct gendisk *disk);
-void blk_filter_settle(struct gendisk *disk, bool *closed);
-
 /*
  * Show a bio to the filters that it concerns. May sleep. True if it is to go on
  * to its device, which may be another one now; otherwise it must not be touched

@@ -31,7 +31,7 @@ class Mutant(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
-    file: str = Field(pattern=r"^\w+\.[ch]$")
+    file: str = Field(pattern=r"^[\w-]+\.[ch]$")
     was: str = Field(min_length=1)
     now: str
     breaks: str = Field(min_length=10)

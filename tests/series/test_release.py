@@ -10,6 +10,7 @@ from lab.errors import LabError
 from lab.series.release import for_release, parse_release
 
 MODULE = Path(__file__).resolve().parents[2] / "guest_module"
+ASKING = sorted(path for path in MODULE.rglob("*.[ch]") if "LINUX_VERSION_CODE" in path.read_text())
 OLD, NEW = (5, 10, 0), (6, 12, 0)
 CHOICE = """\
 int a;
@@ -104,8 +105,8 @@ def test_a_release_has_two_numbers() -> None:
 
 
 @pytest.mark.parametrize("release", [OLD, (6, 1, 0), NEW, (7, 3, 0)])
-@pytest.mark.parametrize("path", sorted(MODULE.glob("compat*.h")), ids=lambda path: path.name)
-def test_our_headers_are_what_the_preprocessor_makes_of_them(
+@pytest.mark.parametrize("path", ASKING, ids=lambda path: path.name)
+def test_our_sources_are_what_the_preprocessor_makes_of_them(
     path: Path, release: tuple[int, int, int]
 ) -> None:
     text = path.read_text()

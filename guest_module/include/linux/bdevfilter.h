@@ -118,8 +118,8 @@ static inline void bdev_filter_put(struct bdev_filter *flt)
  * The caller has the device open, for this call only. The filter's place takes
  * over the caller's initial reference. When this returns, all writes that had
  * entered the device before the filter saw its first bio have been completed, if
- * the device lets that be known: see filter_settle.c. Bios may be kept waiting
- * for that.
+ * the device lets that be known: see blk-filter-settle.c. Bios may be kept
+ * waiting for that.
  *
  * Return: 0; -EALREADY if the altitude is occupied, by a dead filter too;
  * -EINVAL for no such altitude; -ENODEV if the device is gone; -ENOMEM. With an

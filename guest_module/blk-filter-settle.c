@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The writes that a filter has not seen, because they came before it, must not
- * surprise its user later: they are waited for. How depends on the driver.
+ * surprise its user later: they are waited for. How depends on the driver of the
+ * disk.
  *
  * - One that works on requests: each holds the queue, and to freeze that is to
  *   wait for them.
@@ -13,8 +14,9 @@
  *   one that is being waited for. Where those never cease, the wait has an end
  *   too.
  */
-#define pr_fmt(fmt) "blk-filter: " fmt
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/bio.h>
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 #include <linux/delay.h>
@@ -23,10 +25,11 @@
 #include <linux/module.h>
 #include <linux/part_stat.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/version.h>
 #include <linux/wait_bit.h>
 
-#include "../drivers/md/dm.h"
-#include "blk-filter.h"
+#include "blk-filter-settle.h"
 
 /* The longest that writers are kept waiting. */
 #define BLK_FILTER_SETTLE_LIMIT (10 * HZ)
@@ -34,7 +37,25 @@
 #define BLK_FILTER_SETTLE_TIMES 2
 
 /*
- * Device mapper.
+ * Drivers that work on requests.
+ */
+
+/* Wait for all that holds the queue. */
+static void queue_drain(struct request_queue *queue)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 14, 0)
+	unsigned int flags = blk_mq_freeze_queue(queue);
+
+	blk_mq_unfreeze_queue(queue, flags);
+#else
+	blk_mq_freeze_queue(queue);
+	blk_mq_unfreeze_queue(queue);
+#endif
+}
+
+/*
+ * Device mapper. What it exports is asked for at the moment of use, and is not
+ * there if it is a module that is not loaded.
  */
 
 /* The device of a disk, to be given back with mapped_put(); NULL: none. */
@@ -62,7 +83,10 @@ static void mapped_put(struct mapped_device *md)
 	symbol_put(dm_get_md);
 }
 
-/* Wait for all that it has been given. Other disks are let be. */
+/*
+ * Wait for all that it has been given; other disks are let be. Meanwhile it takes
+ * nothing new. Without a limit, as a frozen queue.
+ */
 static void mapped_drain(struct gendisk *disk)
 {
 	struct mapped_device *md = mapped_get(disk);
@@ -89,21 +113,30 @@ static void mapped_drain(struct gendisk *disk)
  */
 
 /*
- * Writes that have not ended. A moment's sum over all CPUs: that it is 0 is only
- * sure if nothing begins meanwhile.
+ * Writes to a disk, or its partitions, that have not ended. A moment's sum over
+ * all CPUs: that it is 0 is only sure if nothing begins meanwhile.
  */
 static long writes_under_way(struct gendisk *disk)
 {
-	struct block_device *part;
-	unsigned long number;
 	long sum = 0;
 	int cpu;
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 11, 0)
+	struct block_device *part;
+	unsigned long number;
 
+	/* Each is counted where it was sent to. */
 	rcu_read_lock();
 	xa_for_each(&disk->part_tbl, number, part)
 		for_each_possible_cpu(cpu)
-			sum += part_stat_local_read_cpu(part, in_flight[1], cpu);
+			sum += part_stat_local_read_cpu(part, in_flight[1],
+							cpu);
 	rcu_read_unlock();
+#else
+	/* All are counted for the disk: partitions are no devices yet. */
+	for_each_possible_cpu(cpu)
+		sum += part_stat_local_read_cpu(&disk->part0, in_flight[1],
+						cpu);
+#endif
 	return sum;
 }
 
@@ -126,7 +159,10 @@ static bool writes_drain(struct gendisk *disk)
 	return true;
 }
 
-/* Whether a place has to begin closed, for blk_filter_settle(). */
+/*
+ * The interface.
+ */
+
 bool blk_filter_must_close(struct gendisk *disk)
 {
 	struct mapped_device *md;
@@ -139,13 +175,11 @@ bool blk_filter_must_close(struct gendisk *disk)
 	return !md;
 }
 
-/* Wait for the writes from before the place was seen, and open it. May sleep. */
 void blk_filter_settle(struct gendisk *disk, bool *closed)
 {
 	/* All that was on its way is in the queue, and then out of it. */
 	synchronize_rcu();
-	blk_mq_freeze_queue(disk->queue);
-	blk_mq_unfreeze_queue(disk->queue);
+	queue_drain(disk->queue);
 	if (!*closed) {
 		mapped_drain(disk);
 		return;
@@ -157,4 +191,17 @@ void blk_filter_settle(struct gendisk *disk, bool *closed)
 	/* Seen before the look for who waits. */
 	smp_mb();
 	wake_up_var(closed);
+}
+
+bool blk_filter_enter(bool *closed, struct bio *bio)
+{
+	/* A bio from inside a driver may be a part of one that is waited for. */
+	if (likely(!READ_ONCE(*closed)) || current->bio_list)
+		return true;
+	if (bio->bi_opf & REQ_NOWAIT) {
+		bio_wouldblock_error(bio);
+		return false;
+	}
+	wait_var_event(closed, !READ_ONCE(*closed));
+	return true;
 }

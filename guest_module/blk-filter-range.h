@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Which sectors a bio is about, and which of them are a device's.
+ *
+ * A bio names the sectors of a disk by any of its devices: by the whole disk, by
+ * a partition relative to its start, or - what is left after a split - by a
+ * partition with the sector counted from the start of the disk already. The
+ * range on the disk is computed once; each filter whose device overlaps it gets
+ * the overlap in its own sectors.
+ *
+ *	    disk     0         100              300                  1000
+ *	    vda1               |<---- 200 ----->|
+ *	    bio      vda, sectors 90..110
+ *	    shown    to a filter on vda: 90, 20; to one on vda1: 0, 10
+ */
+#ifndef BLK_FILTER_RANGE_H
+#define BLK_FILTER_RANGE_H
+
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/minmax.h>
+#include <linux/version.h>
+
+/**
+ * struct blk_filter_range - A range of sectors.
+ * @sector: First sector.
+ * @count: Number of sectors; 0 for a bio without data.
+ */
+struct blk_filter_range {
+	sector_t sector;
+	sector_t count;
+};
+
+static inline bool blk_filter_changes_data(const struct bio *bio)
+{
+	return op_is_write(bio_op(bio)) && bio->bi_iter.bi_size;
+}
+
+/* From where the sectors of a bio count, on its disk. */
+static inline sector_t blk_filter_bio_start(struct bio *bio)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 12, 0)
+	if (bio_flagged(bio, BIO_REMAPPED))
+		return 0;
+	return bio->bi_bdev->bd_start_sect;
+#else
+	const struct disk_part_tbl *table;
+	const struct hd_struct *part = NULL;
+	sector_t start;
+
+	/* When the sector was made one of the disk, the number became 0. */
+	rcu_read_lock();
+	table = rcu_dereference(bio->bi_disk->part_tbl);
+	if (bio->bi_partno < table->len)
+		part = rcu_dereference(table->part[bio->bi_partno]);
+	/* If the partition has gone, the bio will fail. */
+	start = part ? part->start_sect : 0;
+	rcu_read_unlock();
+	return start;
+#endif
+}
+
+/* The range of a bio, on its disk. */
+static inline struct blk_filter_range blk_filter_range_of(struct bio *bio)
+{
+	return (struct blk_filter_range){
+		.sector = bio->bi_iter.bi_sector + blk_filter_bio_start(bio),
+		.count = bio_sectors(bio),
+	};
+}
+
+/*
+ * Make a range of a disk the part of it that is on a device with this start and
+ * size, in sectors of that. False, and the range is as it was, if none is.
+ */
+static inline bool blk_filter_clip(struct blk_filter_range *range,
+				   sector_t start, sector_t size)
+{
+	sector_t from = max(range->sector, start);
+	sector_t to = min(range->sector + range->count, start + size);
+
+	if (from >= to)
+		return false;
+	range->sector = from - start;
+	range->count = to - from;
+	return true;
+}
+
+#endif /* BLK_FILTER_RANGE_H */
