@@ -46,7 +46,8 @@ EXAMPLES = {
   blksnap-lab run --proves K18 --kernel all
   blksnap-lab run --module /tmp/broken-copy cbt/map-error
   blksnap-lab run --ko vendor/6.1 --flavour vendor/flavour.yaml overflow
-  blksnap-lab run --shard 2/4 --junit junit.xml""",
+  blksnap-lab run --shard 2/4 --junit junit.xml
+  blksnap-lab run --resume results/latest""",
     "list": """\
   blksnap-lab list cbt
   blksnap-lab list --rule K18

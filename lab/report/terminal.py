@@ -23,6 +23,7 @@ from lab.runner.events import (
     Event,
     GuestReady,
     RunFinished,
+    RunResumed,
     RunStarted,
     ScenarioFinished,
     ScenarioStarted,
@@ -64,10 +65,9 @@ class Terminal:
         if self._live is not None:
             self._live.handle(event)
         if isinstance(event, RunStarted):
-            kernels = f" on {', '.join(event.kernels)}" if len(event.kernels) > 1 else ""
-            count = len(event.scenarios)
-            expected = _expected(event, self._estimates)
-            self._print(f"{count} scenarios{kernels}{expected}, results in {event.folder}")
+            self._print(_headline(event, self._estimates))
+            if isinstance(event, RunResumed) and event.under_way:
+                self._print(f"under way when it ended, run again: {', '.join(event.under_way)}")
             if self._live is not None:
                 self._live.start(event)
         elif isinstance(event, StageProgress):
@@ -127,7 +127,8 @@ class _Board:
         """Begin to show."""
         self._jobs = event.jobs
         self._to_come = _to_come(event)
-        self._total = self._to_come.total()
+        self._done = len(event.earlier) if isinstance(event, RunResumed) else 0
+        self._total = self._done + self._to_come.total()
         self._live.start()
 
     def stop(self) -> None:
@@ -176,10 +177,26 @@ class _Board:
         return Group(*rows)
 
 
+def _headline(event: RunStarted, estimates: Estimates) -> str:
+    """The first line: what is run, how long it takes, where its results are."""
+    kernels = f" on {', '.join(event.kernels)}" if len(event.kernels) > 1 else ""
+    count = f"{len(event.scenarios)} scenarios{kernels}"
+    expected = _expected(event, estimates)
+    if not isinstance(event, RunResumed):
+        return f"{count}{expected}, results in {event.folder}"
+    done = len(event.earlier)
+    total = done + _to_come(event).total()
+    left = f"{expected} left" if expected else ""
+    return f"going on: {count}, {done} of {total} runs are done{left}, results in {event.folder}"
+
+
 def _to_come(event: RunStarted) -> Counter[str]:
-    """How often each scenario is run in a run that begins."""
+    """How often each scenario is run in a run that begins, or goes on."""
     times = event.repeat * max(1, len(event.kernels))
-    return Counter(dict.fromkeys(event.scenarios, times))
+    all_of_them = Counter(dict.fromkeys(event.scenarios, times))
+    if isinstance(event, RunResumed):
+        all_of_them.subtract(one.name for one in event.earlier)
+    return all_of_them
 
 
 def _time_for(runs: Mapping[str, int], jobs: int, estimates: Estimates) -> float | None:
