@@ -37,7 +37,8 @@ Where to begin:
   blksnap-lab COMMAND --help     all about a command
 
 In a terminal long work shows how far it is and how long it still takes, by
-earlier times; in a pipe each stage is one line, and nothing moves."""
+earlier times; in a pipe each stage is a line, and one each minute while it
+lasts; nothing moves."""
 
 EXAMPLES = {
     "run": """\
