@@ -18,6 +18,7 @@ from lab.guest.settings import GuestSettings
 from lab.host import fitting_jobs
 from lab.image import Recipe, kernel_named, kernel_names
 from lab.progress import ProgressSink
+from lab.report.junit import write_empty
 from lab.report.stored import StoredRun, read_run
 from lab.runner.engine import RunSettings, run
 from lab.runner.folder import mend_last_line, old_run_folder
@@ -64,6 +65,8 @@ def run_command(
         _go_on(where.resume, report)
     chosen = which.chosen()
     if not chosen:
+        if report.junit is not None:
+            write_empty(report.junit)
         return
     guest_settings = replace(guest.settings(), coverage=how.coverage)
     settings = RunSettings(

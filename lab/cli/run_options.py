@@ -57,7 +57,10 @@ class WhichOptions:
             return every
         part = Shard.parse(self.shard).part_of(every, recorded_durations())
         if not part:
-            typer.echo(f"shard {self.shard}: the other shards have all {len(every)} scenarios")
+            told = (
+                f"shard {self.shard} has nothing to run, the others have all {len(every)} scenarios"
+            )
+            typer.echo(f"green: {told}")
         return part
 
 
