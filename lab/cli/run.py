@@ -13,7 +13,7 @@ from lab.cli.options import GuestOptions, load_folder
 from lab.cli.run_options import HowOptions, ReportOptions, WhichOptions
 from lab.doctor import require_programs
 from lab.errors import UsageError
-from lab.guest.prepare import prepare
+from lab.guest.prepare import lacking, prepare
 from lab.guest.settings import GuestSettings
 from lab.host import fitting_jobs
 from lab.image import Recipe, kernel_named, kernel_names
@@ -22,6 +22,7 @@ from lab.report.junit import write_empty
 from lab.report.stored import StoredRun, read_run
 from lab.runner.engine import RunSettings, run
 from lab.runner.folder import mend_last_line, old_run_folder
+from lab.runner.guests import kind_of
 from lab.runner.ports import Prepare, Template
 from lab.runner.resume import Earlier, basis_of, check_basis, refuse_changed
 from lab.scenario.scenario import Scenario
@@ -90,9 +91,9 @@ def _run(
     earlier: Earlier | None = None,
 ) -> None:
     """Run, and end with the exit status."""
-    prepared = _prepare(guest)
     require_programs()
-    result = run(chosen, settings, report.listeners(), prepared, earlier)
+    settings = replace(settings, to_make=_to_make(chosen, settings.kernels, guest))
+    result = run(chosen, settings, report.listeners(), _prepare(guest), earlier)
     raise typer.Exit(int(result.exit_status))
 
 
@@ -166,8 +167,29 @@ def _prepare(settings: GuestSettings) -> Prepare:
     def make(
         progress: ProgressSink, name: str, memory: int | None, *, icount: bool = False
     ) -> Template:
-        recipe = Recipe(kernel_named(name))
-        guest = replace(settings, recipe=recipe, memory=memory or settings.memory)
-        return prepare(guest.counting() if icount else guest, progress)
+        return prepare(_guest(settings, name, memory, icount=icount), progress)
 
     return make
+
+
+def _to_make(
+    chosen: Sequence[Scenario], kernels: Sequence[str], settings: GuestSettings
+) -> tuple[str, ...]:
+    """What the guests of the scenarios lack; see RunStarted."""
+    kinds = dict.fromkeys(map(kind_of, chosen))
+    found = {
+        f"{stage} {kernel}": None
+        for kernel in kernels
+        for memory, icount in kinds
+        for stage in lacking(_guest(settings, kernel, memory, icount=icount))
+    }
+    return tuple(found)
+
+
+def _guest(
+    settings: GuestSettings, kernel: str, memory: int | None, *, icount: bool
+) -> GuestSettings:
+    """The guest of a kind of scenarios; see lab.runner.guests."""
+    recipe = Recipe(kernel_named(kernel))
+    guest = replace(settings, recipe=recipe, memory=memory or settings.memory)
+    return guest.counting() if icount else guest

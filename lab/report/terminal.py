@@ -186,8 +186,9 @@ def _headline(event: RunStarted, estimates: Estimates) -> str:
         return f"{count}{expected}, results in {event.folder}"
     done = len(event.earlier)
     total = done + _to_come(event).total()
-    left = f"{expected} left" if expected else ""
-    return f"going on: {count}, {done} of {total} runs are done{left}, results in {event.folder}"
+    return (
+        f"going on: {count}, {done} of {total} runs are done{expected}, results in {event.folder}"
+    )
 
 
 def _to_come(event: RunStarted) -> Counter[str]:
@@ -209,6 +210,17 @@ def _time_for(runs: Mapping[str, int], jobs: int, estimates: Estimates) -> float
 
 
 def _expected(event: RunStarted, estimates: Estimates) -> str:
-    """Such as ", about 12 min"; nothing if it is not known."""
-    seconds = _time_for(_to_come(event), event.jobs, estimates)
-    return f", about {rough(seconds)}" if seconds else ""
+    """Such as ", about 12 min"; nothing if it is not known. What is made first is in it."""
+    to_come = _to_come(event)
+    if not to_come.total():
+        return ""
+    seconds = _time_for(to_come, event.jobs, estimates)
+    known = {name: usual for name in event.to_make if (usual := estimates.usual(name)) is not None}
+    unknown = [name for name in event.to_make if name not in known]
+    told = ""
+    if seconds:
+        told = f", about {rough(seconds + sum(known.values()))}"
+        told += f" with {', '.join(known)} to make" if known else ""
+    if unknown:
+        told += f", and what it takes to make {', '.join(unknown)}"
+    return told

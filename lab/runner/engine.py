@@ -63,7 +63,7 @@ class RunSettings:
     results: folder that gets a sub folder for this run. command: words that, followed by the name
     of a scenario, run it again; options: those that only the command of the whole run has. kernels:
     names of the guests' kernels; every scenario is run on each. jobs: guests at a time. repeat: how
-    often each scenario is run. keep_failed: see Place. basis: see RunStarted.
+    often each scenario is run. keep_failed: see Place. basis, to_make: see RunStarted.
     """
 
     results: Path
@@ -74,6 +74,7 @@ class RunSettings:
     keep_failed: bool = False
     options: tuple[str, ...] = ()
     basis: Mapping[str, str] = field(default_factory=dict)
+    to_make: tuple[str, ...] = ()
 
     def again(self, kernels: Sequence[str], names: Sequence[str]) -> str:
         """The command that runs these scenarios on these kernels the same way."""
@@ -206,6 +207,7 @@ class _Run:
             "jobs": settings.jobs,
             "repeat": settings.repeat,
             "basis": settings.basis,
+            "to_make": settings.to_make,
         }
         if earlier is None:
             self._folder.write_text("command.txt", common["command"] + "\n")

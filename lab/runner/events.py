@@ -37,7 +37,8 @@ class Event:
 class RunStarted(Event):
     """A run begins: what it runs, where its folder is, and the command that repeats it.
 
-    basis: digests of what decides its verdicts, see lab.runner.resume.
+    basis: digests of what decides its verdicts, see lab.runner.resume. to_make: what its guests
+    lack and is made first, by the names of lab.estimates: "image 6.1", "module 6.1" ...
     """
 
     folder: str
@@ -47,6 +48,7 @@ class RunStarted(Event):
     jobs: int = 1
     repeat: int = 1
     basis: Mapping[str, str] = field(default_factory=dict)
+    to_make: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
