@@ -59,6 +59,19 @@ def decide(
     return found
 
 
+def decided(choice: AccelChoice, image: Image, cache: Cache) -> Accel | None:
+    """What decide() will say, without a probe; None if only that can tell."""
+    if choice is AccelChoice.TCG or not os.access(DEVICE, os.R_OK | os.W_OK):
+        return Accel.TCG
+    if not (cache.root / KIND / _probe_key(image)).is_dir():
+        return None
+    return _cached_probe(image, cache, silent).accel
+
+
+def _probe_key(image: Image) -> str:
+    return digest_of(qemu_identity(), image.key, _machine_identity())
+
+
 def _cached_probe(image: Image, cache: Cache, progress: ProgressSink) -> Decision:
     if not os.access(DEVICE, os.R_OK | os.W_OK):
         exists = "may not be opened by this user" if DEVICE.exists() else "does not exist"
@@ -69,8 +82,7 @@ def _cached_probe(image: Image, cache: Cache, progress: ProgressSink) -> Decisio
         reason = probe(image, folder)
         (folder / "probe.json").write_text(json.dumps({"reason": reason}), encoding="utf-8")
 
-    key = digest_of(qemu_identity(), image.key, _machine_identity())
-    folder = cache.entry(KIND, key, build, progress)
+    folder = cache.entry(KIND, _probe_key(image), build, progress)
     reason = json.loads((folder / "probe.json").read_text(encoding="utf-8"))["reason"]
     if reason is None:
         return Decision(Accel.KVM, "a guest boots with it")

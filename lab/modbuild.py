@@ -188,7 +188,18 @@ def build_module(
         facts = BuildFacts(key, release, compiler, modules, warnings)
         (folder / FACTS).write_text(json.dumps(asdict(facts), indent=1), encoding="utf-8")
 
-    folder = cache.entry(KIND, key, build, progress)
+    return _load(cache.entry(KIND, key, build, progress))
+
+
+def find_module(
+    source: Path, image: Image, cache: Cache, *, coverage: bool = False
+) -> BuiltModule | None:
+    """The module of a folder for an image's kernel, if it has been built."""
+    folder = cache.root / KIND / module_key(source, image, coverage=coverage)
+    return _load(folder) if (folder / FACTS).is_file() else None
+
+
+def _load(folder: Path) -> BuiltModule:
     fields = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     lists = {name: tuple(fields[name]) for name in ("modules", "warnings")}
     return BuiltModule(folder, BuildFacts(**{**fields, **lists}))

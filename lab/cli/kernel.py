@@ -37,7 +37,7 @@ def build_command(
     require_programs()
     built: list[BuiltKernel] = []
     for kernel in wanted:
-        with ProgressLine() as progress:
+        with ProgressLine(kernel.name) as progress:
             built.append(prepare_kernel(kernel, Cache(), progress))
     if as_json:
         rows = [{**asdict(one.facts), "folder": str(one.folder)} for one in built]

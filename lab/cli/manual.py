@@ -37,7 +37,8 @@ Where to begin:
   blksnap-lab COMMAND --help     all about a command
 
 In a terminal long work shows how far it is and how long it still takes, by
-earlier times; in a pipe each stage is one line, and nothing moves."""
+earlier times; in a pipe each stage is a line, and one each minute while it
+lasts; nothing moves."""
 
 EXAMPLES = {
     "run": """\
@@ -46,7 +47,8 @@ EXAMPLES = {
   blksnap-lab run --proves K18 --kernel all
   blksnap-lab run --module /tmp/broken-copy cbt/map-error
   blksnap-lab run --ko vendor/6.1 --flavour vendor/flavour.yaml overflow
-  blksnap-lab run --shard 2/4 --junit junit.xml""",
+  blksnap-lab run --shard 2/4 --junit junit.xml
+  blksnap-lab run --resume results/latest""",
     "list": """\
   blksnap-lab list cbt
   blksnap-lab list --rule K18

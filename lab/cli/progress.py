@@ -1,5 +1,7 @@
-"""One line that shows how far a build is: live in a terminal, each new stage a line in a pipe."""
+"""One line that shows how far a build is: live in a terminal; in a pipe a line for each new
+stage, and for each minute that it lasts."""
 
+import time
 from types import TracebackType
 from typing import Self
 
@@ -9,6 +11,9 @@ from rich.status import Status
 
 from lab.estimates import Estimates, StageClock, left_text
 from lab.progress import Progress
+
+EVERY = 60.0
+"""Seconds between two lines about one stage, in a pipe."""
 
 
 class ProgressLine:
@@ -22,6 +27,7 @@ class ProgressLine:
         self._status: Status | None = None
         self._clock = StageClock(Estimates.of_this_machine(), context)
         self._last = Progress("", "")
+        self._told = 0.0
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -43,18 +49,20 @@ class ProgressLine:
 
     def __call__(self, progress: Progress) -> None:
         begins = self._clock.see(progress)
-        self._last = progress
-        if self._status is None and begins:
-            self._console.print(escape(self.text()))
+        changed, self._last = progress.detail != self._last.detail, progress
+        now = time.monotonic()
+        if self._status is None and (begins or (changed and now - self._told >= EVERY)):
+            self._told = now
+            self._console.print(escape(self.text(share=not begins)))
 
-    def text(self) -> str:
-        """What is done just now, how far it is, and how long it still takes."""
+    def text(self, *, share: bool = True) -> str:
+        """What is done just now, how far it is (if `share` is set), and how long it still takes."""
         last = self._last
         if not last.stage:
             return "starting"
-        share = "" if last.fraction is None else f" {last.fraction:.0%}"
+        far = f" {last.fraction:.0%}" if share and last.fraction is not None else ""
         left = left_text(self._clock.left(last.fraction))
-        return f"{last.stage}{share if self._status else ''}: {last.detail}{left}"
+        return f"{last.stage}{far}: {last.detail}{left}"
 
     def __rich__(self) -> str:
         return escape(self.text())

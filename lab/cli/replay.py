@@ -168,7 +168,7 @@ def _record(path: Path) -> Path:
     result = stored(path)
     wanted = asked(result.command)
     scenario = _scenario(result, wanted)
-    refuse(scenario, wanted.coverage)
+    refuse(scenario, wanted.how.coverage)
     folder = result.folder / FOLDER
     settings = wanted.guest.settings(wanted.kernel)
     settings = replace(settings, memory=scenario.memory or settings.memory)

@@ -1,170 +1,164 @@
 """`run`: the main job."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from lab.cli import complete
-from lab.cli.again import again
-from lab.cli.chosen import GroupOption, NamesArgument
+from lab.cli.again import again, asked, of_whole_run
 from lab.cli.groups import grouped
-from lab.cli.options import SCENARIOS, GuestOptions, KernelsOption, ScenariosOption, load_folder
-from lab.cli.progress import ProgressLine
+from lab.cli.options import GuestOptions, load_folder
+from lab.cli.run_options import HowOptions, ReportOptions, WhichOptions
 from lab.doctor import require_programs
-from lab.estimates import Estimates
-from lab.guest.prepare import prepare
+from lab.errors import UsageError
+from lab.guest.prepare import lacking, prepare
 from lab.guest.settings import GuestSettings
 from lab.host import fitting_jobs
 from lab.image import Recipe, kernel_named, kernel_names
 from lab.progress import ProgressSink
-from lab.report.html import Html
-from lab.report.jsonl import JsonLines
-from lab.report.junit import JUnit
-from lab.report.summary import SLOWEST
-from lab.report.terminal import Terminal
+from lab.report.junit import write_empty
+from lab.report.stored import StoredRun, read_run
 from lab.runner.engine import RunSettings, run
-from lab.runner.events import Listener
+from lab.runner.folder import mend_last_line, old_run_folder
+from lab.runner.guests import kind_of
 from lab.runner.ports import Prepare, Template
-from lab.runner.selection import Selection, select_to_run
-from lab.runner.shard import Shard, recorded_durations
+from lab.runner.resume import Earlier, basis_of, check_basis, refuse_changed
 from lab.scenario.scenario import Scenario
 
-
-@dataclass(frozen=True)
-class WhichOptions:
-    """Which scenarios are run."""
-
-    names: NamesArgument = None
-    group: GroupOption = None
-    proves: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--proves",
-            "-p",
-            metavar="RULE",
-            help="Only what proves these: K18, W-05.",
-            autocompletion=complete.rules,
-        ),
-    ] = None
-    scenarios: ScenariosOption = SCENARIOS
-    long: Annotated[
-        bool, typer.Option("--long", help="The full numbers, where usually fewer must do.")
-    ] = False
-    shard: Annotated[
-        str | None,
-        typer.Option("--shard", metavar="N/COUNT", help="Only this part, of about equal time."),
-    ] = None
-
-    def chosen(self) -> tuple[Scenario, ...]:
-        """The scenarios; none if other shards have them all. UsageError if nothing fits."""
-        selection = Selection(
-            tuple(self.names or ()), tuple(self.group or ()), tuple(self.proves or ())
-        )
-        every = select_to_run(load_folder(self.scenarios, long=self.long), selection)
-        if self.shard is None:
-            return every
-        part = Shard.parse(self.shard).part_of(every, recorded_durations())
-        if not part:
-            typer.echo(f"shard {self.shard}: the other shards have all {len(every)} scenarios")
-        return part
+RESULTS = Path("results")
 
 
 @dataclass(frozen=True)
-class ReportOptions:
-    """What is made of the results."""
+class WhereOptions:
+    """Where results go."""
 
     results: Annotated[
         Path, typer.Option("--results", metavar="DIR", help="Gets a folder for each run.")
-    ] = Path("results")
-    junit: Annotated[
-        Path | None, typer.Option("--junit", metavar="FILE", help="JUnit XML as well here.")
-    ] = None
-    jsonl: Annotated[
-        Path | None, typer.Option("--jsonl", metavar="FILE", help="Events as well here.")
-    ] = None
-    html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="A page for people here.")
-    ] = None
-    slowest: Annotated[
-        int | None,
+    ] = RESULTS
+    resume: Annotated[
+        Path | None,
         typer.Option(
-            "--slowest",
-            metavar="N",
-            help="Show the N slowest.",
-            show_default=f"{SLOWEST}, of more than {SLOWEST}",
+            "--resume",
+            metavar="DIR",
+            help="Go on with the run in this folder, e.g. results/latest, as it was begun.",
         ),
     ] = None
-
-    def listeners(self) -> list[Listener]:
-        """Those who make it."""
-        made: list[Listener] = [
-            Terminal(slowest=self.slowest, estimates=Estimates.of_this_machine()),
-            JUnit(self.junit),
-            JsonLines(self.jsonl),
-        ]
-        # After the events' listener: it reads what that wrote.
-        return [*made, Html(self.html, ProgressLine)] if self.html is not None else made
 
 
 @grouped
 def run_command(
     which: WhichOptions,
     guest: GuestOptions,
+    where: WhereOptions,
     report: ReportOptions,
-    kernel: KernelsOption = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs",
-            "-j",
-            metavar="N",
-            help="Guests at a time; one for each processor if not given.",
-        ),
-    ] = None,
-    repeat: Annotated[
-        int,
-        typer.Option(
-            "--repeat", metavar="N", help="Run each so often; tells how often which was red."
-        ),
-    ] = 1,
-    keep_failed: Annotated[
-        bool,
-        typer.Option(
-            "--keep-failed", help="Keep the guests of failed scenarios, for shell, gdb and dump."
-        ),
-    ] = False,
-    coverage: Annotated[
-        bool,
-        typer.Option(
-            "--coverage", help="Count how often each line is reached; see `blksnap-lab coverage`."
-        ),
-    ] = False,
+    how: HowOptions,
 ) -> None:
     """Run scenarios, each in a fresh guest, and print a verdict for each, kernel by kernel.
 
-    Builds first what is not in the cache: guest image, module, template. Exit status: 0 all
-    passed or skipped for a reason, 1 not, 2 bad usage or a bad scenario, 3 this machine lacks
-    something, 4 the lab failed.
+    Builds first what is not in the cache: guest image, module, template. A run that was ended goes
+    on with --resume. Exit status: 0 all passed or skipped for a reason, 1 not, 2 bad usage or a bad
+    scenario, 3 this machine lacks something, 4 the lab failed.
     """
+    if where.resume is not None:
+        _refuse_others(which, guest, replace(where, resume=None), how)
+        _go_on(where.resume, report)
     chosen = which.chosen()
     if not chosen:
+        if report.junit is not None:
+            write_empty(report.junit)
         return
-    guest_settings = replace(guest.settings(), coverage=coverage)
+    guest_settings = replace(guest.settings(), coverage=how.coverage)
     settings = RunSettings(
-        results=report.results,
-        command=again(guest, which.scenarios, long=which.long)
-        + (("--coverage",) if coverage else ()),
-        kernels=kernel_names(kernel or ()),
-        jobs=jobs if jobs is not None else fitting_jobs(guest_settings.memory),
-        repeat=repeat,
-        keep_failed=keep_failed,
+        results=where.results,
+        command=again(guest, which.scenarios, long=which.long, coverage=how.coverage),
+        options=of_whole_run(how, report),
+        kernels=kernel_names(how.kernel or ()),
+        jobs=how.jobs if how.jobs is not None else fitting_jobs(guest_settings.memory),
+        repeat=how.repeat,
+        keep_failed=how.keep_failed,
+        basis=basis_of(chosen, guest_settings),
     )
-    prepared = _prepare(guest_settings)
+    _run(chosen, settings, report, guest_settings)
+
+
+def _run(
+    chosen: Sequence[Scenario],
+    settings: RunSettings,
+    report: ReportOptions,
+    guest: GuestSettings,
+    earlier: Earlier | None = None,
+) -> None:
+    """Run, and end with the exit status."""
     require_programs()
-    result = run(chosen, settings, report.listeners(), prepared)
+    settings = replace(settings, to_make=_to_make(chosen, settings.kernels, guest))
+    result = run(chosen, settings, report.listeners(), _prepare(guest), earlier)
     raise typer.Exit(int(result.exit_status))
+
+
+def _go_on(path: Path, report: ReportOptions) -> None:
+    """Go on with a run, with the options that it was begun with.
+
+    UsageError if it is none, is under way, or would be one of something else now.
+    """
+    if path.is_symlink():
+        path = path.parent / path.readlink()  # results/latest: soon it may be another run's
+    read_run(path)
+    folder = old_run_folder(path)
+    # Only now nobody writes there any more.
+    mend_last_line(path / "events.jsonl")
+    before = read_run(path)
+    wanted = asked(before.command)
+    chosen = _same_scenarios(before, load_folder(wanted.scenarios, long=wanted.long))
+    guest = replace(wanted.guest.settings(), coverage=wanted.how.coverage)
+    basis = basis_of(chosen, guest)
+    check_basis(path, before.basis, basis)
+    settings = RunSettings(
+        results=path.parent,
+        command=again(
+            wanted.guest, wanted.scenarios, long=wanted.long, coverage=wanted.how.coverage
+        ),
+        options=of_whole_run(wanted.how, wanted.report),
+        kernels=before.kernels,
+        jobs=before.jobs,
+        repeat=before.repeat,
+        keep_failed=wanted.how.keep_failed,
+        basis=basis,
+    )
+    results = tuple(one.result() for one in before.scenarios)
+    earlier = Earlier(folder, before.started, before.duration, results, before.facts)
+    _run(chosen, settings, _both(wanted.report, report), guest, earlier)
+
+
+def _same_scenarios(before: StoredRun, known: Sequence[Scenario]) -> list[Scenario]:
+    """The scenarios of a run, in its order. UsageError if one is not there any more."""
+    by_name = {one.name: one for one in known}
+    gone = [f"scenario {name} (gone)" for name in before.names if name not in by_name]
+    refuse_changed(before.folder, gone)
+    return [by_name[name] for name in before.names]
+
+
+def _both(before: ReportOptions, now: ReportOptions) -> ReportOptions:
+    """What was asked for when the run was begun, and what is now."""
+    return replace(before, **_set(now))
+
+
+def _set(options: Any) -> dict[str, Any]:
+    """The options of a group that have not their defaults."""
+    values = {one.name: (getattr(options, one.name), one.default) for one in fields(options)}
+    return {name: value for name, (value, default) in values.items() if value != default}
+
+
+def _refuse_others(*groups: object) -> None:
+    """UsageError for options that a run that goes on has already."""
+    given = [name for group in groups for name in _set(group)]
+    if given:
+        told = ("names" if name == "names" else f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(
+            f"{', '.join(told)}: a run goes on as it was begun",
+            "leave out what it has with --resume",
+        )
 
 
 def _prepare(settings: GuestSettings) -> Prepare:
@@ -173,8 +167,29 @@ def _prepare(settings: GuestSettings) -> Prepare:
     def make(
         progress: ProgressSink, name: str, memory: int | None, *, icount: bool = False
     ) -> Template:
-        recipe = Recipe(kernel_named(name))
-        guest = replace(settings, recipe=recipe, memory=memory or settings.memory)
-        return prepare(guest.counting() if icount else guest, progress)
+        return prepare(_guest(settings, name, memory, icount=icount), progress)
 
     return make
+
+
+def _to_make(
+    chosen: Sequence[Scenario], kernels: Sequence[str], settings: GuestSettings
+) -> tuple[str, ...]:
+    """What the guests of the scenarios lack; see RunStarted."""
+    kinds = dict.fromkeys(map(kind_of, chosen))
+    found = {
+        f"{stage} {kernel}": None
+        for kernel in kernels
+        for memory, icount in kinds
+        for stage in lacking(_guest(settings, kernel, memory, icount=icount))
+    }
+    return tuple(found)
+
+
+def _guest(
+    settings: GuestSettings, kernel: str, memory: int | None, *, icount: bool
+) -> GuestSettings:
+    """The guest of a kind of scenarios; see lab.runner.guests."""
+    recipe = Recipe(kernel_named(kernel))
+    guest = replace(settings, recipe=recipe, memory=memory or settings.memory)
+    return guest.counting() if icount else guest

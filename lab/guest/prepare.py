@@ -1,10 +1,10 @@
 """From nothing to a template: image, keys, acceleration, module, agent, saved guest; all cached."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
-from lab.accel import decide
+from lab.accel import decide, decided
 from lab.cache import Cache, digest_of, tidy
 from lab.flavour import GUEST_FILE, Flavour
 from lab.guest.command import Accel, MachineSpec, Wiring, qemu_command
@@ -15,13 +15,18 @@ from lab.guest.template import STAGE, Template, save_template, template_spec
 from lab.image import (
     GuestFile,
     Image,
+    Keys,
     Payload,
     base_payload,
     build_initramfs,
+    find_image,
     machine_keys,
     prepare_image,
 )
-from lab.modbuild import BuiltModule, build_module
+from lab.image.kernel_build import STAGE as KERNEL
+from lab.image.rootfs import STAGE as IMAGE
+from lab.modbuild import STAGE as MODULE
+from lab.modbuild import BuiltModule, build_module, find_module
 from lab.modready import ReadyModule, ready_module
 from lab.progress import Progress, ProgressSink, silent
 
@@ -59,29 +64,14 @@ def prepare(
             kernel=settings.recipe.kernel,
             coverage=settings.coverage,
         )
-    agent = agent_payload()
-    files = base_payload(keys).files + agent.files + name_files(settings.flavour)
-    payload = module_payload(module, Payload(files))
-    initramfs = build_initramfs(image.folder, payload)
-    slots = tuple(Slot(sizes) for sizes in settings.slots)
-    wanted = MachineSpec(
-        image.kernel,
-        Path(),
-        decision.accel,
-        memory=settings.memory + settings.recipe.kernel.more_memory,
-        cpus=settings.cpus,
-        slots=slots,
-        one_thread=decision.accel is Accel.TCG and misses_patches(),
-        icount=settings.icount,
-    )
-    identity = _identity(wanted, image, initramfs, agent, module)
-    hold = cache.use(KIND, identity.key)
-    folder = _template_folder(wanted, image, identity, initramfs, cache=cache, progress=progress)
-    spec = template_spec(wanted, image, folder)
+    plan = _plan(settings, image, keys, decision.accel, module)
+    hold = cache.use(KIND, plan.identity.key)
+    folder = _template_folder(plan, image, cache=cache, progress=progress)
+    spec = template_spec(plan.wanted, image, folder)
     module_dir = f"/{MODULE_FOLDER}" if module else None
     return Template(
         folder,
-        identity,
+        plan.identity,
         spec,
         image,
         keys,
@@ -91,6 +81,64 @@ def prepare(
         flavour=settings.flavour,
         hold=hold,
     )
+
+
+def lacking(settings: GuestSettings, cache: Cache | None = None) -> tuple[str, ...]:
+    """The stages of prepare() that are to be done, as what they make is not in the cache.
+
+    Makes nothing. Errors as of prepare(), as far as they are found without making anything.
+    """
+    cache = cache or Cache()
+    image = find_image(settings.recipe, cache)
+    if image is None:
+        kernel = (KERNEL,) if settings.recipe.kernel.source else ()
+        built = (MODULE,) if settings.module is not None else ()
+        return (*kernel, IMAGE, *built, STAGE)
+    module: BuiltModule | ReadyModule | None = None
+    if settings.ready:
+        module = ready_module(settings.ready, image)
+    elif settings.module is not None:
+        module = find_module(settings.module, image, cache, coverage=settings.coverage)
+        if module is None:
+            return (MODULE, STAGE)
+    accel = decided(settings.accel, image, cache)
+    if accel is None:
+        return (STAGE,)
+    plan = _plan(settings, image, machine_keys(cache), accel, module)
+    return () if (cache.root / KIND / plan.identity.key).is_dir() else (STAGE,)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A template before it is made."""
+
+    wanted: MachineSpec
+    initramfs: bytes
+    identity: Identity
+
+
+def _plan(
+    settings: GuestSettings,
+    image: Image,
+    keys: Keys,
+    accel: Accel,
+    module: BuiltModule | ReadyModule | None,
+) -> _Plan:
+    agent = agent_payload()
+    files = base_payload(keys).files + agent.files + name_files(settings.flavour)
+    payload = module_payload(module, Payload(files))
+    initramfs = build_initramfs(image.folder, payload)
+    wanted = MachineSpec(
+        image.kernel,
+        Path(),
+        accel,
+        memory=settings.memory + settings.recipe.kernel.more_memory,
+        cpus=settings.cpus,
+        slots=tuple(Slot(sizes) for sizes in settings.slots),
+        one_thread=accel is Accel.TCG and misses_patches(),
+        icount=settings.icount,
+    )
+    return _Plan(wanted, initramfs, _identity(wanted, image, initramfs, agent, module))
 
 
 def _identity(
@@ -120,20 +168,13 @@ def _command_line_digest(wanted: MachineSpec, image: Image) -> str:
     return digest_of(*qemu_command(spec, Wiring(0, 0, Path("console.log"))))
 
 
-def _template_folder(
-    wanted: MachineSpec,
-    image: Image,
-    identity: Identity,
-    initramfs: bytes,
-    *,
-    cache: Cache,
-    progress: ProgressSink,
-) -> Path:
+def _template_folder(plan: _Plan, image: Image, *, cache: Cache, progress: ProgressSink) -> Path:
     """The saved guest in the cache. One that is not what its key says is refused and made anew."""
+    identity = plan.identity
 
     def build(folder: Path) -> None:
         progress(Progress(STAGE, "making the guest that scenarios start from", 0.0))
-        save_template(wanted, image, initramfs, folder, progress)
+        save_template(plan.wanted, image, plan.initramfs, folder, progress)
         identity.save(folder)
 
     folder = cache.entry(KIND, identity.key, build, progress)

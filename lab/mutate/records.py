@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from lab.runner.folder import mend_last_line
+
 
 class Outcome(StrEnum):
     """How a trial of a source tree ended.
@@ -50,8 +52,8 @@ class Records:
         """`fresh`: what is in the file already is not looked at."""
         self._path = path
         self._known: dict[str, Record] = {}
+        mend_last_line(path)
         text = path.read_text(encoding="utf-8") if path.exists() else ""
-        self._cut_off = bool(text) and not text.endswith("\n")
         for line in text.splitlines() if not fresh else ():
             record = _parsed(line)
             if record is not None:
@@ -67,12 +69,11 @@ class Records:
         self._known[record.key] = record
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as file:
-            file.write("\n" * self._cut_off + json.dumps(asdict(record)) + "\n")
-        self._cut_off = False
+            file.write(json.dumps(asdict(record)) + "\n")
 
 
 def _parsed(line: str) -> Record | None:
-    """None for a line that was cut off when the run was killed."""
+    """None for a line that is no record."""
     try:
         fields = json.loads(line)
         return Record(**{**fields, "outcome": Outcome(fields["outcome"])})

@@ -14,7 +14,14 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lab.runner.events import Event, RunFinished, RunStarted, ScenarioFinished, ScenarioStarted
+from lab.runner.events import (
+    Event,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    ScenarioFinished,
+    ScenarioStarted,
+)
 from lab.runner.folder import disk_errors
 from lab.runner.verdict import Finding, ScenarioResult, Verdict
 
@@ -27,11 +34,13 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 class JUnit:
     """Collects results and writes the file at the end, also of an interrupted run.
 
-    To "junit.xml" in the folder of the run and, if given, to another file as well.
+    To "junit.xml" in the folder of the run and, if given, to another file as well; none of a run
+    that never began.
     """
 
     def __init__(self, also: Path | None = None) -> None:
-        self._paths = [] if also is None else [also]
+        self._also = also
+        self._paths: list[Path] = []
         self._started: dict[tuple[str, int], float] = {}
         self._results: list[ScenarioResult] = []
         self._not_run: tuple[str, ...] = ()
@@ -41,8 +50,12 @@ class JUnit:
     def handle(self, event: Event) -> None:
         """Remember what the file will say."""
         if isinstance(event, RunStarted):
-            self._paths.append(Path(event.folder) / "junit.xml")
+            also = [] if self._also is None else [self._also]
+            self._paths = [*also, Path(event.folder) / "junit.xml"]
             self._time = event.time
+            if isinstance(event, RunResumed):
+                self._time = event.began
+                self._results += event.earlier
         elif isinstance(event, ScenarioStarted):
             self._started[event.scenario, event.repeat] = event.time
         elif isinstance(event, ScenarioFinished):
@@ -52,15 +65,24 @@ class JUnit:
             self._duration = event.duration
 
     def close(self) -> None:
-        """Write the files, each in one step."""
+        """Write the files."""
+        made = document(self._results, self._not_run, self._time, self._duration)
         for path in self._paths:
-            aside = path.with_name(f".{path.name}.part")
-            with disk_errors(path.parent):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                document(self._results, self._not_run, self._time, self._duration).write(
-                    aside, encoding="utf-8", xml_declaration=True
-                )
-                aside.replace(path)
+            _write(path, made)
+
+
+def write_empty(path: Path) -> None:
+    """Write the file of a run in which there is nothing to run."""
+    _write(path, document((), (), 0.0, 0.0))
+
+
+def _write(path: Path, made: ET.ElementTree[ET.Element[str]]) -> None:
+    """Write a file in one step."""
+    aside = path.with_name(f".{path.name}.part")
+    with disk_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made.write(aside, encoding="utf-8", xml_declaration=True)
+        aside.replace(path)
 
 
 def document(

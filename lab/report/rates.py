@@ -8,6 +8,7 @@ is at most that (one-sided, exact, after Clopper and Pearson; 1 - 0.05^(1/n) if 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -95,6 +96,15 @@ def rate_lines(results: Sequence[ScenarioResult]) -> Iterator[str]:
     )
     for label, mine in _by_label(results).items():
         yield from _unlike(label, mine)
+
+
+def round_line(results: Iterable[ScenarioResult], size: int, wanted: int) -> str:
+    """How many rounds were done, of so many `wanted`; each is `size` runs."""
+    done = Counter(one.repeat for one in results)
+    whole = sum(count >= size for count in done.values())
+    rest = sum(count for count in done.values() if count < size)
+    more = f", and {rest} of {size} runs of the next" if rest else ""
+    return f"rounds: {whole} of {wanted} done{more}"
 
 
 def _unlike(label: str, results: Sequence[ScenarioResult]) -> Iterator[str]:

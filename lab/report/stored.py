@@ -1,19 +1,20 @@
 """A run as it lies in its results folder, for reports that are made later.
 
-Read from events.jsonl, which is complete up to where a run ended, whatever ended it. Folders are
-found from where the run's lies now, so that results may be moved.
+Read from events.jsonl, which is complete up to where a run ended, whatever ended it, and goes on
+where the run was resumed. Folders are found from where the run's lies now, so that results may be
+moved.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lab.errors import UsageError
-from lab.runner.verdict import GREEN_VERDICTS, Finding, Verdict
+from lab.runner.verdict import GREEN_VERDICTS, Finding, ScenarioResult, Verdict
 
 Record = Mapping[str, Any]
 
@@ -58,6 +59,24 @@ class StoredScenario:
         """Its steps and checks as they were recorded."""
         return _lines(self.folder / "events.jsonl")
 
+    def result(self) -> ScenarioResult:
+        """As it was when it ended."""
+        return ScenarioResult(
+            name=self.name,
+            verdict=self.verdict,
+            kernel=self.kernel,
+            reason=self.reason,
+            findings=self.findings,
+            duration=self.duration,
+            folder=self.folder,
+            proves=self.proves,
+            repeat=self.repeat,
+            command=self.command,
+            reports=self.reports,
+            label=self.label,
+            kept=self.kept,
+        )
+
     def text(self, name: str) -> str:
         """A file of its folder; empty if there is none."""
         return _text(self.folder / name)
@@ -73,13 +92,18 @@ class StoredScenario:
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run. facts: of the guest, by kernel. finished: whether it came to its end."""
+    """A run. facts: of the guest, by kernel. finished: whether it came to its end. duration:
+    seconds, without the time before it was resumed. names: of its scenarios. See RunStarted."""
 
     folder: Path
     command: str
     started: float
     duration: float
+    names: tuple[str, ...]
     kernels: tuple[str, ...]
+    jobs: int
+    repeat: int
+    basis: Mapping[str, str]
     facts: Mapping[str, Mapping[str, str]]
     scenarios: tuple[StoredScenario, ...]
     not_run: tuple[str, ...]
@@ -95,23 +119,28 @@ class StoredRun:
 def read_run(folder: Path) -> StoredRun:
     """The run in a results folder. UsageError if there is none."""
     events = list(_lines(folder / "events.jsonl"))
-    begin = next((one for one in events if one.get("event") == "RunStarted"), None)
-    if begin is None:
+    parts = _parts(events)
+    if not parts:
         raise UsageError(
             f"{folder} holds no results of a run",
             "name the folder of a run, e.g. results/latest",
         )
-    end = next((one for one in events if one.get("event") == "RunFinished"), None)
+    begin = parts[0][0]
+    end = next((one for one in parts[-1] if one.get("event") == "RunFinished"), None)
     started: dict[tuple[str, int, str], Record] = {
         _identity(one): one for one in events if one.get("event") == "ScenarioStarted"
     }
-    last = float(events[-1]["time"])
+    known = sum(float(one[-1]["time"]) - float(one[0]["time"]) for one in parts)
     return StoredRun(
         folder=folder,
         command=str(begin["command"]),
         started=float(begin["time"]),
-        duration=float(end["duration"]) if end else last - float(begin["time"]),
+        duration=float(end["duration"]) if end else known,
+        names=tuple(begin["scenarios"]),
         kernels=tuple(begin.get("kernels", ())),
+        jobs=int(begin.get("jobs", 1)),
+        repeat=int(begin.get("repeat", 1)),
+        basis=dict(begin.get("basis", {})),
         facts={one["kernel"]: one["facts"] for one in events if one.get("event") == "GuestReady"},
         scenarios=tuple(
             _scenario(folder, one["result"], started.get(_identity(one), {}))
@@ -121,6 +150,17 @@ def read_run(folder: Path) -> StoredRun:
         not_run=tuple(end["not_run"]) if end else (),
         finished=end is not None and not end["interrupted"],
     )
+
+
+def _parts(events: Sequence[Record]) -> list[list[Record]]:
+    """The events of a run from its start, and from each time that it was resumed."""
+    parts: list[list[Record]] = []
+    for one in events:
+        if one.get("event") == "RunStarted" or (parts and one.get("event") == "RunResumed"):
+            parts.append([])
+        if parts:
+            parts[-1].append(one)
+    return parts
 
 
 def _identity(event: Record) -> tuple[str, int, str]:

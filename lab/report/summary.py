@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 
-from lab.report.rates import rate_lines
+from lab.data import program
+from lab.report.rates import rate_lines, round_line
 from lab.report.wording import duration_text, short
-from lab.runner.events import Event, RunFinished, RunStarted, ScenarioFinished
+from lab.runner.events import Event, RunFinished, RunResumed, RunStarted, ScenarioFinished
 from lab.runner.verdict import GREEN_VERDICTS, Finding, ScenarioResult, Verdict, count_verdicts
 
 EVIDENCE_LINES = 16
@@ -29,6 +31,7 @@ class Summary:
         self._command = ""
         self._kernels: tuple[str, ...] = ()
         self._repeat = 1
+        self._round = 1
         self._end: RunFinished | None = None
 
     def handle(self, event: Event) -> None:
@@ -37,6 +40,9 @@ class Summary:
             self._command = event.command
             self._kernels = event.kernels
             self._repeat = event.repeat
+            self._round = len(event.scenarios) * max(1, len(event.kernels))
+            if isinstance(event, RunResumed):
+                self._results += event.earlier
         elif isinstance(event, ScenarioFinished):
             self._results.append(event.result)
         elif isinstance(event, RunFinished):
@@ -54,10 +60,12 @@ class Summary:
         if self._repeat > 1:
             yield ""
             yield from rate_lines(self._results)
+            yield round_line(self._results, self._round, self._repeat)
         yield ""
         if self._end.not_run:
             count = len(self._end.not_run)
             yield f"interrupted: {count} not run: {short(', '.join(self._end.not_run), 400)}"
+            yield f"go on:   {shlex.join([program(), 'run', '--resume', self._end.folder])}"
         if len(self._kernels) > 1:
             yield from self._by_kernel()
         yield _totals(self._end)

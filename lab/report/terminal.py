@@ -23,6 +23,7 @@ from lab.runner.events import (
     Event,
     GuestReady,
     RunFinished,
+    RunResumed,
     RunStarted,
     ScenarioFinished,
     ScenarioStarted,
@@ -64,10 +65,9 @@ class Terminal:
         if self._live is not None:
             self._live.handle(event)
         if isinstance(event, RunStarted):
-            kernels = f" on {', '.join(event.kernels)}" if len(event.kernels) > 1 else ""
-            count = len(event.scenarios)
-            expected = _expected(event, self._estimates)
-            self._print(f"{count} scenarios{kernels}{expected}, results in {event.folder}")
+            self._print(_headline(event, self._estimates))
+            if isinstance(event, RunResumed) and event.under_way:
+                self._print(f"under way when it ended, run again: {', '.join(event.under_way)}")
             if self._live is not None:
                 self._live.start(event)
         elif isinstance(event, StageProgress):
@@ -127,7 +127,8 @@ class _Board:
         """Begin to show."""
         self._jobs = event.jobs
         self._to_come = _to_come(event)
-        self._total = self._to_come.total()
+        self._done = len(event.earlier) if isinstance(event, RunResumed) else 0
+        self._total = self._done + self._to_come.total()
         self._live.start()
 
     def stop(self) -> None:
@@ -176,10 +177,27 @@ class _Board:
         return Group(*rows)
 
 
+def _headline(event: RunStarted, estimates: Estimates) -> str:
+    """The first line: what is run, how long it takes, where its results are."""
+    kernels = f" on {', '.join(event.kernels)}" if len(event.kernels) > 1 else ""
+    count = f"{len(event.scenarios)} scenarios{kernels}"
+    expected = _expected(event, estimates)
+    if not isinstance(event, RunResumed):
+        return f"{count}{expected}, results in {event.folder}"
+    done = len(event.earlier)
+    total = done + _to_come(event).total()
+    return (
+        f"going on: {count}, {done} of {total} runs are done{expected}, results in {event.folder}"
+    )
+
+
 def _to_come(event: RunStarted) -> Counter[str]:
-    """How often each scenario is run in a run that begins."""
+    """How often each scenario is run in a run that begins, or goes on."""
     times = event.repeat * max(1, len(event.kernels))
-    return Counter(dict.fromkeys(event.scenarios, times))
+    all_of_them = Counter(dict.fromkeys(event.scenarios, times))
+    if isinstance(event, RunResumed):
+        all_of_them.subtract(one.name for one in event.earlier)
+    return all_of_them
 
 
 def _time_for(runs: Mapping[str, int], jobs: int, estimates: Estimates) -> float | None:
@@ -192,6 +210,17 @@ def _time_for(runs: Mapping[str, int], jobs: int, estimates: Estimates) -> float
 
 
 def _expected(event: RunStarted, estimates: Estimates) -> str:
-    """Such as ", about 12 min"; nothing if it is not known."""
-    seconds = _time_for(_to_come(event), event.jobs, estimates)
-    return f", about {rough(seconds)}" if seconds else ""
+    """Such as ", about 12 min"; nothing if it is not known. What is made first is in it."""
+    to_come = _to_come(event)
+    if not to_come.total():
+        return ""
+    seconds = _time_for(to_come, event.jobs, estimates)
+    known = {name: usual for name in event.to_make if (usual := estimates.usual(name)) is not None}
+    unknown = [name for name in event.to_make if name not in known]
+    told = ""
+    if seconds:
+        told = f", about {rough(seconds + sum(known.values()))}"
+        told += f" with {', '.join(known)} to make" if known else ""
+    if unknown:
+        told += f", and what it takes to make {', '.join(unknown)}"
+    return told

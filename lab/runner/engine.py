@@ -1,7 +1,9 @@
 """The engine: prepares templates, runs the selected scenarios, several at once if asked to.
 
-Every scenario gets a clone of its own. The order is that of the selection, kernel by kernel; with
-several jobs scenarios begin in that order. Results are in that order too.
+Every scenario gets a clone of its own. The order is that of the selection, kernel by kernel, and
+all of that again for each repeat, so that a run that is ended early has whole rounds; with several
+jobs scenarios begin in that order. Results are in that order too. A run that ended before its end
+can go on (lab.runner.resume): what has a result is not run again.
 """
 
 from __future__ import annotations
@@ -11,31 +13,32 @@ import os
 import shlex
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lab.errors import UsageError
 from lab.image import DEFAULT_KERNEL, kernel_named
 from lab.modbuild import ModuleBuildFailed
-from lab.progress import Progress
 from lab.runner.bus import Bus, listening
-from lab.runner.coverage import keep_notes
 from lab.runner.events import (
-    GuestReady,
     Listener,
     RunFinished,
+    RunResumed,
     RunStarted,
     ScenarioFinished,
     ScenarioStarted,
-    StageProgress,
 )
 from lab.runner.every_io import run_each
 from lab.runner.folder import RunFolder, new_run_folder
+from lab.runner.guests import Guests, Templates, kind_of
 from lab.runner.ports import Prepare, Template, facts
+from lab.runner.resume import Earlier
 from lab.runner.scenario_run import Place, run_scenario
-from lab.runner.stop import Interrupted, Stop, signals_interrupt, signals_stop
+from lab.runner.stop import Interrupted, Stop, signals_stop
 from lab.runner.verdict import (
     MODULE_BUILD,
     Finding,
@@ -46,8 +49,6 @@ from lab.runner.verdict import (
 )
 from lab.scenario.scenario import Scenario
 
-Templates = dict[tuple[int | None, bool], Template]
-"""Templates by the guest's memory in bytes (None: the usual), and by `icount`."""
 EMULATION = 2.0
 """How much more time an emulated guest gets than one on real processors."""
 GUEST_CPUS = 2
@@ -60,9 +61,9 @@ class RunSettings:
     """How to run.
 
     results: folder that gets a sub folder for this run. command: words that, followed by the name
-    of a scenario, run it again. kernels: names of the guests' kernels; every scenario is run on
-    each. jobs: guests at a time. repeat: how often each scenario is run. keep_failed: see
-    Place.
+    of a scenario, run it again; options: those that only the command of the whole run has. kernels:
+    names of the guests' kernels; every scenario is run on each. jobs: guests at a time. repeat: how
+    often each scenario is run. keep_failed: see Place. basis, to_make: see RunStarted.
     """
 
     results: Path
@@ -71,11 +72,21 @@ class RunSettings:
     jobs: int = 1
     repeat: int = 1
     keep_failed: bool = False
+    options: tuple[str, ...] = ()
+    basis: Mapping[str, str] = field(default_factory=dict)
+    to_make: tuple[str, ...] = ()
 
     def again(self, kernels: Sequence[str], names: Sequence[str]) -> str:
         """The command that runs these scenarios on these kernels the same way."""
+        return shlex.join([*self._words(kernels), *names])
+
+    def whole(self, names: Sequence[str]) -> str:
+        """The command that does a whole run of these scenarios again."""
+        return shlex.join([*self._words(self.kernels), *self.options, *names])
+
+    def _words(self, kernels: Sequence[str]) -> list[str]:
         chosen = () if tuple(kernels) == (DEFAULT_KERNEL,) else kernels
-        return shlex.join([*self.command, *(f"--kernel={kernel}" for kernel in chosen), *names])
+        return [*self.command, *(f"--kernel={kernel}" for kernel in chosen)]
 
 
 @dataclass(frozen=True)
@@ -88,31 +99,39 @@ class _Task:
     repeat: int
     label: str
 
+    @property
+    def told(self) -> str:
+        """What people call it."""
+        return self.label if self.repeat == 1 else f"{self.label} ({self.repeat})"
+
 
 def run(
     scenarios: Sequence[Scenario],
     settings: RunSettings,
     listeners: Sequence[Listener],
     prepare: Prepare,
+    earlier: Earlier | None = None,
 ) -> RunResult:
     """Run the scenarios (already selected) and tell the listeners; the result is never an opinion.
 
-    Raises UsageError if nothing is selected, EnvironmentLack (also HostDiskFull) and other
-    LabErrors if no template could be made. A module that does not compile is a verdict: error.
+    earlier: of the same run, which goes on; its folder is closed in the end.
+    Raises UsageError if nothing is selected or the run cannot go on, EnvironmentLack (also
+    HostDiskFull) and other LabErrors if no template could be made. A module that does not compile
+    is a verdict: error.
     """
     if not scenarios:
         raise UsageError("no scenario is selected", "see `blksnap-lab list` for what there is")
     if settings.jobs < 1 or settings.repeat < 1:
         raise UsageError("jobs and repeat are at least 1")
-    folder = new_run_folder(settings.results)
-    stop = Stop()
-    with listening(listeners) as bus:
-        return _Run(scenarios, settings, bus, folder, stop).go(prepare)
+    folder = new_run_folder(settings.results) if earlier is None else earlier.folder
+    with closing(folder), listening(listeners) as bus:
+        guests = Guests(scenarios, prepare, bus, folder)
+        return _Run(scenarios, settings, bus, folder, guests=guests, earlier=earlier).go()
 
 
 def _tasks(settings: RunSettings, scenarios: Sequence[Scenario]) -> list[_Task]:
-    """All that is to be run, in order."""
-    wanted = itertools.product(settings.kernels, range(1, settings.repeat + 1), scenarios)
+    """All that is to be run, in order: round by round."""
+    wanted = itertools.product(range(1, settings.repeat + 1), settings.kernels, scenarios)
     several = len(settings.kernels) > 1
     return [
         _Task(
@@ -122,7 +141,7 @@ def _tasks(settings: RunSettings, scenarios: Sequence[Scenario]) -> list[_Task]:
             repeat=repeat,
             label=f"{kernel}/{scenario.name}" if several else scenario.name,
         )
-        for number, (kernel, repeat, scenario) in enumerate(wanted)
+        for number, (repeat, kernel, scenario) in enumerate(wanted)
     ]
 
 
@@ -130,11 +149,6 @@ def patience(template: Template, jobs: int) -> float:
     """How much longer things may take than in a guest of its own on processors of its own."""
     emulated = EMULATION if facts(template).get("accel") == "tcg" else 1.0
     return emulated * max(1.0, jobs * GUEST_CPUS / (os.cpu_count() or 1))
-
-
-def _kind(scenario: Scenario) -> tuple[int | None, bool]:
-    """Key of its guest's template."""
-    return scenario.memory, scenario.icount
 
 
 class _Run:
@@ -146,69 +160,76 @@ class _Run:
         settings: RunSettings,
         bus: Bus,
         folder: RunFolder,
-        stop: Stop,
+        *,
+        guests: Guests,
+        earlier: Earlier | None,
     ) -> None:
         self._settings = settings
         self._bus = bus
         self._folder = folder
-        self._stop = stop
+        self._earlier = earlier
+        self._stop = Stop()
         self._begin = time.monotonic()
         self._tasks = _tasks(settings, scenarios)
-        names = tuple(scenario.name for scenario in scenarios)
-        self._command = settings.again(settings.kernels, names)
+        self._names = tuple(scenario.name for scenario in scenarios)
         self._results: dict[int, ScenarioResult] = {}
+        if earlier is not None:
+            known = {(one.repeat, one.label): one for one in earlier.results}
+            found = ((one.number, known.get((one.repeat, one.label))) for one in self._tasks)
+            self._results = {number: result for number, result in found if result is not None}
+        self._guests = guests
         self._seats = threading.Semaphore(settings.jobs)
 
-    def go(self, prepare: Prepare) -> RunResult:
+    def go(self) -> RunResult:
         """Everything from the first event to the last."""
-        self._folder.write_text("command.txt", self._command + "\n")
-        names = tuple(dict.fromkeys(task.scenario.name for task in self._tasks))
-        self._bus.emit(
-            RunStarted(
-                folder=str(self._folder.path),
-                command=self._command,
-                scenarios=names,
-                kernels=self._settings.kernels,
-                jobs=self._settings.jobs,
-                repeat=self._settings.repeat,
-            )
-        )
-        for kernel in self._settings.kernels:
+        left = [task for task in self._tasks if task.number not in self._results]
+        if self._earlier is not None:
+            # Nothing is told, and nothing written, before it is known that it can go on.
+            try:
+                self._guests.check(self._earlier, [task.kernel for task in left])
+            except KeyboardInterrupt:
+                self._stop.request()
+        self._begun(left)
+        # With one kernel all rounds are one piece, so that jobs never wait for the end of a round.
+        for kernel, tasks in itertools.groupby(left, key=lambda task: task.kernel):
             if not self._stop.requested:
-                self._on_kernel(kernel, prepare)
+                self._on_kernel(kernel, list(tasks))
         return self._finish()
 
-    def _on_kernel(self, kernel: str, prepare: Prepare) -> None:
-        """All that is to be run on one kernel."""
-        tasks = [task for task in self._tasks if task.kernel == kernel]
+    def _begun(self, left: Sequence[_Task]) -> None:
+        """Tell that the run begins, or goes on."""
+        settings, earlier = self._settings, self._earlier
+        common: dict[str, Any] = {
+            "folder": str(self._folder.path),
+            "command": settings.whole(self._names),
+            "scenarios": self._names,
+            "kernels": settings.kernels,
+            "jobs": settings.jobs,
+            "repeat": settings.repeat,
+            "basis": settings.basis,
+            "to_make": settings.to_make,
+        }
+        if earlier is None:
+            self._folder.write_text("command.txt", common["command"] + "\n")
+            self._bus.emit(RunStarted(**common))
+            return
+        begun = (task.told for task in left if self._folder.has(task.label, task.repeat))
+        results = tuple(self._results[number] for number in sorted(self._results))
+        self._bus.emit(
+            RunResumed(**common, earlier=results, began=earlier.began, under_way=tuple(begun))
+        )
+
+    def _on_kernel(self, kernel: str, tasks: Sequence[_Task]) -> None:
+        """Tasks that follow each other on one kernel."""
         try:
-            with signals_interrupt():
-                templates = self._templates(kernel, tasks, prepare)
+            templates = self._guests.ready(kernel)
         except ModuleBuildFailed as error:
             self._all_failed(kernel, tasks, error)
         except KeyboardInterrupt:
             self._stop.request()
         else:
-            told = facts(next(iter(templates.values())))
-            self._bus.emit(GuestReady(facts=told, kernel=kernel))
-            keep_notes(next(iter(templates.values())), kernel, self._folder)
             with signals_stop(self._stop):
                 self._run_all(tasks, templates)
-
-    def _templates(self, kernel: str, tasks: Sequence[_Task], prepare: Prepare) -> Templates:
-        """A template for each kind of guest that is asked for."""
-
-        def tell(progress: Progress) -> None:
-            stage, detail, fraction = progress.stage, progress.detail, progress.fraction
-            self._bus.emit(
-                StageProgress(stage=stage, detail=detail, fraction=fraction, kernel=kernel)
-            )
-
-        kinds = dict.fromkeys(_kind(task.scenario) for task in tasks)
-        return {
-            (memory, icount): prepare(tell, kernel, memory, **({"icount": True} if icount else {}))
-            for memory, icount in kinds
-        }
 
     def _all_failed(self, kernel: str, tasks: Sequence[_Task], error: ModuleBuildFailed) -> None:
         """The module does not compile: nothing can be run, each scenario says why."""
@@ -243,7 +264,7 @@ class _Run:
             while going or (todo and not self._stop.requested):
                 while todo and len(going) < self._settings.jobs and not self._stop.requested:
                     task = todo.pop()
-                    going[pool.submit(self._one, task, templates[_kind(task.scenario)])] = task
+                    going[pool.submit(self._one, task, templates[kind_of(task.scenario)])] = task
                 done, _ = wait(going, timeout=POLL, return_when=FIRST_COMPLETED)
                 for future in done:
                     self._collect(going.pop(future), future)
@@ -300,10 +321,11 @@ class _Run:
     def _finish(self) -> RunResult:
         """Count, tell, and write down the result."""
         results = tuple(self._results[number] for number in sorted(self._results))
-        not_run = tuple(t.label for t in self._tasks if t.number not in self._results)
+        not_run = tuple(t.told for t in self._tasks if t.number not in self._results)
+        before = self._earlier.duration if self._earlier is not None else 0.0
         result = RunResult(
             results=results,
-            duration=time.monotonic() - self._begin,
+            duration=before + time.monotonic() - self._begin,
             folder=self._folder.path,
             selected=len(self._tasks),
             not_run=not_run,

@@ -35,7 +35,11 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class RunStarted(Event):
-    """A run begins: what it runs, where its folder is, and the command that repeats it."""
+    """A run begins: what it runs, where its folder is, and the command that repeats it.
+
+    basis: digests of what decides its verdicts, see lab.runner.resume. to_make: what its guests
+    lack and is made first, by the names of lab.estimates: "image 6.1", "module 6.1" ...
+    """
 
     folder: str
     command: str
@@ -43,6 +47,21 @@ class RunStarted(Event):
     kernels: tuple[str, ...] = ()
     jobs: int = 1
     repeat: int = 1
+    basis: Mapping[str, str] = field(default_factory=dict)
+    to_make: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResumed(RunStarted):
+    """A run that had ended before its end goes on, in its folder.
+
+    earlier: what it had come to by then; not in the record, where that is told already. began: its
+    RunStarted's time. under_way: what had begun and is run again.
+    """
+
+    earlier: tuple[ScenarioResult, ...] = ()
+    began: float = 0.0
+    under_way: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +166,8 @@ def as_record(event: Event) -> dict[str, object]:
     """The event as JSON types, with its class name under "event"."""
     record: dict[str, object] = {"event": type(event).__name__}
     for item in dataclasses.fields(event):
-        record[item.name] = plain(getattr(event, item.name))
+        if not (isinstance(event, RunResumed) and item.name == "earlier"):
+            record[item.name] = plain(getattr(event, item.name))
     return record
 
 

@@ -7,12 +7,14 @@
                                   builds.json  blocked-tasks.txt  places.json
                                   figures.json  coverage-1.z
 <results>/<date-time>/<kernel>/<scenario>/ ...   instead, if the run has several kernels
+<results>/<date-time>/<scenario>.cut-off         what a run that was ended had of it by then
 <results>/latest                  symbolic link to the newest run
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -21,7 +23,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lab.errors import EnvironmentLack, LabError
+from lab.cache import Hold
+from lab.errors import EnvironmentLack, LabError, UsageError
 from lab.runner.events import plain
 from lab.units import MIB
 
@@ -102,14 +105,45 @@ class Folder:
 
 
 class RunFolder(Folder):
-    """The folder of one run."""
+    """The folder of one run; locked until it is closed: no other process goes on with it."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises UsageError if a process has it."""
+        super().__init__(path)
+        with disk_errors(path):
+            self._hold = Hold(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        try:
+            fcntl.flock(self._hold.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._hold.close()
+            raise UsageError(
+                f"the run in {path} is still under way", "wait for its end, or end it"
+            ) from None
+        except OSError:
+            pass  # Some network file systems lock no folders: then nobody is kept away.
+
+    def close(self) -> None:
+        """Let others go on with it; safe to call more than once."""
+        self._hold.close()
 
     def scenario(self, label: str, repeat: int) -> Folder:
-        """A new sub folder for one run of a scenario; `repeat` counts from 1."""
-        path = self.path / (label if repeat == 1 else f"{label}.{repeat}")
+        """A new sub folder for one run of a scenario; `repeat` counts from 1.
+
+        One that is there already is of a run that was cut off: it is put aside.
+        """
+        path = self._sub(label, repeat)
         with disk_errors(self.path):
+            if path.is_dir():
+                path.rename(_unused(path.with_name(f"{path.name}.cut-off")))
             path.mkdir(parents=True)
         return Folder(path)
+
+    def has(self, label: str, repeat: int) -> bool:
+        """Whether a run of a scenario has begun."""
+        return self._sub(label, repeat).is_dir()
+
+    def _sub(self, label: str, repeat: int) -> Path:
+        return self.path / (label if repeat == 1 else f"{label}.{repeat}")
 
 
 def new_run_folder(results: Path) -> RunFolder:
@@ -127,16 +161,54 @@ def new_run_folder(results: Path) -> RunFolder:
     return RunFolder(path)
 
 
+def old_run_folder(path: Path) -> RunFolder:
+    """The folder of a run that is to go on. UsageError if it is still under way; HostDiskFull."""
+    if free_bytes(path) < LEAST_FREE:
+        raise full_disk(path)
+    folder = RunFolder(path)
+    if (path.parent / LATEST).is_symlink():
+        with disk_errors(path.parent):
+            _point_latest(path.parent, path)
+    return folder
+
+
+def mend_last_line(path: Path) -> None:
+    """Make a file of JSON lines end with a whole one: who wrote it may have been killed meanwhile.
+
+    Half a line is cut off; a whole one that only lacks its end gets it. No file is one without
+    lines.
+    """
+    with disk_errors(path.parent), suppress(FileNotFoundError), path.open("r+b") as file:
+        content = file.read()
+        whole = content.rfind(b"\n") + 1
+        rest = content[whole:]
+        if not rest:
+            return
+        try:
+            json.loads(rest)
+        except ValueError:
+            file.truncate(whole)
+        else:
+            file.write(b"\n")
+
+
 def _fresh(results: Path) -> Path:
     """A folder named after the time, unique also for runs begun within one second."""
     stamp = time.strftime("%Y-%m-%dT%H-%M-%S")
-    number = 1
     while True:
-        path = results / (stamp if number == 1 else f"{stamp}.{number}")
+        path = _unused(results / stamp)
         with suppress(FileExistsError):
             path.mkdir()
             return path
+
+
+def _unused(path: Path) -> Path:
+    """`path`, or the first of path.2, path.3 ... that is not there."""
+    number, found = 1, path
+    while found.exists():
         number += 1
+        found = path.with_name(f"{path.name}.{number}")
+    return found
 
 
 def _point_latest(results: Path, path: Path) -> None:

@@ -41,6 +41,9 @@ from lab.tap.server import DiskServer
 
 CHECKS_LIMIT = 600.0
 """Seconds that all automatic checks of a scenario may take together."""
+RED_CHECKS_LIMIT = 120.0
+"""Seconds that they may take once something is wrong, unless a step may take longer. A device that
+does not answer any more, such as one that stays frozen, is not worth more."""
 
 
 @dataclass(frozen=True)
@@ -206,14 +209,25 @@ class ScenarioRun:
         """All automatic checks, as long as the guest answers."""
         context = self._context
         assert context is not None
-        context.deadline.restart(CHECKS_LIMIT)
+        red = bool(self._journal.findings)
+        context.deadline.restart(self._checks_limit(red))
         for check in checks.ALL:
             if self._silent:
                 break
             self._check(check)
             self._keep_if_failed()
+            if self._journal.findings and not red:
+                red = True
+                context.deadline.restart(self._checks_limit(red))
         if not self._silent:
             self.guarded("coverage", lambda: coverage.save(context))
+
+    def _checks_limit(self, red: bool) -> float:
+        """Seconds for the checks that are still to come; what they find after a finding is evidence
+        only, and changes no verdict."""
+        if not red:
+            return CHECKS_LIMIT
+        return min(CHECKS_LIMIT, max(RED_CHECKS_LIMIT, self._scenario.step_timeout))
 
     def _keep_if_failed(self) -> None:
         """Keep the guest as it is at the first finding; later ones may be its consequences."""

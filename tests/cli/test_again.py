@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from lab.accel import AccelChoice
-from lab.cli.again import again, asked
+from lab.cli.again import again, asked, of_whole_run
 from lab.cli.options import MODULE, SCENARIOS, GuestOptions
+from lab.cli.run_options import HowOptions, ReportOptions
 from lab.errors import UsageError
 from lab.runner.engine import RunSettings
 
@@ -41,12 +42,29 @@ def test_what_was_asked_for_is_read_back(tmp_path: Path) -> None:
     settings = RunSettings(tmp_path, again(guest, tmp_path, long=True))
     back = asked(settings.again(("6.12",), ("cbt/a",)))
     assert (back.guest, back.kernel, back.names) == (guest, "6.12", ("cbt/a",))
-    assert (back.scenarios, back.long, back.coverage) == (tmp_path, True, False)
+    assert (back.scenarios, back.long, back.how.coverage) == (tmp_path, True, False)
 
 
 def test_defaults_are_read_back_as_defaults(tmp_path: Path) -> None:
     back = asked(RunSettings(tmp_path, again(GuestOptions())).again(("6.1",), ("cbt/a",)))
     assert (back.guest, back.kernel, back.scenarios) == (GuestOptions(), "6.1", SCENARIOS)
+
+
+def test_the_command_of_a_whole_run_says_how_it_was_run_and_what_was_made_of_it(
+    tmp_path: Path,
+) -> None:
+    how = HowOptions(["6.1", "6.12"], jobs=2, repeat=20, keep_failed=True, coverage=True)
+    report = ReportOptions(junit=tmp_path / "junit.xml", html=tmp_path / "x y.html", slowest=3)
+    settings = RunSettings(
+        tmp_path,
+        again(GuestOptions(), coverage=True),
+        kernels=("6.1", "6.12"),
+        options=of_whole_run(how, report),
+    )
+    back = asked(settings.whole(("cbt/a", "cbt/b")))
+    assert (back.how, back.report, back.names) == (how, report, ("cbt/a", "cbt/b"))
+    one = asked(settings.again(("6.12",), ("cbt/a",)))
+    assert (one.how, one.report) == (HowOptions(["6.12"], coverage=True), ReportOptions())
 
 
 @pytest.mark.parametrize("command", ["", "rm -rf x", "ci/scenarios --colour red a/b"])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from lab.report.jsonl import JsonLines
-from lab.runner.events import Event
+from lab.runner.events import Event, RunResumed
+from lab.runner.verdict import ScenarioResult, Verdict
 
 
 def test_every_event_is_a_line_with_all_it_knows(tmp_path: Path, events: list[Event]) -> None:
@@ -36,3 +38,24 @@ def test_another_file_gets_the_same(tmp_path: Path, events: list[Event]) -> None
     also = (tmp_path / "deep" / "run.jsonl").read_text()
     assert json.loads(also)["time"] == 100.0
     assert also == (tmp_path / "events.jsonl").read_text()
+
+
+def test_a_run_that_goes_on_is_written_behind_what_it_has(
+    tmp_path: Path, events: list[Event]
+) -> None:
+    first = JsonLines()
+    for event in events[:4]:
+        first.handle(event)
+    first.close()
+    path, also = tmp_path / "events.jsonl", tmp_path / "all.jsonl"
+    with path.open("a") as file:
+        file.write('{"event": "StepFin')  # it was killed
+    second = JsonLines(also)
+    common: Any = {"folder": str(tmp_path), "command": "", "scenarios": ("cbt/a",)}
+    second.handle(RunResumed(**common, earlier=(ScenarioResult("cbt/a", Verdict.PASSED),)))
+    second.close()
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    told = [type(event).__name__ for event in events[:4]]
+    assert [record["event"] for record in records] == [*told, "RunResumed"]
+    assert "earlier" not in records[-1]
+    assert also.read_text() == path.read_text()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lab.report.junit import JUnit
-from lab.runner.events import Event, RunStarted, ScenarioFinished
+from lab.runner.events import Event, RunResumed, RunStarted, ScenarioFinished
 from lab.runner.verdict import ScenarioResult, Verdict
 
 
@@ -94,3 +95,22 @@ def test_characters_that_xml_cannot_hold_do_not_break_it(root: ET.Element) -> No
     failure = case.find("failure")
     assert failure is not None
     assert "\ufffd[0m & <odd>" in failure.get("message", "")
+
+
+def test_a_run_that_goes_on_has_what_it_had_come_to(
+    tmp_path: Path, results: list[ScenarioResult]
+) -> None:
+    report = JUnit()
+    common: Any = {"folder": str(tmp_path), "command": "", "scenarios": ("cbt/a",)}
+    report.handle(RunResumed(**common, earlier=tuple(results), began=86400.0))
+    report.close()
+    (first, *_) = suites = ET.parse(tmp_path / "junit.xml").getroot().findall("testsuite")
+    assert first.get("timestamp") == "1970-01-02T00:00:00"
+    assert sum(len(one.findall("testcase")) for one in suites) == len(results)
+
+
+def test_a_run_that_never_began_leaves_an_older_file_alone(tmp_path: Path) -> None:
+    path = tmp_path / "all.xml"
+    path.write_text("of an older run")
+    JUnit(path).close()
+    assert path.read_text() == "of an older run"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.report.rates import rate_lines, rates, upper_bound
+from lab.report.rates import rate_lines, rates, round_line, upper_bound
 from lab.runner.verdict import ScenarioResult, Verdict
 
 
@@ -53,3 +53,13 @@ def test_skipping_now_and_then_is_told_too() -> None:
     verdicts = [Verdict.PASSED, Verdict.PASSED, Verdict.SKIPPED]
     results = [ScenarioResult("g/s", one, repeat=n) for n, one in enumerate(verdicts, 1)]
     assert "g/s did not always end alike: 2 passed, 1 skipped" in list(rate_lines(results))
+
+
+def test_whole_rounds_are_counted_and_the_rest_is_told() -> None:
+    def done(*runs: tuple[str, int]) -> str:
+        results = [ScenarioResult(name, Verdict.PASSED, repeat=n) for name, n in runs]
+        return round_line(results, 2, 20)
+
+    assert done() == "rounds: 0 of 20 done"
+    assert done(("a", 1), ("b", 1), ("a", 2), ("b", 2)) == "rounds: 2 of 20 done"
+    assert done(("a", 1), ("b", 1), ("b", 2)) == "rounds: 1 of 20 done, and 1 of 2 runs of the next"

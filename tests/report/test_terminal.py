@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from lab.estimates import Estimates
 from lab.report.terminal import Terminal
-from lab.runner.events import Event, RunFinished, RunStarted, ScenarioFinished
+from lab.runner.events import Event, RunFinished, RunResumed, RunStarted, ScenarioFinished
 from lab.runner.verdict import ScenarioResult, Verdict, count_verdicts
 
 
@@ -170,6 +172,41 @@ def test_a_live_board_says_how_much_is_left(events: list[Event]) -> None:
     time.sleep(1.0)  # it is drawn four times a second
     report.close()
     assert re.search(r"1 of 8 done, about 12 min left", text.getvalue())
+
+
+def test_what_is_made_first_is_in_the_time_that_is_told(events: list[Event]) -> None:
+    times = known(events)
+    parts = ("image 6.1", "module 6.1", "template 6.1")
+    begin = next(event for event in events if isinstance(event, RunStarted))
+
+    def first_line() -> str:
+        line = told([replace(begin, to_make=parts)], estimates=times)
+        return line.partition(", results in")[0].removeprefix("8 scenarios")
+
+    assert first_line() == (
+        ", about 13 min, and what it takes to make image 6.1, module 6.1, template 6.1"
+    )
+    times.took("module 6.1", 200.0)
+    times.took("template 6.1", 40.0)
+    assert first_line() == (
+        ", about 17 min with module 6.1, template 6.1 to make, and what it takes to make image 6.1"
+    )
+    times.took("image 6.1", 120.0)
+    assert first_line() == ", about 19 min with image 6.1, module 6.1, template 6.1 to make"
+
+
+def test_a_run_that_goes_on_counts_what_it_has(events: list[Event]) -> None:
+    begin = next(event for event in events if isinstance(event, RunStarted))
+    results = tuple(event.result for event in events if isinstance(event, ScenarioFinished))
+    common: dict[str, Any] = {"folder": "here", "command": "", "scenarios": begin.scenarios}
+    part = RunResumed(**common, repeat=2, earlier=results[:4], under_way=("cbt/x", "cbt/y (2)"))
+    lines = told([part], estimates=known(events)).splitlines()
+    assert lines[0] == (
+        "going on: 8 scenarios, 4 of 16 runs are done, about 20 min, results in here"
+    )
+    assert lines[1] == "under way when it ended, run again: cbt/x, cbt/y (2)"
+    whole = RunResumed(**common, earlier=results, to_make=("image 6.1",))
+    assert told([whole]) == "going on: 8 scenarios, 8 of 8 runs are done, results in here\n"
 
 
 def known(events: list[Event]) -> Estimates:

@@ -85,6 +85,7 @@ class FakeGuest:
     image: str = "image"
     flavour: Flavour = field(default_factory=Flavour)
     asked: list[str] = field(default_factory=list)
+    limits: list[tuple[str, float]] = field(default_factory=list)
     cut: bool = False
 
     @property
@@ -101,6 +102,7 @@ class FakeGuest:
         if self.machine.state != "running":
             raise GuestLost("QEMU ended")
         self.asked.append(op)
+        self.limits.append((op, timeout))
         for one in self.misfortunes:
             if one.op == op and self.asked.count(op) == one.nth:
                 self._befall(one, op, timeout)

@@ -1,0 +1,132 @@
+"""The options of `run`: which scenarios, how, and what is made of the results."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab.cli import complete
+from lab.cli.chosen import GroupOption, NamesArgument
+from lab.cli.options import SCENARIOS, KernelsOption, ScenariosOption, load_folder
+from lab.cli.progress import ProgressLine
+from lab.estimates import Estimates
+from lab.report.html import Html
+from lab.report.jsonl import JsonLines
+from lab.report.junit import JUnit
+from lab.report.summary import SLOWEST
+from lab.report.terminal import Terminal
+from lab.runner.events import Listener
+from lab.runner.selection import Selection, select_to_run
+from lab.runner.shard import Shard, recorded_durations
+from lab.scenario.scenario import Scenario
+
+
+@dataclass(frozen=True)
+class WhichOptions:
+    """Which scenarios are run."""
+
+    names: NamesArgument = None
+    group: GroupOption = None
+    proves: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--proves",
+            "-p",
+            metavar="RULE",
+            help="Only what proves these: K18, W-05.",
+            autocompletion=complete.rules,
+        ),
+    ] = None
+    scenarios: ScenariosOption = SCENARIOS
+    long: Annotated[
+        bool, typer.Option("--long", help="The full numbers, where usually fewer must do.")
+    ] = False
+    shard: Annotated[
+        str | None,
+        typer.Option("--shard", metavar="N/COUNT", help="Only this part, of about equal time."),
+    ] = None
+
+    def chosen(self) -> tuple[Scenario, ...]:
+        """The scenarios; none if other shards have them all. UsageError if nothing fits."""
+        selection = Selection(
+            tuple(self.names or ()), tuple(self.group or ()), tuple(self.proves or ())
+        )
+        every = select_to_run(load_folder(self.scenarios, long=self.long), selection)
+        if self.shard is None:
+            return every
+        part = Shard.parse(self.shard).part_of(every, recorded_durations())
+        if not part:
+            told = (
+                f"shard {self.shard} has nothing to run, the others have all {len(every)} scenarios"
+            )
+            typer.echo(f"green: {told}")
+        return part
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What is made of the results."""
+
+    junit: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="JUnit XML as well here.")
+    ] = None
+    jsonl: Annotated[
+        Path | None, typer.Option("--jsonl", metavar="FILE", help="Events as well here.")
+    ] = None
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="A page for people here.")
+    ] = None
+    slowest: Annotated[
+        int | None,
+        typer.Option(
+            "--slowest",
+            metavar="N",
+            help="Show the N slowest.",
+            show_default=f"{SLOWEST}, of more than {SLOWEST}",
+        ),
+    ] = None
+
+    def listeners(self) -> list[Listener]:
+        """Those who make it."""
+        made: list[Listener] = [
+            Terminal(slowest=self.slowest, estimates=Estimates.of_this_machine()),
+            JUnit(self.junit),
+            JsonLines(self.jsonl),
+        ]
+        # After the events' listener: it reads what that wrote.
+        return [*made, Html(self.html, ProgressLine)] if self.html is not None else made
+
+
+@dataclass(frozen=True)
+class HowOptions:
+    """How they are run."""
+
+    kernel: KernelsOption = None
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            metavar="N",
+            help="Guests at a time; one for each processor if not given.",
+        ),
+    ] = None
+    repeat: Annotated[
+        int,
+        typer.Option(
+            "--repeat", metavar="N", help="Run each so often; tells how often which was red."
+        ),
+    ] = 1
+    keep_failed: Annotated[
+        bool,
+        typer.Option(
+            "--keep-failed", help="Keep the guests of failed scenarios, for shell, gdb and dump."
+        ),
+    ] = False
+    coverage: Annotated[
+        bool,
+        typer.Option(
+            "--coverage", help="Count how often each line is reached; see `blksnap-lab coverage`."
+        ),
+    ] = False
