@@ -14,7 +14,7 @@ from lab.errors import LabError
 from lab.flavour import Flavour
 from lab.units import SECTOR
 
-LIMIT = 120.0
+LIMIT = 600.0
 LOAD_LIMIT = 300.0
 COMPILE_LIMIT = 300.0
 LOAD = "/tmp/lab-load"
