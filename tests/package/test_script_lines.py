@@ -47,7 +47,7 @@ def test_the_jobs_of_a_pipeline_do_their_work(tmp_path: Path) -> None:
         for line in lines("scenarios"):
             shard = f"{number}/{SHARDS}"
             told = said("bash", "-ec", line, folder=copy, limit=LIMIT, SHARD=shard, **fixed)
-        if "the other shards have all 2 scenarios" in told:
+        if "has nothing to run, the others have all 2 scenarios" in told:
             continue
         assert "green: 1 passed" in told
         results = json.loads((copy / "results/latest/run.json").read_text())["results"]
