@@ -31,12 +31,15 @@ threads: acmesnap
 log: [acmesnap, acmehook]
 """
 # Those that meet most names: log lines, debugfs, nodes in programs, LVM's list of types.
+# Of the measuring ones, which no run does by default, the one that takes seconds.
 CHOSEN = {
+    "abi": "abi/layout",
     "faults": "faults/no-memory",
     "lifecycle": "lifecycle/unload-busy",
     "multi": "multi/lvm-stripe",
     "overflow": "overflow/exhausted",
     "fs": "fs/loop-on-a-file",
+    "perf": "perf/memory",
 }
 RUN_LIMIT = 7000.0
 

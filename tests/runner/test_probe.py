@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tarfile
+from base64 import b64decode
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +34,7 @@ class FakeContext:
         self.ran: list[list[str]] = []
         self.product = compiled
         self.unpacked: list[str] = []
+        self.sources: list[str] = []
         self.forgotten: list[str] = []
         self.compiled: set[str] = set()
         self.reports: dict[str, object] = {}
@@ -49,8 +53,8 @@ class FakeContext:
     def run(self, argv: list[str], *, input: str = "", check: bool = True) -> Program:
         self.ran.append(argv)
         if argv[0] == "sh":
-            if input and "gcc" not in argv[2]:
-                self.unpacked.append(input)
+            if input:
+                (self.sources if "gcc" in argv[2] else self.unpacked).append(input)
             return Program(tuple(argv), 0, self.product if "base64 -w0" in argv[2] else "", "")
         return Program(tuple(argv), self.status, self.printed.pop(0), "")
 
@@ -112,6 +116,37 @@ def test_what_one_guest_compiled_is_given_to_the_next_of_the_same_image() -> Non
     third = FakeContext(GOOD)
     client(third, groups=["counts"], bits=32)
     assert len(compilations(third)) == 1, "of another command"
+
+
+def test_a_build_with_names_of_its_own_is_met_by_them(tmp_path: Path) -> None:
+    header = tmp_path / "vendor" / "include" / "uapi" / "linux" / "acme.h"
+    header.parent.mkdir(parents=True)
+    header.write_text("/* a vendor's */\n", encoding="ascii")
+    (tmp_path / "vendor" / "Kbuild").touch()
+    ours = (MODULE / "include/uapi/linux/blksnap.h").read_bytes()
+    for source, expected in (
+        (tmp_path / "vendor", header.read_bytes()),
+        (MODULE, ours),
+        (None, ours),
+    ):
+        context = FakeContext(GOOD)
+        context.guest.module_source = source
+        context.flavour = Flavour(module="acme", filter="hook", node="/dev/acme")
+        client(context, groups=["counts"])
+        if context.sources:
+            with tarfile.open(fileobj=BytesIO(b64decode(context.sources[0]))) as tar:
+                files = {one: read(tar, one) for one in tar.getnames()}
+            assert files["include/linux/blksnap.h"] == expected
+            names = files["include/names.h"].decode()
+            for line in ('MODULE_NAME "acme"', 'FILTER_NAME "hook"', 'NODE "/dev/acme"'):
+                assert f"#define {line}\n" in names
+    assert not context.sources, "of the same header and names: it was compiled before"
+
+
+def read(tar: tarfile.TarFile, name: str) -> bytes:
+    file = tar.extractfile(name)
+    assert file is not None
+    return file.read()
 
 
 def test_a_product_that_does_not_come_over_in_full_is_not_kept(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ int control;
 
 void control_open(void)
 {
-	control = sys(NR_OPEN, BLK_SNAP_CTL, O_RDWR, 0);
+	control = sys(NR_OPEN, NODE, O_RDWR, 0);
 }
 
 void control_close(void)

@@ -16,14 +16,16 @@ typedef struct {
 	__u8 b[16];
 } uuid_t;
 #include <linux/blksnap.h>
+/* What the build's flavour says: MODULE_NAME, FILTER_NAME, NODE, IMAGE, DEBUGFS. */
+#include <names.h>
 
 #define SIZE_MIB 64
 #define SECTORS (SIZE_MIB << 11)
 #define BLOCK_SIZE 65536
 #define BLOCKS (SIZE_MIB << 4)
 #define BAD ((void *)16)
-#define FAULTS "/sys/kernel/debug/blksnap/fail"
-#define PARAMETERS "/sys/module/blksnap/parameters/"
+#define FAULTS "/sys/kernel/debug/" DEBUGFS "/fail"
+#define PARAMETERS "/sys/module/" MODULE_NAME "/parameters/"
 
 struct device {
 	const char *path;

@@ -105,10 +105,10 @@ static void check_data(const uuid_t *id, __u8 *old)
 	memset(new, 0x5a, BLOCK_SIZE);
 	check("A.1 overwrite half", device_write(a.path, 1 << 20, BLOCK_SIZE / 2,
 						 new), BLOCK_SIZE / 2);
-	check("A.1 image", device_read("/dev/blksnap-image0", 1 << 20, BLOCK_SIZE,
+	check("A.1 image", device_read("/dev/" IMAGE "0", 1 << 20, BLOCK_SIZE,
 				       seen), BLOCK_SIZE);
 	check("A.1 it has the old data", memcmp(seen, old, BLOCK_SIZE), 0);
-	fd = sys(NR_OPEN, "/dev/blksnap-image0", O_RDONLY, 0);
+	fd = sys(NR_OPEN, "/dev/" IMAGE "0", O_RDONLY, 0);
 	check_true("K24 image open", fd > 0);
 	check("K24 destroy", destroy(id), 0);
 	check("K24 destroy again", destroy(id), -ENODEV);

@@ -59,7 +59,7 @@ static __attribute__((noreturn)) void own(enum stage stage)
 	if (!ret && stage == WAITING)
 		ret = wait_event(&told->id, 0, &event);
 	if (!ret && stage == READING)
-		ret = sys(NR_OPEN, "/dev/blksnap-image1", O_RDWR, 0) < 0;
+		ret = sys(NR_OPEN, "/dev/" IMAGE "1", O_RDWR, 0) < 0;
 	if (!ret && stage == SPOILED)
 		ret = spoil();
 	told->ready = ret ? -1 : 1;
@@ -98,7 +98,7 @@ static void check_stage(enum stage stage)
 	check(names[stage].destroyed, destroy(&id), 0);
 	check_exist(names[stage].destroyed, 0, 2);
 	check_true(names[stage].destroyed,
-		   sys(NR_OPEN, "/dev/blksnap-image0", O_RDONLY, 0) < 0);
+		   sys(NR_OPEN, "/dev/" IMAGE "0", O_RDONLY, 0) < 0);
 }
 
 void check_owner(void)

@@ -39,7 +39,7 @@ static word load(const char *name)
 /* A kernel with filters of its own needs no module for that. */
 static int filter_is_module(void)
 {
-	word fd = module_open("bdevfilter");
+	word fd = module_open(FILTER_NAME);
 
 	if (fd >= 0)
 		sys(NR_CLOSE, fd, 0, 0);
@@ -51,23 +51,23 @@ static void check_busy(void)
 	word image;
 	uuid_t id;
 
-	check("K28 with the control node open", unload("blksnap"), -EAGAIN);
+	check("K28 with the control node open", unload(MODULE_NAME), -EAGAIN);
 	check("K28 create", create(&id, &a, NULL), 0);
 	control_close();
-	check("K28 with a snapshot", unload("blksnap"), -EAGAIN);
+	check("K28 with a snapshot", unload(MODULE_NAME), -EAGAIN);
 	control_open();
 	check("K28 it is still there", append(&id, 0), 0);
 	check("K28 take", take(&id), 0);
 	control_close();
-	check("K28 with a taken snapshot", unload("blksnap"), -EAGAIN);
+	check("K28 with a taken snapshot", unload(MODULE_NAME), -EAGAIN);
 	control_open();
-	image = sys(NR_OPEN, "/dev/blksnap-image0", O_RDONLY, 0);
+	image = sys(NR_OPEN, "/dev/" IMAGE "0", O_RDONLY, 0);
 	check_true("K28 image", image > 0);
 	check("K28 destroy", destroy(&id), 0);
 	control_close();
-	check("K28 with an image open", unload("blksnap"), -EAGAIN);
+	check("K28 with an image open", unload(MODULE_NAME), -EAGAIN);
 	sys(NR_CLOSE, image, 0, 0);
-	check("K28 the filter is needed by the module", unload("bdevfilter"),
+	check("K28 the filter is needed by the module", unload(FILTER_NAME),
 	      filter_is_module() ? -EAGAIN : -ENOENT);
 }
 
@@ -84,10 +84,10 @@ static void write_without_end(const struct device *device)
 /* With the control node closed before and after. Return: 0, or the first error. */
 static word load_and_use(void)
 {
-	word ret = filter_is_module() ? load("bdevfilter") : 0;
+	word ret = filter_is_module() ? load(FILTER_NAME) : 0;
 	uuid_t id;
 
-	ret = ret ?: load("blksnap");
+	ret = ret ?: load(MODULE_NAME);
 	if (ret)
 		return ret;
 	control_open();
@@ -112,9 +112,9 @@ static void check_under_writes(void)
 	for (i = 0; i < ROUNDS && !ret; i++) {
 		__u32 began = now_ms();
 
-		ret = unload("blksnap");
+		ret = unload(MODULE_NAME);
 		if (!ret && filter_is_module())
-			ret = unload("bdevfilter");
+			ret = unload(FILTER_NAME);
 		began = now_ms() - began;
 		if (began > longest)
 			longest = began;

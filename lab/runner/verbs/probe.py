@@ -19,6 +19,7 @@ from pathlib import Path
 
 from lab.cache import Cache, digest_of
 from lab.data import data_file
+from lab.flavour import Flavour
 from lab.modbuild import source_files
 from lab.runner.context import Context, Executor
 from lab.runner.failures import StepFailed
@@ -119,7 +120,9 @@ def second_filter(context: Context, action: verbs.SecondFilter) -> Detail:
     if "second-filter" not in context.compiled:
         files = {**_module_source(context), **_data("second-filter")}
         # In place of the module: beside the filter, which tells the versions of its symbols.
-        files["Kbuild"] = files["Kbuild"].replace(b" blksnap.o", b" second.o")
+        module, header = f" {context.flavour.module}.o", f"linux/{context.flavour.filter}.h"
+        files["Kbuild"] = files["Kbuild"].replace(module.encode(), b" second.o")
+        files["second.c"] = files["second.c"].replace(b"linux/bdevfilter.h", header.encode())
         _compile(context, "second-filter", files, MAKE, "second.ko")
     major, minor = context.device(action.device).number
     args = {
@@ -159,10 +162,33 @@ def _client(context: Context, bits: int) -> str:
     """The guest's path of the client for a word size; compiled when first used."""
     name = f"client{bits}"
     if name not in context.compiled:
-        header = _module_source(context)["include/uapi/linux/blksnap.h"]
-        files = {**_data("client"), "include/linux/blksnap.h": header}
+        files = {
+            **_data("client"),
+            "include/linux/blksnap.h": _header(context),
+            "include/names.h": _names(context.flavour),
+        }
         _compile(context, name, files, f"{COMPILER} -m{bits} *.c -o client", "client")
     return f"{SOURCES}/{name}/client"
+
+
+def _header(context: Context) -> bytes:
+    """The module's header of the interface, by the name that its flavour gives it, else ours."""
+    folder = "include/uapi/linux"
+    source = {} if context.guest.module_source is None else _module_source(context)
+    named = source.get(f"{folder}/{context.flavour.module}.h")
+    return named or data_file(f"guest_module/{folder}/blksnap.h").read_bytes()
+
+
+def _names(flavour: Flavour) -> bytes:
+    """The header with the names of the flavour, as the client writes them."""
+    names = {
+        "MODULE_NAME": flavour.module,
+        "FILTER_NAME": flavour.filter,
+        "NODE": flavour.node,
+        "IMAGE": flavour.image,
+        "DEBUGFS": flavour.debugfs,
+    }
+    return "".join(f'#define {key} "{name}"\n' for key, name in names.items()).encode()
 
 
 def _module_source(context: Context) -> dict[str, bytes]:
