@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lab import stamp
+from lab.agent.block.reading import Bad, Good, reader_of
 
 from .conftest import Agent
 
@@ -185,3 +187,22 @@ def test_a_mapped_write_beyond_the_end_is_an_error_and_not_a_signal(
     given = {"path": str(disk), "tag": 1, "how": "mmap"}
     assert agent.fail("write", writes=[[SECTORS, 8, 1]], **given)["errno"] == errno.ENOSPC
     assert agent.ask("ping") == {}
+
+
+@pytest.mark.parametrize("how", ["fails", "is short"])
+def test_an_error_that_does_not_come_back_in_its_parts_has_happened(
+    disk: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    real, once = os.preadv, [how]
+
+    def preadv(fd: int, buffers: list[memoryview], offset: int) -> int:
+        if not once:
+            return real(fd, buffers, offset)
+        if once.pop() == "fails":
+            raise OSError(errno.EIO, "this one time")
+        return real(fd, buffers, offset) // 2
+
+    with reader_of(str(disk), direct=False) as reader:
+        assert all(isinstance(piece, Good) for piece in reader.pieces(0, 64))
+        monkeypatch.setattr(os, "preadv", preadv)
+        assert next(iter(reader.pieces(0, 64))) == Bad(0, 64, errno.EIO)

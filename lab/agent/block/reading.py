@@ -48,7 +48,8 @@ class Reader:
         """The range in pieces of at most a MiB, in order, without gaps.
 
         Where a read fails it is made again in sixteen parts, down to the grain, so that an error
-        names only the blocks that have it.
+        names only the blocks that have it. One that does not come back in any of its parts has
+        happened all the same, and names the whole piece.
         """
         step = self._memory.size // SECTOR
         for start in range(sector, sector + count, step):
@@ -69,13 +70,14 @@ class Reader:
                 yield start, view
 
     def _read(self, sector: int, count: int) -> Iterator[Piece]:
+        failed = errno.EIO
         try:
             data = self._once(sector, count)
         except OSError as error:
+            failed = error.errno or errno.EIO
             if count <= self._grain:
-                yield Bad(sector, count, error.errno or errno.EIO)
+                yield Bad(sector, count, failed)
                 return
-            data = b""
         else:
             if len(data) == count * SECTOR:
                 yield Good(sector, data)
@@ -83,7 +85,11 @@ class Reader:
             if not data:
                 yield Bad(sector, count, errno.ENODATA)
                 return
-        yield from self._read_finer(sector, count)
+        finer = list(self._read_finer(sector, count))
+        if any(isinstance(piece, Bad) for piece in finer):
+            yield from finer
+        else:
+            yield Bad(sector, count, failed)
 
     def _read_finer(self, sector: int, count: int) -> Iterator[Piece]:
         part = max(self._grain, -(-count // _FINER) // self._grain * self._grain)
