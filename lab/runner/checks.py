@@ -188,7 +188,7 @@ def memory_is_free(context: Context) -> Mapping[str, object]:
     if not context.module_loaded:
         return {"checked": False}
     kept = KEPT_BY_TRACKERS if trackers(context) else frozenset()
-    held = module.wait_counters_zero(context, SETTLE_LIMIT, kept)
+    held = module.wait_counters_zero(context, SETTLE_LIMIT * context.deadline.patience, kept)
     if held:
         lines = [f"{kind}: {n} objects, {size} bytes" for kind, (n, size) in held.items()]
         raise StepFailed(f"the module still holds memory: {'; '.join(lines)}", lines)
@@ -217,11 +217,14 @@ def nothing_left(context: Context) -> Mapping[str, object]:
 
 def log_is_quiet(context: Context) -> Mapping[str, object]:
     """No line of the module above info level in a normal run; one error line per spoiled image,
-    with device and errno, and none of an image that no event told of.
+    with device and errno, and none of an image that no event told of. No event of a spoiled image
+    that no step has asked for.
 
     A run is not normal if a step was meant to fail: refusals may say why.
     """
     context.log.poll(context.guest)
+    if context.unclaimed:
+        raise StepFailed(f"nobody expected: {'; '.join(text for *_, text in context.unclaimed)}")
     complaints = module_complaints(context.log.lines, context.flavour.log)
     told = spoiled_images(complaints)
     if told != sorted(context.spoiled):

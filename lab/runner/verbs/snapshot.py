@@ -138,14 +138,15 @@ def _waiting(context: Context, snapshot: Snapshot, waiters: int) -> Iterator[Non
         return
     drain(context, snapshot)
     args = {"id": snapshot.id, "timeout_ms": WAITING_MS}
+    limit = WAKE_LIMIT * context.deadline.patience
     with ThreadPoolExecutor(waiters, thread_name_prefix="waiter") as pool:
         calls = [pool.submit(context.request, "wait_event", args) for _ in range(waiters)]
         early, _ = wait(calls, SETTLE, FIRST_COMPLETED)
         yield
-        late = wait(calls, WAKE_LIMIT).not_done
+        late = wait(calls, limit).not_done
         wrong = [_unlike_esrch(call) for call in calls if call not in late]
     wrong = ["woken before the destroy" for _ in early] + [why for why in wrong if why]
-    wrong += [f"not woken within {WAKE_LIMIT:g} s" for _ in late]
+    wrong += [f"not woken within {limit:g} s" for _ in late]
     if wrong:
         raise StepFailed(f"{len(wrong)} of {waiters} waiters: {wrong[0]}; must be ESRCH", wrong)
 
