@@ -36,6 +36,8 @@ _KERNEL_COMMAND_LINE = (
     # Under emulation the clocks of two processors look unsteady to the kernel, and they are not.
     "tsc=reliable",
     "no_timer_check",
+    # The log is read once a second, and what a kernel with debug options says must fit until then.
+    "log_buf_len=1M",
     # Addresses in traces are the same in every guest.
     "nokaslr",
     # The emulator keeps its translation of a program for the next run only at the same address:

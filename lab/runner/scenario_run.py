@@ -34,7 +34,7 @@ from lab.runner.start import SkipScenario
 from lab.runner.stepper import Stepper
 from lab.runner.stop import Interrupted, Stop
 from lab.runner.traces import Traces
-from lab.runner.verdict import ScenarioResult, Verdict
+from lab.runner.verdict import Finding, ScenarioResult, Verdict
 from lab.scenario.scenario import Scenario
 from lab.tap.record import Tap, watching
 from lab.tap.server import DiskServer
@@ -263,8 +263,9 @@ class ScenarioRun:
             folder = self._place.folder.path
             finding = finding_of(error, place, self._guest, folder)
             self._note_silence(error)
-            self._judge_log(place)
-            self._journal.add(finding)
+            # What the kernel reports is the cause; that it cannot be asked is a consequence.
+            unread = self._judge_log(place)
+            self._journal.add(finding, *unread)
             return False
         return True
 
@@ -284,17 +285,20 @@ class ScenarioRun:
             if reports:
                 raise StepsEnded(reports[0].what)
 
-    def _judge_log(self, where: str) -> None:
+    def _judge_log(self, where: str) -> tuple[Finding, ...]:
+        """Add what the kernel reports; returns why its log cannot be read, if so."""
         context = self._context
         if context is None or self._silent:
-            return
+            return ()
+        unread: tuple[Finding, ...] = ()
         try:
             context.log.poll(context.guest)
         except Exception as error:
             self._stop.check()
             self._note_silence(error)
-            self._journal.add(finding_of(error, "kernel log", self._guest, context.folder.path))
+            unread = (finding_of(error, "kernel log", self._guest, context.folder.path),)
         self._journal.add(*context.log.judge(f"kernel log, by {where}"))
+        return unread
 
     def _check(self, check: checks.Check) -> None:
         context = self._context
@@ -303,7 +307,7 @@ class ScenarioRun:
         details: dict[str, object] = {}
         self.guarded(check.name, lambda: details.update(check.make(context)))
         context.figures.look(context)
-        self._judge_log(check.name)
+        self._journal.add(*self._judge_log(check.name))
         self._journal.emit(
             CheckFinished(
                 **self._journal.place,

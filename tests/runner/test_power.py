@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import random
+import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from crash.logs import FLUSH, TAG, Put, write_log
 
 from lab.crash.log import WriteLog
+from lab.guest.lost import GuestLost
 from lab.model.seen import Seen, SeenKind
 from lab.model.world import World
 from lab.runner import hostscan
 from lab.runner.failures import StepFailed
 from lab.runner.power import Power, judge_log, lose
+from lab.runner.verbs import power
 from lab.scenario.steps_fs import WriteFiles
 from lab.scenario.steps_io import Write, WriteHow
 from lab.units import SECTOR
@@ -111,3 +116,29 @@ def test_what_was_synced_is_safe_and_other_disks_lose_nothing() -> None:
     assert not world.compare_original("a", one, 0, 8)
     one = [Seen(0, 8, SeenKind.STAMP, world.tag("b"), 1, 0)]
     assert world.compare_original("b", one, 0, 8)
+
+
+def test_a_step_that_fails_before_the_cut_has_failed_and_nothing_is_cut() -> None:
+    cuts: list[str] = []
+    context: Any = SimpleNamespace(guest=SimpleNamespace(power_cut=lambda: cuts.append("cut")))
+
+    def fails() -> None:
+        raise StepFailed("wrong data")
+
+    with pytest.raises(StepFailed, match="wrong data"):
+        power._cut_during(context, fails, 60.0)
+    assert cuts == []
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_cut_comes_in_time_or_after_the_work(inside: bool) -> None:
+    cut = threading.Event()
+    context: Any = SimpleNamespace(guest=SimpleNamespace(power_cut=cut.set))
+
+    def work() -> None:
+        if inside:
+            assert cut.wait(60)
+            raise GuestLost("QEMU exited")
+
+    assert power._cut_during(context, work, 0.01) is inside
+    assert cut.is_set()

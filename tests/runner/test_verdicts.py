@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from lab.runner import failures, folder
+from lab.flavour import Flavour
+from lab.runner import checks, failures, folder
 from lab.runner.events import CheckFinished
 from lab.runner.failures import StepFailed
 from lab.runner.verbs import power
@@ -165,3 +168,25 @@ def test_what_fails_while_the_power_is_off_is_the_finding_and_nobody_is_asked(
     result = run_one(CYCLE + "  - power_cut:\n  - boot:\n")
     assert [one.what for one in result.findings] == ["a promise is broken"]
     assert result.verdict is Verdict.FAILED
+
+
+def test_a_wrong_byte_stays_the_finding_if_the_log_cannot_be_read_after_it(run_one: RunOne) -> None:
+    wrong = CYCLE + "  - expect_error: {errno: EIO, step: {read: {device: a}}}\n"
+    result = run_one(wrong, misfortunes=(Misfortune("kmsg", "lost", 2),))
+    assert result.verdict is Verdict.FAILED
+    assert [finding.verdict for finding in result.findings[:2]] == [Verdict.FAILED, Verdict.LOST]
+
+
+def test_an_event_that_no_step_asked_for_is_found_in_the_end() -> None:
+    context: Any = SimpleNamespace(
+        log=SimpleNamespace(poll=lambda _guest: None, lines=[]),
+        guest=None,
+        unclaimed=[("s", "a", "corrupted: a, errno 28")],
+        flavour=Flavour(),
+        spoiled=[],
+        errors_expected=False,
+    )
+    with pytest.raises(StepFailed, match="nobody expected: corrupted: a, errno 28"):
+        checks.log_is_quiet(context)
+    context.unclaimed.clear()
+    assert checks.log_is_quiet(context) == {"lines": 0, "complaints": 0}

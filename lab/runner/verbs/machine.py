@@ -59,6 +59,7 @@ def boot(context: Context, action: verbs.Boot) -> Detail:
 def reboot(context: Context, action: verbs.Reboot) -> Detail:
     """Shut down in order and boot. StepFailed if it had to be killed."""
     console = context.guest.machine.console_path
+    context.log.poll(context.guest)
     coverage.save(context)
     ending = str(context.guest.reboot(action.within))
     detail = _booted(context, console)

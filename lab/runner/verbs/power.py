@@ -27,6 +27,8 @@ def power_cut(context: Context, action: PowerCut, work: Callable[[], object] | N
     """Cut, at once or while `work` is done; then disks with a log lose what was not safe."""
     dice = random.Random(f"{action.seed}/{context.turn}")
     detail: dict[str, object] = {}
+    if work is None:
+        context.log.poll(context.guest)
     coverage.save(context)
     if work is None or action.during is None:
         context.guest.power_cut()
@@ -45,18 +47,21 @@ def power_cut(context: Context, action: PowerCut, work: Callable[[], object] | N
 
 
 def _cut_during(context: Context, work: Callable[[], object], after: float) -> bool:
-    """Whether the power failed before the work was done."""
+    """Whether the power failed before the work was done. What else the work ends with passes."""
     timer = threading.Timer(after, context.guest.power_cut)
     timer.start()
     try:
         work()
-    except HostFault:
-        raise
-    except GuestLost:
-        return True
-    finally:
-        timer.join()
-    return False
+    except BaseException as error:
+        if isinstance(error, HostFault) or not isinstance(error, GuestLost):
+            timer.cancel()
+            timer.join()
+            raise
+        inside = True
+    else:
+        inside = False
+    timer.join()
+    return inside
 
 
 def _count(context: Context, verb: str, *, inside: bool) -> None:
