@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from lab.errors import LabError
@@ -47,7 +47,9 @@ class Stop:
         with self._lock:
             cuts = list(self._cuts.values())
         for cut in cuts:
-            cut()
+            # One that cannot be cut, as it boots just now, is no reason to leave the others.
+            with suppress(LabError):
+                cut()
 
     @contextmanager
     def cuts(self, cut: Callable[[], None]) -> Iterator[None]:
