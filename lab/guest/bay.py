@@ -240,7 +240,7 @@ class DiskBay:
         self._files[spec.name] = self._make(self._folder, spec.name, spec.size)
         self._specs[spec.name] = spec
         if spec.log:
-            self._logs[spec.name] = self._folder / f"{spec.name}.log"
+            self._logs[spec.name] = self._folder / f"{spec.name}.writes"
             self._logs[spec.name].touch(exist_ok=False)
 
     def _show(self, name: str, path: str) -> None:

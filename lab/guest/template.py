@@ -36,8 +36,9 @@ RAM, STATE, ROOT, EMPTY, INITRD = "ram", "state", "root.qcow2", "empty.qcow2", "
 BOOT_LIMIT = 1800.0
 # The guest's own background work after boot; saved when it has gone quiet, seconds.
 SETTLE = 1.0
-# The disks of a guest; what else is in the folder of a clone stays.
-DISKS = ("*.raw", "*.qcow2")
+# The disks of a guest, logs of what was written to them, and states they were in; what else is in
+# the folder of a clone stays.
+DISKS = ("*.raw", "*.qcow2", "*.writes", "*.base", "*.img")
 
 
 @dataclass(frozen=True)
