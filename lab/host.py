@@ -15,9 +15,14 @@ def available_memory() -> int:
     return int(fields["MemAvailable"].split()[0]) * 1024
 
 
+def processors() -> int:
+    """How many this process may use; a container may have fewer than the machine."""
+    return len(os.sched_getaffinity(0))
+
+
 def fitting_jobs(memory: int) -> int:
     """How many guests of so many bytes: one for each processor, if there is memory for them.
 
     A guest has two processors, but one of them is idle for most of the time.
     """
-    return max(1, min(os.cpu_count() or 1, available_memory() // (memory + OVERHEAD)))
+    return max(1, min(processors(), available_memory() // (memory + OVERHEAD)))

@@ -9,7 +9,6 @@ can go on (lab.runner.resume): what has a result is not run again.
 from __future__ import annotations
 
 import itertools
-import os
 import shlex
 import threading
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import UsageError
+from lab.host import processors
 from lab.image import DEFAULT_KERNEL, kernel_named
 from lab.modbuild import ModuleBuildFailed
 from lab.runner.bus import Bus, listening
@@ -148,7 +148,7 @@ def _tasks(settings: RunSettings, scenarios: Sequence[Scenario]) -> list[_Task]:
 def patience(template: Template, jobs: int) -> float:
     """How much longer things may take than in a guest of its own on processors of its own."""
     emulated = EMULATION if facts(template).get("accel") == "tcg" else 1.0
-    return emulated * max(1.0, jobs * GUEST_CPUS / (os.cpu_count() or 1))
+    return emulated * max(1.0, jobs * GUEST_CPUS / processors())
 
 
 class _Run:
