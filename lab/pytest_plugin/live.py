@@ -15,6 +15,7 @@ from lab.pytest_plugin.guest import LabGuest
 from lab.pytest_plugin.session import Lab
 from lab.report.summary import explained
 from lab.runner.bus import Bus
+from lab.runner.failures import StepFailed
 from lab.runner.scenario_run import ScenarioRun
 from lab.runner.start import SkipScenario
 from lab.runner.stop import Stop
@@ -41,14 +42,20 @@ class LiveGuest:
         What they found, and where everything is kept; "" if nothing is wrong at all.
         """
         if isinstance(error, LabError):
-            self._run.guarded("", lambda: _raise(error), where=lambda: self.guest.where)
+            self._end_with(error)
         self._run.check_all()
         result = self._run.result()
         if result.findings:
             return "\n".join(explained(result))
         if error is None:
             return ""
+        # The results say too that it did not pass.
+        self._end_with(StepFailed(f"the test ended with {error!r}"))
+        result = self._run.result()
         return f"all checks after it held\n  results: {result.folder}\n  again:   {result.command}"
+
+    def _end_with(self, error: LabError) -> None:
+        self._run.guarded("", lambda: _raise(error), where=lambda: self.guest.where)
 
 
 @contextmanager

@@ -271,6 +271,9 @@ def test_what_fails_in_the_test_itself_comes_with_the_checks(run: Run, broken: B
     done = run(tests="def test_it(guest): assert 1 == 2")
     done.assert_outcomes(failed=1)
     done.stdout.fnmatch_lines(["E*assert 1 == 2", "all checks after it held", "  results: */*"])
+    (kept,) = {path.read_text() for path in Path.cwd().rglob("verdict.json")}
+    assert '"failed"' in kept
+    assert "assert 1 == 2" in kept
     broken("module busy")
     done = run()
     done.stdout.fnmatch_lines(["E*assert 1 == 2", "failed *::test_it", "*does not unload*"])
