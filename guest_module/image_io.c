@@ -161,12 +161,17 @@ static void image_run_send(struct image_run *run)
 	submit_bio_noacct(clone);
 }
 
-/* Do these sectors lie behind what has gathered, and may they join it? */
+/*
+ * Do these sectors lie behind what has gathered, there as in the bio, and may
+ * they join it? A piece between them may have come from a buffer.
+ */
 static bool image_run_continues(const struct image_run *run,
 				const struct block_device *bdev,
 				sector_t sector, sector_t count)
 {
 	return run->bdev == bdev && run->sector + run->count == sector &&
+	       run->start.bi_sector + run->count ==
+		       run->bio->bi_iter.bi_sector &&
 	       run->count + count <= IMAGE_RUN_SECTORS;
 }
 
