@@ -66,6 +66,18 @@ static bio_end_io_t *tracker_chain_end;
 static DEFINE_SPINLOCK(tracker_ended_lock);
 static struct bio_list tracker_ended = BIO_EMPTY_LIST;
 
+/*
+ * The submitter's own completion. That of a chained bio may be called by nobody
+ * but bio_endio(), since 6.19; which finds nothing left to do before it.
+ */
+static void tracker_end_submitter(struct bio *bio)
+{
+	if (bio->bi_end_io == tracker_chain_end)
+		bio_endio(bio);
+	else if (bio->bi_end_io)
+		bio->bi_end_io(bio);
+}
+
 static void tracker_end_all(struct work_struct *work)
 {
 	struct bio *bio;
@@ -76,7 +88,7 @@ static void tracker_end_all(struct work_struct *work)
 		spin_unlock_irq(&tracker_ended_lock);
 		if (!bio)
 			break;
-		bio->bi_end_io(bio);
+		tracker_end_submitter(bio);
 		cond_resched();
 	}
 }
@@ -155,8 +167,8 @@ static void tracker_write_end(struct bio *bio)
 
 	if (tracker_would_nest(bio))
 		tracker_end_later(bio);
-	else if (bio->bi_end_io)
-		bio->bi_end_io(bio);
+	else
+		tracker_end_submitter(bio);
 	/*
 	 * At last: this may be what kept the tracker, and with the last tracker
 	 * goes the queue that the bio may just have been put on.
