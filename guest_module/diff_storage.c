@@ -201,6 +201,9 @@ static struct diff_device *diff_device_find(struct diff_storage *storage,
 	struct diff_device *device;
 
 	lockdep_assert_held(&storage->lock);
+	/* Then they are being closed, without the lock. */
+	if (storage->closed)
+		return NULL;
 	list_for_each_entry(device, &storage->devices, link)
 		if (device->dev == dev &&
 		    bdev_nr_sectors(device->opened.bdev))
