@@ -37,19 +37,23 @@ Piece = Union[Good, Bad]
 
 
 class Reader:
-    """Reads one open device with one buffer."""
+    """Reads one open device with one buffer.
 
-    def __init__(self, fd: int, memory: Aligned, grain: int) -> None:
+    grain: bytes to which errors are narrowed down. once: an error that does not come back is none.
+    """
+
+    def __init__(self, fd: int, memory: Aligned, grain: int, *, once: bool = False) -> None:
         self._fd = fd
         self._memory = memory
         self._grain = max(1, grain // SECTOR)
+        self._once_only = once
 
     def pieces(self, sector: int, count: int) -> Iterator[Piece]:
         """The range in pieces of at most a MiB, in order, without gaps.
 
         Where a read fails it is made again in sixteen parts, down to the grain, so that an error
         names only the blocks that have it. One that does not come back in any of its parts has
-        happened all the same, and names the whole piece.
+        happened all the same, and names the whole piece, unless it may happen once.
         """
         step = self._memory.size // SECTOR
         for start in range(sector, sector + count, step):
@@ -86,7 +90,7 @@ class Reader:
                 yield Bad(sector, count, errno.ENODATA)
                 return
         finer = list(self._read_finer(sector, count))
-        if any(isinstance(piece, Bad) for piece in finer):
+        if self._once_only or any(isinstance(piece, Bad) for piece in finer):
             yield from finer
         else:
             yield Bad(sector, count, failed)
@@ -109,7 +113,9 @@ class Reader:
 
 
 @contextmanager
-def reader_of(path: str, direct: bool, grain: int = 4096, piece: int = PIECE) -> Iterator[Reader]:
-    """`path` opened for reading. grain: bytes to which read errors are narrowed down."""
+def reader_of(
+    path: str, direct: bool, grain: int = 4096, piece: int = PIECE, *, once: bool = False
+) -> Iterator[Reader]:
+    """`path` opened for reading. grain, once: see Reader."""
     with opened(path, os.O_RDONLY | (os.O_DIRECT if direct else 0)) as fd, Aligned(piece) as memory:
-        yield Reader(fd, memory, grain)
+        yield Reader(fd, memory, grain, once=once)

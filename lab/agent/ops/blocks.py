@@ -94,13 +94,17 @@ def scan(
     direct: bool = True,
     max_runs: int = 3000,
     grain: int = 4096,
+    once: bool = False,
 ) -> Result:
-    """Read and decode stamps into maximal runs; `next` is where to go on, null at the end."""
+    """Read and decode stamps into maximal runs; `next` is where to go on, null at the end.
+
+    once: an error that does not come back when the range is read again is not told.
+    """
     runs: list[stamp.Run] = []
     errors: list[list[int]] = []
     reached = sector
     end = time.monotonic() + _SCAN_S
-    with reader_of(path, direct, grain) as reader:
+    with reader_of(path, direct, grain, once=once) as reader:
         for piece in reader.pieces(sector, count):
             if isinstance(piece, Bad):
                 _add_error(errors, piece)

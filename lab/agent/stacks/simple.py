@@ -36,6 +36,7 @@ class Loop(Stack):
         *,
         direct: bool = False,
         block_size: int = 512,
+        read_only: bool = False,
     ) -> None:
         super().__init__(name)
         if (on is None) == (file is None) or (file is not None and size is None):
@@ -44,6 +45,7 @@ class Loop(Stack):
         self._size = size if file is not None else None
         self._options = ["--sector-size", str(block_size)]
         self._options += ["--direct-io=on"] if direct else []
+        self._options += ["--read-only"] if read_only else []
 
     def create(self) -> None:
         if not Path("/dev/loop-control").exists():
