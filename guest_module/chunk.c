@@ -249,6 +249,8 @@ static void chunk_loaded_done(struct diff_buffer *buffer)
 	unsigned long flags;
 	bool last;
 
+	if (!error && diff_area_original_changed(area))
+		error = -EIO;
 	if (error) {
 		chunk_fail(chunk, error);
 		chunk_buffer_done(buffer);

@@ -193,6 +193,7 @@ struct diff_area *diff_area_new(dev_t dev, struct diff_storage *storage,
 	ret = compat_bdev_open(&area->original, dev, false);
 	if (ret)
 		goto out_event;
+	area->since = compat_bdev_since(area->original.bdev);
 	ret = diff_area_measure(area);
 	if (ret)
 		goto out_close;

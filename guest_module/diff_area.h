@@ -31,6 +31,7 @@ struct event_queue;
  * @unused: The last of them is gone.
  * @original: The device, open.
  * @dev: Its number.
+ * @since: When its disk got the content that it has, see compat_bdev_since().
  * @capacity: Its size at the take, in sectors.
  * @chunk_shift: log2 of the size of a chunk, bytes.
  * @chunks: The chunks that were touched, by number. Its lock, taken with
@@ -53,6 +54,7 @@ struct diff_area {
 	struct completion unused;
 	struct compat_bdev original;
 	dev_t dev;
+	u64 since;
 	sector_t capacity;
 	u32 chunk_shift;
 	struct xarray chunks;
@@ -93,6 +95,15 @@ void diff_area_put(struct diff_area *area);	/* any context */
 static inline int diff_area_error(const struct diff_area *area)
 {
 	return READ_ONCE(area->error);
+}
+
+/*
+ * Has the disk got another medium, or a loop device another file? What writes
+ * do to that nobody tells; but the number changes first.
+ */
+static inline bool diff_area_original_changed(const struct diff_area *area)
+{
+	return compat_bdev_since(area->original.bdev) != area->since;
 }
 
 /* Sectors of a chunk that go into one buffer. */

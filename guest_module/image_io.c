@@ -93,12 +93,14 @@ static struct image_piece image_front(const struct diff_area *area,
 }
 
 /*
- * A read of the original failed. If the device was pulled out, nobody writes to
- * it any more, so no copy will ever fail: the reader is the one who finds out.
+ * The original was read, or could not be. If the device was pulled out, or has
+ * got another medium, no copy will ever fail, as nobody tells of writes to that:
+ * the reader is the one who finds out.
  */
-static void image_original_failed(struct diff_area *area)
+static void image_original_read(struct diff_area *area, bool failed)
 {
-	if (inode_unhashed(compat_bdev_inode(area->original.bdev)))
+	if (diff_area_original_changed(area) ||
+	    (failed && inode_unhashed(compat_bdev_inode(area->original.bdev))))
 		diff_area_spoil(area, -EIO);
 }
 
@@ -110,8 +112,8 @@ static void image_clone_end(struct bio *clone)
 	unsigned long first = io->first, chunks = io->chunks, i;
 	blk_status_t status = clone->bi_status;
 
-	if (status && chunks)
-		image_original_failed(area);
+	if (chunks)
+		image_original_read(area, status);
 	/* After the read: see the opening comment. */
 	smp_rmb();
 	if (!status && diff_area_error(area))
@@ -336,7 +338,7 @@ static int image_read_original(struct image_run *run,
 	/* The device may have become smaller, or be gone. */
 	if (!chunk_range_present(bdev_nr_sectors(area->original.bdev),
 				 run->bio->bi_iter.bi_sector, piece->count)) {
-		image_original_failed(area);
+		image_original_read(area, true);
 		chunk_reader_done(area, piece->number);
 		return -EIO;
 	}

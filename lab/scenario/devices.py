@@ -110,6 +110,7 @@ class Loop(Model):
     on: Name | None = Field(None, description="The device below.")
     file: GuestPath | None = Field(None, description="A file, made sparse and of `size`.")
     size: Size | None = Field(None, description="Size of the file.")
+    read_only: bool = Field(False, description="It refuses writes; its file may be exchanged.")
 
     @model_validator(mode="after")
     def _device_or_file(self) -> Loop:
