@@ -13,13 +13,12 @@ from lab.units import GIB, MIB
         (64, 24 * GIB, GIB, 19),
         (8, 4 * GIB, 512 * MIB, 5),
         (4, 200 * MIB, GIB, 1),
-        (None, 24 * GIB, GIB, 1),
     ],
 )
 def test_one_guest_for_each_processor_if_memory_lasts(
-    monkeypatch: pytest.MonkeyPatch, processors: int | None, available: int, memory: int, jobs: int
+    monkeypatch: pytest.MonkeyPatch, processors: int, available: int, memory: int, jobs: int
 ) -> None:
-    monkeypatch.setattr(host.os, "cpu_count", lambda: processors)
+    monkeypatch.setattr(host.os, "sched_getaffinity", lambda _process: set(range(processors)))
     monkeypatch.setattr(host, "available_memory", lambda: available)
     assert host.fitting_jobs(memory) == jobs
 
