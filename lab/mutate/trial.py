@@ -148,7 +148,7 @@ def _verdict(trial: Trial, scenario: Scenario, modules: str, bench: Bench) -> Sc
             label=f"{trial.mutant}/{scenario.name}",
             kernel=settings.kernels[0],
             repeat=number,
-            patience=patience(template, bench.guests),
+            patience=patience(template, bench.guests, settings.kernels[0]),
         )
         result = run_scenario(scenario, template, place, Bus(()), bench.stop)
         if result.verdict not in (Verdict.ERROR, Verdict.LOST):

@@ -15,7 +15,7 @@ from lab.doctor import require_programs
 from lab.errors import LabError
 from lab.guest.prepare import prepare
 from lab.guest.template import Template
-from lab.image import DEFAULT_KERNEL, kernel_named
+from lab.image import DEFAULT_KERNEL
 from lab.progress import Progress
 from lab.runner.bus import Bus
 from lab.runner.engine import RunSettings, patience
@@ -96,7 +96,7 @@ class Lab:
             command=command,
             label=label,
             kernel=kernel or self._kernel,
-            patience=patience(template, GUESTS) * kernel_named(kernel or self._kernel).slowness,
+            patience=patience(template, GUESTS, kernel or self._kernel),
         )
 
     def close(self) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from lab.guest import sections
 from lab.guest.template import Template
-from lab.image import kernel_named
 from lab.progress import ProgressSink, silent
 from lab.replay.guest import RecordedTemplate
 from lab.replay.recording import Recording, player_identity
@@ -63,7 +62,7 @@ def record(
         command=command,
         label=scenario.name,
         kernel=kernel,
-        patience=patience(source, 1) * kernel_named(kernel).slowness * SLOWER,
+        patience=patience(source, 1, kernel) * SLOWER,
         seats=threading.Semaphore(1),
         keep_failed=True,
     )

@@ -145,10 +145,14 @@ def _tasks(settings: RunSettings, scenarios: Sequence[Scenario]) -> list[_Task]:
     ]
 
 
-def patience(template: Template, jobs: int) -> float:
-    """How much longer things may take than in a guest of its own on processors of its own."""
+def patience(template: Template, jobs: int, kernel: str) -> float:
+    """How much longer things may take than in a guest of its own on processors of its own.
+
+    kernel: its name among those of the lab; one with debug options is slow.
+    """
     emulated = EMULATION if facts(template).get("accel") == "tcg" else 1.0
-    return emulated * max(1.0, jobs * GUEST_CPUS / processors())
+    crowded = max(1.0, jobs * GUEST_CPUS / processors())
+    return emulated * crowded * kernel_named(kernel).slowness
 
 
 class _Run:
@@ -288,7 +292,7 @@ class _Run:
             label=task.label,
             kernel=task.kernel,
             repeat=task.repeat,
-            patience=patience(template, self._settings.jobs) * kernel_named(task.kernel).slowness,
+            patience=patience(template, self._settings.jobs, task.kernel),
             jobs=self._settings.jobs,
             seats=self._seats,
             keep_failed=self._settings.keep_failed,

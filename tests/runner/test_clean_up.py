@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from lab.image import DEFAULT_KERNEL
 from lab.runner.engine import EMULATION, patience
 from lab.runner.scenario_run import CHECKS_LIMIT, RED_CHECKS_LIMIT
 from lab.runner.verdict import RunResult, Verdict
@@ -21,7 +22,7 @@ EMULATED = FakeIdentity(accel="tcg")
 def waits(template: FakeTemplate, op: str) -> list[float]:
     """How long the last guest was given for an operation, in seconds of a guest of its own."""
     (guest,) = template.guests
-    stretch = patience(template, 1)
+    stretch = patience(template, 1, DEFAULT_KERNEL)
     assert stretch >= EMULATION
     return [limit / stretch for asked, limit in guest.limits if asked == op]
 
