@@ -50,17 +50,16 @@ def _cut_during(context: Context, work: Callable[[], object], after: float) -> b
     """Whether the power failed before the work was done. What else the work ends with passes."""
     timer = threading.Timer(after, context.guest.power_cut)
     timer.start()
+    inside = False
     try:
         work()
     except BaseException as error:
-        if isinstance(error, HostFault) or not isinstance(error, GuestLost):
+        inside = isinstance(error, GuestLost) and not isinstance(error, HostFault)
+        if not inside:
             timer.cancel()
-            timer.join()
             raise
-        inside = True
-    else:
-        inside = False
-    timer.join()
+    finally:
+        timer.join()
     return inside
 
 
