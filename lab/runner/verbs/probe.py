@@ -18,7 +18,7 @@ from io import BytesIO
 from pathlib import Path
 
 from lab.cache import Cache, digest_of
-from lab.data import data_file
+from lab.data import data_file, data_folder
 from lab.flavour import Flavour
 from lab.modbuild import source_files
 from lab.runner.context import Context, Executor
@@ -176,7 +176,7 @@ def _header(context: Context) -> bytes:
     folder = "include/uapi/linux"
     source = {} if context.guest.module_source is None else _module_source(context)
     named = source.get(f"{folder}/{context.flavour.module}.h")
-    return named or data_file(f"guest_module/{folder}/blksnap.h").read_bytes()
+    return named or (data_folder("guest_module") / folder / "blksnap.h").read_bytes()
 
 
 def _names(flavour: Flavour) -> bytes:
