@@ -18,7 +18,7 @@ from lab.cache import Cache, Holding, holdings
 from lab.errors import EnvironmentLack
 from lab.guest.command import QEMU
 from lab.guest.identity import misses_patches
-from lab.host import available_memory
+from lab.host import available_memory, processors
 from lab.image.rootfs import require_namespaces
 from lab.units import GIB, MIB
 
@@ -124,7 +124,7 @@ def _python() -> Finding:
 def _processor() -> Finding:
     machine = platform.machine()
     if machine == "x86_64":
-        return Finding("processor", Health.OK, f"{machine}, {os.cpu_count()} processors")
+        return Finding("processor", Health.OK, f"{machine}, {processors()} processors")
     return Finding("processor", Health.LACK, machine, "guests are x86_64 so far; use such a host")
 
 
