@@ -152,8 +152,9 @@ def test_ssh_into_a_clone(guest: Guest, tmp_path: Path) -> None:
 
 
 def test_after_a_power_cut_it_boots_with_what_its_disks_held(guest: Guest) -> None:
-    # The root has no journal: a sync may write the directory after its last flush, and what QEMU
-    # keeps of where that lies goes with it. A second one flushes that.
+    # The root has no journal, so a sync may write the directory after its last flush, and QEMU may
+    # lose where that lies. (By reading: the file was gone twice, on busy machines.) A second one
+    # flushes that.
     shell(guest, "echo kept >/dev/vdb && echo kept | dd of=/root/file conv=fsync")
     shell(guest, "sync && sync")
     shell(guest, "sysctl -q vm.swappiness=1")
