@@ -20,59 +20,55 @@
  * struct compat_bdev - An open block device.
  * @bdev: The device.
  * @handle: What closes it, where that is not @bdev.
- * @writable: Opened for writing too.
  * @frozen: The file system that was frozen, before 5.11.
  */
 struct compat_bdev {
 	struct block_device *bdev;
 	void *handle;
-	bool writable;
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 11, 0)
 	struct super_block *frozen;
 #endif
 };
 
 /*
- * Open by number, not exclusively. 6.5 replaced fmode_t by blk_mode_t, 6.7 made
- * the result of an open a handle, 6.9 made that a file.
+ * Open by number, not exclusively, and only to read: a mounted device may refuse
+ * to be opened for writing (6.8), which bios do not ask for. 6.5 replaced fmode_t
+ * by blk_mode_t, 6.7 made the result of an open a handle, 6.9 made that a file.
  */
-static inline int compat_bdev_open(struct compat_bdev *opened, dev_t dev,
-				   bool writable)
+static inline int compat_bdev_open(struct compat_bdev *opened, dev_t dev)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
-	blk_mode_t mode = BLK_OPEN_READ | (writable ? BLK_OPEN_WRITE : 0);
-	struct file *file = bdev_file_open_by_dev(dev, mode, NULL, NULL);
+	struct file *file = bdev_file_open_by_dev(dev, BLK_OPEN_READ, NULL,
+						  NULL);
 
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	opened->bdev = file_bdev(file);
 	opened->handle = file;
 #elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
-	blk_mode_t mode = BLK_OPEN_READ | (writable ? BLK_OPEN_WRITE : 0);
-	struct bdev_handle *handle = bdev_open_by_dev(dev, mode, NULL, NULL);
+	struct bdev_handle *handle = bdev_open_by_dev(dev, BLK_OPEN_READ, NULL,
+						      NULL);
 
 	if (IS_ERR(handle))
 		return PTR_ERR(handle);
 	opened->bdev = handle->bdev;
 	opened->handle = handle;
 #elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
-	blk_mode_t mode = BLK_OPEN_READ | (writable ? BLK_OPEN_WRITE : 0);
-	struct block_device *bdev = blkdev_get_by_dev(dev, mode, NULL, NULL);
+	struct block_device *bdev = blkdev_get_by_dev(dev, BLK_OPEN_READ, NULL,
+						      NULL);
 
 	if (IS_ERR(bdev))
 		return PTR_ERR(bdev);
 	opened->bdev = bdev;
 	opened->handle = NULL;
 #else
-	fmode_t mode = FMODE_READ | (writable ? FMODE_WRITE : 0);
-	struct block_device *bdev = blkdev_get_by_dev(dev, mode, NULL);
+	struct block_device *bdev = blkdev_get_by_dev(dev, FMODE_READ, NULL);
 
 	if (IS_ERR(bdev))
 		return PTR_ERR(bdev);
 	opened->bdev = bdev;
 	opened->handle = NULL;
 #endif
-	opened->writable = writable;
 	return 0;
 }
 
@@ -85,8 +81,7 @@ static inline void compat_bdev_close(struct compat_bdev *opened)
 #elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
 	blkdev_put(opened->bdev, NULL);
 #else
-	blkdev_put(opened->bdev, FMODE_READ |
-				 (opened->writable ? FMODE_WRITE : 0));
+	blkdev_put(opened->bdev, FMODE_READ);
 #endif
 	opened->bdev = NULL;
 }

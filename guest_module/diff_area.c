@@ -190,7 +190,7 @@ struct diff_area *diff_area_new(dev_t dev, struct diff_storage *storage,
 	ret = diff_area_make_event(area);
 	if (ret)
 		goto out_free;
-	ret = compat_bdev_open(&area->original, dev, false);
+	ret = compat_bdev_open(&area->original, dev);
 	if (ret)
 		goto out_event;
 	area->since = compat_bdev_since(area->original.bdev);

@@ -173,7 +173,7 @@ static struct diff_device *diff_device_open(dev_t dev)
 	if (!device)
 		return ERR_PTR(-ENOMEM);
 	device->dev = dev;
-	ret = compat_bdev_open(&device->opened, dev, true);
+	ret = compat_bdev_open(&device->opened, dev);
 	if (ret)
 		goto out_free;
 	ret = diff_device_check(device->opened.bdev);

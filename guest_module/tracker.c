@@ -215,7 +215,7 @@ static int tracker_list_make(dev_t dev, struct tracker **made)
 
 	lockdep_assert_held(&tracker_list_lock);
 	tracker_list_reap(dev);
-	ret = compat_bdev_open(&opened, dev, false);
+	ret = compat_bdev_open(&opened, dev);
 	if (ret)
 		return ret;
 	ret = tracker_attach(&opened, made);
