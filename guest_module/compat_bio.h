@@ -8,8 +8,10 @@
 #define BLKSNAP_COMPAT_BIO_H
 
 #include <linux/bio.h>
+#include <linux/blk-cgroup.h>
 #include <linux/blkdev.h>
 #include <linux/highmem.h>
+#include <linux/ioprio.h>
 #include <linux/version.h>
 
 /*
@@ -49,6 +51,17 @@ static inline struct bio *compat_bio_clone(struct block_device *bdev,
 	bio_set_dev(bio, bdev);
 	return bio;
 #endif
+}
+
+/*
+ * A bio that others wait for is nobody's: neither the limit of the control group
+ * that happens to submit it nor its I/O priority holds it back, where these are
+ * asked of the bio (BFQ asks the task).
+ */
+static inline void compat_bio_disown(struct bio *bio)
+{
+	bio_associate_blkg_from_css(bio, blkcg_root_css);
+	bio->bi_ioprio = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 4);
 }
 
 /* A bio of its own, without pages, for no device. */

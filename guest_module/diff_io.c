@@ -89,6 +89,7 @@ static size_t diff_io_one(struct diff_buffer *buffer, size_t offset,
 			       &diff_io_bios);
 	bio->bi_iter.bi_sector = sector;
 	bio->bi_end_io = diff_io_end;
+	compat_bio_disown(bio);
 	diff_io_of(bio)->buffer = buffer;
 	account_add(account_diff_io, sizeof(struct diff_io));
 

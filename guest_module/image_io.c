@@ -148,6 +148,11 @@ static void image_run_send(struct image_run *run)
 	clone->bi_iter.bi_size = run->count << SECTOR_SHIFT;
 	clone->bi_opf &= ~(REQ_NOWAIT | REQ_PREFLUSH | REQ_FUA);
 	clone->bi_end_io = image_clone_end;
+	/*
+	 * Others wait for it: writers of its chunks, a destroy. What holds back
+	 * its owner can do so at the image.
+	 */
+	compat_bio_disown(clone);
 	io = diff_io_of(clone);
 	io->parent = run->bio;
 	io->area = area;
