@@ -30,6 +30,7 @@
 #include "fault.h"
 #include "image_io.h"
 #include "snapimage.h"
+#include "tracker.h"
 
 /**
  * enum snapimage_state - What happens to the I/O of an image.
@@ -275,37 +276,25 @@ unsigned int snapimage_major(void)
 
 /* ---- Marking ---- */
 
-static int snapimage_mark(struct snapimage *image,
-			  const struct blk_snap_block_range *ranges, u32 count)
-{
-	u32 i;
-	int ret;
-
-	for (i = 0; i < count; i++) {
-		ret = cbt_map_check_range(image->map, ranges[i].sector_offset,
-					  ranges[i].sector_count);
-		if (ret)
-			return ret;
-	}
-	for (i = 0; i < count; i++) {
-		cbt_map_set_both(image->map, ranges[i].sector_offset,
-				 ranges[i].sector_count);
-		cond_resched();
-	}
-	return 0;
-}
-
 int snapimage_mark_dirty(u32 minor, const struct blk_snap_block_range *ranges,
 			 u32 count)
 {
 	struct snapimage *image;
-	int ret = -ENODEV;
+	struct cbt_map *map = NULL;
+	int ret;
 
 	mutex_lock(&snapimage_lock);
 	image = xa_load(&snapimage_table, minor);
-	if (image && READ_ONCE(image->state) == snapimage_live)
-		ret = snapimage_mark(image, ranges, count);
+	if (image && READ_ONCE(image->state) == snapimage_live) {
+		map = image->map;
+		cbt_map_get(map);
+	}
 	mutex_unlock(&snapimage_lock);
+	if (!map)
+		return -ENODEV;
+	/* It may take long: takes and destroys do not wait for it. */
+	ret = tracker_mark_map(map, ranges, count);
+	cbt_map_put(map);
 	return ret;
 }
 

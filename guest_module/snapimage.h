@@ -35,7 +35,10 @@ void snapimage_free(struct snapimage *image);
 
 dev_t snapimage_dev(const struct snapimage *image);
 
-/* -ENODEV: no such image; -EINVAL: a bad range, nothing is marked then. */
+/*
+ * -ENODEV: no such image; -EINVAL: a bad range, nothing is marked then; -EINTR:
+ * killed, some are marked.
+ */
 int snapimage_mark_dirty(u32 minor, const struct blk_snap_block_range *ranges,
 			 u32 count);
 

@@ -35,7 +35,8 @@ void tracker_done(void);
  *			*@count is the number needed, nothing is written
  * tracker_read_cbt	bytes copied, 0 at the end; -ENODATA not tracked, -EPERM
  *			no snapshot taken, -EINVAL beyond the map, -EFAULT
- * tracker_mark_dirty	-ENODEV not tracked, -EINVAL (nothing is marked then)
+ * tracker_mark_dirty	-ENODEV not tracked, -EINVAL (nothing is marked then),
+ *			-EINTR killed (some are marked)
  */
 int tracker_remove(const struct blk_snap_dev_t *dev);
 int tracker_collect(struct blk_snap_cbt_info *infos, u32 capacity, u32 *count);
@@ -43,6 +44,9 @@ ssize_t tracker_read_cbt(const struct blk_snap_dev_t *dev, u32 offset,
 			 u32 length, char __user *buf);
 int tracker_mark_dirty(const struct blk_snap_dev_t *dev,
 		       const struct blk_snap_block_range *ranges, u32 count);
+/* The same with a map that the caller has a reference on. */
+int tracker_mark_map(struct cbt_map *map,
+		     const struct blk_snap_block_range *ranges, u32 count);
 
 /* A device number, or -ENXIO if there can be no such device. */
 int tracker_dev(const struct blk_snap_dev_t *dev, dev_t *number);

@@ -8,6 +8,8 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME "-tracker: " fmt
 
+#include <linux/sched/signal.h>
+
 #include <linux/blksnap.h>
 
 #include "cbt_map.h"
@@ -113,14 +115,14 @@ ssize_t tracker_read_cbt(const struct blk_snap_dev_t *dev, u32 offset,
 	return ret;
 }
 
-static int tracker_mark(struct tracker *tracker,
-			const struct blk_snap_block_range *ranges, u32 count)
+int tracker_mark_map(struct cbt_map *map,
+		     const struct blk_snap_block_range *ranges, u32 count)
 {
 	u32 i;
 	int ret;
 
 	for (i = 0; i < count; i++) {
-		ret = cbt_map_check_range(tracker->map, ranges[i].sector_offset,
+		ret = cbt_map_check_range(map, ranges[i].sector_offset,
 					  ranges[i].sector_count);
 		if (ret)
 			return ret;
@@ -131,8 +133,10 @@ static int tracker_mark(struct tracker *tracker,
 	 * side a range is in the map that is read next, and in the one after.
 	 */
 	for (i = 0; i < count; i++) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		percpu_down_read(&tracker_switch_lock);
-		cbt_map_set_both(tracker->map, ranges[i].sector_offset,
+		cbt_map_set_both(map, ranges[i].sector_offset,
 				 ranges[i].sector_count);
 		percpu_up_read(&tracker_switch_lock);
 		cond_resched();
@@ -149,7 +153,7 @@ int tracker_mark_dirty(const struct blk_snap_dev_t *dev,
 	if (!tracker)
 		return -ENODEV;
 	if (!bdev_filter_is_dead(&tracker->filter))
-		ret = tracker_mark(tracker, ranges, count);
+		ret = tracker_mark_map(tracker->map, ranges, count);
 	bdev_filter_put(&tracker->filter);
 	return ret;
 }
