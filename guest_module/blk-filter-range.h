@@ -60,6 +60,22 @@ static inline sector_t blk_filter_bio_start(struct bio *bio)
 #endif
 }
 
+/* How much of a disk of this size there is from a sector on. */
+static inline sector_t blk_filter_left_of(sector_t capacity, sector_t start)
+{
+	return capacity > start ? capacity - start : 0;
+}
+
+/*
+ * Does it concern a device of @size sectors that so much of its disk is left from
+ * its start on? A partition that all of is left does not mind.
+ */
+static inline bool blk_filter_is_resized(struct block_device *bdev,
+					 sector_t size, sector_t left)
+{
+	return !bdev_is_partition(bdev) || left < size;
+}
+
 /* The range of a bio, on its disk. */
 static inline struct blk_filter_range blk_filter_range_of(struct bio *bio)
 {

@@ -99,6 +99,18 @@ static sector_t chunk_part_sectors(const struct chunk *chunk, sector_t first)
 		   diff_area_part_sectors(chunk->area));
 }
 
+/* Does it lie in the first @size sectors of the device? */
+static bool chunk_part_in(const struct chunk *chunk, sector_t first,
+			  sector_t size)
+{
+	u32 shift = chunk->area->chunk_shift;
+
+	return chunk_range_present(size,
+				   chunk_first_sector(shift, chunk->number) +
+					   first,
+				   chunk_part_sectors(chunk, first));
+}
+
 /* ---- Objects ---- */
 
 static void chunk_discard(struct chunk *chunk)
@@ -249,7 +261,9 @@ static void chunk_loaded_done(struct diff_buffer *buffer)
 	unsigned long flags;
 	bool last;
 
-	if (!error && diff_area_original_changed(area))
+	if (!error && (diff_area_original_changed(area) ||
+		       !chunk_part_in(chunk, buffer->first,
+				      diff_area_kept(area))))
 		error = -EIO;
 	if (error) {
 		chunk_fail(chunk, error);
@@ -280,8 +294,7 @@ void chunk_load(struct diff_buffer *buffer)
 
 	diff_io_begin(buffer, chunk_loaded_done);
 	/* What the device lost by shrinking is not there to be saved. */
-	if (chunk_range_present(bdev_nr_sectors(extent.bdev), extent.sector,
-				extent.count))
+	if (chunk_part_in(chunk, buffer->first, diff_area_present(area)))
 		diff_io_piece(buffer, 0, &extent, REQ_OP_READ | REQ_SYNC);
 	else
 		buffer->error = -EIO;

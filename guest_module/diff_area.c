@@ -164,7 +164,8 @@ static int diff_area_measure(struct diff_area *area)
 	return diff_buffer_pool_init(&area->pool, area->chunk_shift, &params);
 }
 
-struct diff_area *diff_area_new(dev_t dev, struct diff_storage *storage,
+struct diff_area *diff_area_new(dev_t dev, const atomic64_t *smallest,
+				struct diff_storage *storage,
 				struct event_queue *events)
 {
 	struct diff_area *area;
@@ -184,6 +185,7 @@ struct diff_area *diff_area_new(dev_t dev, struct diff_storage *storage,
 	INIT_WORK(&area->load_work, diff_area_load_all);
 	INIT_WORK(&area->store_work, diff_area_store_all);
 	area->dev = dev;
+	area->smallest = smallest;
 	area->storage = storage;
 	area->events = events;
 

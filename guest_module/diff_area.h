@@ -18,6 +18,7 @@
 
 #include "chunk_core.h"
 #include "compat_bdev.h"
+#include "compat_bio.h"
 #include "diff_buffer.h"
 
 struct diff_storage;
@@ -32,6 +33,7 @@ struct event_queue;
  * @original: The device, open.
  * @dev: Its number.
  * @since: When its disk got the content that it has, see compat_bdev_since().
+ * @smallest: Its smallest size since the take, or a larger one, in sectors.
  * @capacity: Its size at the take, in sectors.
  * @chunk_shift: log2 of the size of a chunk, bytes.
  * @chunks: The chunks that were touched, by number. Its lock, taken with
@@ -55,6 +57,7 @@ struct diff_area {
 	struct compat_bdev original;
 	dev_t dev;
 	u64 since;
+	const atomic64_t *smallest;
 	sector_t capacity;
 	u32 chunk_shift;
 	struct xarray chunks;
@@ -74,8 +77,12 @@ struct diff_area {
 int diff_area_init(void);
 void diff_area_done(void);
 
-/* Opens the device. ERR_PTR: -ENOMEM, -EFBIG, those of opening. */
-struct diff_area *diff_area_new(dev_t dev, struct diff_storage *storage,
+/*
+ * Opens the device. @smallest is its smallest size from now on, in sectors, and
+ * has to last as long as the area. ERR_PTR: -ENOMEM, -EFBIG, those of opening.
+ */
+struct diff_area *diff_area_new(dev_t dev, const atomic64_t *smallest,
+				struct diff_storage *storage,
 				struct event_queue *events);
 /*
  * Stop copying, silently: writers go on at once, the image is unreadable. The
@@ -104,6 +111,22 @@ static inline int diff_area_error(const struct diff_area *area)
 static inline bool diff_area_original_changed(const struct diff_area *area)
 {
 	return compat_bdev_since(area->original.bdev) != area->since;
+}
+
+/*
+ * How much of the original has been there all the time since the take, as far as
+ * its driver told? What it lost by being smaller does not come back when it grows.
+ * To be asked after a read, in any context.
+ */
+static inline sector_t diff_area_kept(const struct diff_area *area)
+{
+	return min_t(u64, area->capacity, atomic64_read(area->smallest));
+}
+
+/* And how much of that is there now? To be asked before a read. */
+static inline sector_t diff_area_present(const struct diff_area *area)
+{
+	return min(diff_area_kept(area), bdev_nr_sectors(area->original.bdev));
 }
 
 /* Sectors of a chunk that go into one buffer. */

@@ -35,6 +35,7 @@ struct diff_extent {
  * @area: On which a clone holds a reference.
  * @first: First chunk that a clone reads from the original.
  * @chunks: Number of those; 0 if it reads from elsewhere.
+ * @end: The sector behind the last one that it reads from there.
  * @bio: The bio.
  */
 struct diff_io {
@@ -45,6 +46,7 @@ struct diff_io {
 	struct diff_area *area;
 	unsigned long first;
 	unsigned long chunks;
+	sector_t end;
 	struct bio bio;
 };
 

@@ -94,6 +94,38 @@ static struct ftrace_ops hook_capacity_ops = {
 	.func = hook_on_resize,
 	.flags = COMPAT_FTRACE_FLAGS | FTRACE_OPS_FL_PERMANENT,
 };
+#else
+static void notrace hook_on_revalidate(unsigned long ip,
+				       unsigned long parent_ip,
+				       struct ftrace_ops *ops,
+				       COMPAT_FTRACE_REGS *regs)
+{
+	struct gendisk *disk = (struct gendisk *)compat_ftrace_argument(regs, 0);
+
+	filter_note_capacity(disk, get_capacity(disk));
+}
+
+static void notrace hook_on_bdev_size(unsigned long ip, unsigned long parent_ip,
+				      struct ftrace_ops *ops,
+				      COMPAT_FTRACE_REGS *regs)
+{
+	struct block_device *bdev =
+		(struct block_device *)compat_ftrace_argument(regs, 0);
+
+	if (!bdev_is_partition(bdev))
+		filter_note_capacity(bdev->bd_disk,
+				     compat_ftrace_argument(regs, 1));
+}
+
+static struct ftrace_ops hook_revalidate_ops = {
+	.func = hook_on_revalidate,
+	.flags = COMPAT_FTRACE_FLAGS | FTRACE_OPS_FL_PERMANENT,
+};
+
+static struct ftrace_ops hook_bdev_size_ops = {
+	.func = hook_on_bdev_size,
+	.flags = COMPAT_FTRACE_FLAGS | FTRACE_OPS_FL_PERMANENT,
+};
 #endif
 
 static struct ftrace_ops hook_capacity_notify_ops = {
@@ -146,6 +178,11 @@ static struct hook hooks[] = {
 	  &hook_submit_ops },
 #ifdef COMPAT_HAVE_SET_CAPACITY
 	{ "set_capacity", (unsigned long)set_capacity, &hook_capacity_ops },
+#else
+	{ "revalidate_disk_size", (unsigned long)revalidate_disk_size,
+	  &hook_revalidate_ops },
+	{ "bd_set_nr_sectors", (unsigned long)bd_set_nr_sectors,
+	  &hook_bdev_size_ops },
 #endif
 	{ "set_capacity_and_notify", (unsigned long)compat_set_capacity_notify,
 	  &hook_capacity_notify_ops },

@@ -291,8 +291,7 @@ unsigned int bdev_filter_resizes(struct bdev_filter *flt)
 	place = filter_place_of(flt);
 	if (place) {
 		filter_place_note_size(place);
-		resizes = atomic_read(&place->resizes) +
-			  atomic_read(&place->disk->resizes);
+		resizes = atomic_read(&place->resizes);
 	}
 	mutex_unlock(&filter_mutex);
 	return resizes;

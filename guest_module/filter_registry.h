@@ -25,7 +25,6 @@
  * @disk: The key. Followed no further unless it comes from a bio.
  * @whole: Inode of the whole disk, held.
  * @places: The places, by altitude; filter_mutex, SRCU.
- * @resizes: Changes of the size of the whole disk.
  * @srcu: Held by bios on their walk.
  * @all_bios: Some filter wants more than writes.
  */
@@ -35,7 +34,6 @@ struct filter_disk {
 	const struct gendisk *disk;
 	struct inode *whole;
 	struct list_head places;
-	atomic_t resizes;
 	struct srcu_struct srcu;
 	bool all_bios;
 };
@@ -48,7 +46,8 @@ struct filter_disk {
  * @start: First sector of the device on the disk; partitions do not move.
  * @sequence: The disk's sequence number when the filter was attached.
  * @size: Sectors of the device when somebody looked.
- * @resizes: How often that was another number than the last time.
+ * @resizes: How often that was another number than the last time, or the disk
+ *	got a size that concerns it.
  * @altitude: Altitude.
  * @filter: The filter, referenced.
  * @closed: Bios wait, until those from before the filter have ended.
@@ -90,18 +89,28 @@ filter_disk_find(const struct gendisk *disk)
  */
 bool filter_place_stale(const struct filter_place *place);
 
+/* Of the place's device: see bdevfilter.h. */
+static inline void filter_place_resized(struct filter_place *place,
+					sector_t size)
+{
+	atomic_inc(&place->resizes);
+	bdev_filter_resized(place->filter, size);
+}
+
 /*
- * Looked at by every write to the disk: a partition that is smaller for a while
- * cannot get another content beyond its end without one.
+ * The size of the device, in sectors. Asked for by every write to the disk that is
+ * not the filter's own: a partition that is smaller for a while cannot get another
+ * content beyond its end without one.
  */
-static inline void filter_place_note_size(struct filter_place *place)
+static inline sector_t filter_place_note_size(struct filter_place *place)
 {
 	sector_t size = bdev_nr_sectors(place->bdev);
 
 	if (unlikely(size != READ_ONCE(place->size))) {
 		WRITE_ONCE(place->size, size);
-		atomic_inc(&place->resizes);
+		filter_place_resized(place, size);
 	}
+	return size;
 }
 
 /* At unload: every user of the module is gone, so nothing must be left. */

@@ -24,16 +24,17 @@
  * False if the place has nothing to do with this bio, whose range on the disk
  * becomes one of the place's device.
  */
-static bool filter_place_clip(const struct filter_place *place,
+static bool filter_place_clip(struct filter_place *place,
 			      const struct bio *bio,
 			      struct blk_filter_range *range)
 {
+	sector_t size = filter_place_note_size(place);
+
 	if (!range->count) {
 		range->sector = 0;
 		return compat_bio_is_for(bio, place->bdev);
 	}
-	return blk_filter_clip(range, place->start,
-			       bdev_nr_sectors(place->bdev));
+	return blk_filter_clip(range, place->start, size);
 }
 
 static enum bdev_filter_result filter_place_call(struct filter_place *place,
@@ -49,7 +50,6 @@ static enum bdev_filter_result filter_place_call(struct filter_place *place,
 		return bdev_filter_pass;
 	if (filter_place_stale(place))
 		return bdev_filter_pass;
-	filter_place_note_size(place);
 	if (!filter_place_clip(place, bio, &range))
 		return bdev_filter_pass;
 	if (!blk_filter_enter(&place->closed, bio))
@@ -123,14 +123,31 @@ notrace bool filter_wants_bio(const struct bio *bio)
 	return wants;
 }
 
+/* Who detaches a filter waits for RCU too. */
+static void filter_disk_resized(struct filter_disk *disk, sector_t size)
+{
+	struct filter_place *place;
+
+	list_for_each_entry_rcu(place, &disk->places, link) {
+		sector_t left = blk_filter_left_of(size, place->start);
+
+		if (blk_filter_is_resized(place->bdev, place->size, left))
+			filter_place_resized(place, left);
+	}
+}
+
 notrace void filter_note_capacity(const struct gendisk *disk, sector_t capacity)
 {
 	struct filter_disk *found;
+	sector_t before;
 
 	rcu_read_lock_sched_notrace();
 	found = filter_disk_find(disk);
-	if (found && capacity != get_capacity((struct gendisk *)disk))
-		atomic_inc(&found->resizes);
+	if (found) {
+		before = i_size_read(found->whole) >> SECTOR_SHIFT;
+		if (capacity != before)
+			filter_disk_resized(found, min(capacity, before));
+	}
 	rcu_read_unlock_sched_notrace();
 }
 

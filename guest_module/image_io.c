@@ -97,7 +97,7 @@ static struct image_piece image_front(const struct diff_area *area,
  * got another medium, no copy will ever fail, as nobody tells of writes to that:
  * the reader is the one who finds out.
  */
-static void image_original_read(struct diff_area *area, bool failed)
+static void image_check_original(struct diff_area *area, bool failed)
 {
 	if (diff_area_original_changed(area) ||
 	    (failed && inode_unhashed(compat_bdev_inode(area->original.bdev))))
@@ -112,10 +112,13 @@ static void image_clone_end(struct bio *clone)
 	unsigned long first = io->first, chunks = io->chunks, i;
 	blk_status_t status = clone->bi_status;
 
-	if (chunks)
-		image_original_read(area, status);
 	/* After the read: see the opening comment. */
 	smp_rmb();
+	if (chunks) {
+		image_check_original(area, status);
+		if (io->end > diff_area_kept(area))
+			status = BLK_STS_IOERR;
+	}
 	if (!status && diff_area_error(area))
 		status = BLK_STS_IOERR;
 	if (status)
@@ -158,6 +161,7 @@ static void image_run_send(struct image_run *run)
 	io->area = area;
 	io->first = run->first;
 	io->chunks = run->chunks;
+	io->end = run->sector + run->count;
 	run->count = 0;
 	run->chunks = 0;
 	account_add(account_diff_io, sizeof(*io));
@@ -341,9 +345,9 @@ static int image_read_original(struct image_run *run,
 	struct diff_area *area = run->area;
 
 	/* The device may have become smaller, or be gone. */
-	if (!chunk_range_present(bdev_nr_sectors(area->original.bdev),
+	if (!chunk_range_present(diff_area_present(area),
 				 run->bio->bi_iter.bi_sector, piece->count)) {
-		image_original_read(area, true);
+		image_check_original(area, true);
 		chunk_reader_done(area, piece->number);
 		return -EIO;
 	}

@@ -30,7 +30,8 @@ static int snapshot_prepare(struct snapshot *snapshot, u32 i)
 	struct snapimage *image;
 	int ret;
 
-	area = diff_area_new(tracker_number(tracker), &snapshot->storage,
+	area = diff_area_new(tracker_number(tracker),
+			     tracker_watch_size(tracker), &snapshot->storage,
 			     &snapshot->events);
 	if (IS_ERR(area))
 		return PTR_ERR(area);

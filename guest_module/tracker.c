@@ -45,9 +45,20 @@ static void tracker_free(struct kref *kref)
 	tracker_object_gone();
 }
 
+static void tracker_resized(struct bdev_filter *filter, sector_t size)
+{
+	struct tracker *tracker = container_of(filter, struct tracker, filter);
+	s64 smallest = atomic64_read(&tracker->smallest);
+
+	while (smallest > (s64)size &&
+	       !atomic64_try_cmpxchg(&tracker->smallest, &smallest, size))
+		;
+}
+
 static const struct bdev_filter_operations tracker_filter_operations = {
 	.submit_bio_cb = tracker_submit_bio,
 	.detach_cb = tracker_free,
+	.resized_cb = tracker_resized,
 	.own_bios = &diff_io_bios,
 	.writes_only = true,
 };
@@ -268,6 +279,12 @@ struct cbt_map *tracker_map(const struct tracker *tracker)
 bool tracker_is_dead(struct tracker *tracker)
 {
 	return bdev_filter_is_dead(&tracker->filter);
+}
+
+const atomic64_t *tracker_watch_size(struct tracker *tracker)
+{
+	atomic64_set(&tracker->smallest, S64_MAX);
+	return &tracker->smallest;
 }
 
 /* ---- The module's part ---- */

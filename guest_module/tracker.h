@@ -65,6 +65,12 @@ void tracker_release(struct tracker *tracker, bool remove);
 dev_t tracker_number(const struct tracker *tracker);
 struct cbt_map *tracker_map(const struct tracker *tracker);
 bool tracker_is_dead(struct tracker *tracker);
+/*
+ * The smallest size that the device has, or has had, since this was called, in
+ * sectors; it is there while the tracker is claimed. Sizes that are told late,
+ * see bdevfilter.h, have lost nothing yet.
+ */
+const atomic64_t *tracker_watch_size(struct tracker *tracker);
 
 /**
  * struct tracker_switch - What one tracker changes to at a take.

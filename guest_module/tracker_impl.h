@@ -29,6 +29,7 @@
  * @claimed: A snapshot holds it; tracker_list_lock.
  * @map: The CBT map.
  * @resizes: bdev_filter_resizes() that it has followed; its snapshot's lock.
+ * @smallest: See tracker_watch_size().
  * @area: Where old data goes, NULL if no snapshot is taken; the switch lock.
  * @epoch: Counts writes under way; the switch lock, and read without it.
  */
@@ -39,6 +40,7 @@ struct tracker {
 	bool claimed;
 	struct cbt_map *map;
 	unsigned int resizes;
+	atomic64_t smallest;
 	struct diff_area *area;
 	struct tracker_epoch *epoch;
 };

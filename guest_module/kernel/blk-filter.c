@@ -310,8 +310,27 @@ void blk_filter_bdev_gone(struct block_device *bdev)
 		wake_up_all(&blk_filter_left);
 }
 
-/* The size of the device was set; neither sleeps nor takes a lock. */
-void blk_filter_resized(struct block_device *bdev)
+/* A device of the same disk, @size is the smaller of its old and new ones. */
+static void blk_filter_place_resized(struct blk_filter_place *place,
+				     struct block_device *bdev, sector_t size)
+{
+	if (place->bdev != bdev) {
+		if (bdev_is_partition(bdev))
+			return;
+		size = blk_filter_left_of(size, place->bdev->bd_start_sect);
+		if (!blk_filter_is_resized(place->bdev,
+					   bdev_nr_sectors(place->bdev), size))
+			return;
+	}
+	atomic_inc(&place->resizes);
+	bdev_filter_resized(place->filter, size);
+}
+
+/*
+ * The size of the device was set; @size is the smaller of the old and the new one.
+ * Neither sleeps nor takes a lock.
+ */
+void blk_filter_resized(struct block_device *bdev, sector_t size)
 {
 	struct blk_filters *filters = READ_ONCE(bdev->bd_disk->filters);
 	struct blk_filter_place *place;
@@ -322,8 +341,7 @@ void blk_filter_resized(struct block_device *bdev)
 	idx = srcu_read_lock(&filters->srcu);
 	list_for_each_entry_srcu(place, &filters->places, link,
 				 srcu_read_lock_held(&filters->srcu))
-		if (place->bdev == bdev || !bdev_is_partition(bdev))
-			atomic_inc(&place->resizes);
+		blk_filter_place_resized(place, bdev, size);
 	srcu_read_unlock(&filters->srcu, idx);
 }
 

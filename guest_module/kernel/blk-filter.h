@@ -10,7 +10,7 @@
 #ifdef CONFIG_BLK_FILTER
 bool blk_filter_walk(struct bio *bio);
 bool blk_filter_on_disk(const struct gendisk *disk);
-void blk_filter_resized(struct block_device *bdev);
+void blk_filter_resized(struct block_device *bdev, sector_t size);
 void blk_filter_bdev_gone(struct block_device *bdev);
 void blk_filter_disk_release(struct gendisk *disk);
 
@@ -38,7 +38,7 @@ static inline bool blk_filter_on_disk(const struct gendisk *disk)
 	return false;
 }
 
-static inline void blk_filter_resized(struct block_device *bdev)
+static inline void blk_filter_resized(struct block_device *bdev, sector_t size)
 {
 }
 

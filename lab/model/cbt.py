@@ -142,6 +142,10 @@ class CbtModel:
         self._resized |= sectors != self._next_sectors
         self._next_sectors = sectors
 
+    def lost_content(self) -> None:
+        """Sectors have lost what they held, without a write: the next take begins anew (K11)."""
+        self._resized = True
+
     def taken(self, began: int, ended: int) -> None:
         """A take: the write copy becomes the read copy, the number goes up."""
         if self.wild:

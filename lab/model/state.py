@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lab.model.cbt import CbtModel
 from lab.model.content import ZEROS
-from lab.model.devices import Node, partition_node, root_node, window_node
+from lab.model.devices import Node, NodeKind, partition_node, root_node, window_node
 from lab.model.sizes import DEFAULTS
 from lab.model.snapshot import ImageModel, SnapshotModel
 from lab.scenario import devices as declared
@@ -103,9 +103,14 @@ class State:
 
     def resized(self, name: str, sectors: int) -> None:
         """A device has another size."""
-        self._nodes[name].resize(sectors)
+        node = self._nodes[name]
+        node.resize(sectors)
         if name in self._trackers:
             self._trackers[name].resized(sectors)
+        for child in node.children:
+            cut = child.offset + child.sectors > sectors
+            if child.kind is NodeKind.PARTITION and cut and child.name in self._trackers:
+                self._trackers[child.name].lost_content()
 
     def devices(self) -> tuple[str, ...]:
         """Names of the devices that are there."""

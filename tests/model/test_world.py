@@ -234,6 +234,20 @@ def test_a_write_through_a_partition_is_seen_on_the_disk_and_the_reverse() -> No
     assert model.compare_map("p", [MapRun(0, 2, 2), MapRun(2, 2, 0)]) == ()
 
 
+@pytest.mark.parametrize(("end", "number"), [(256 + 512, 2), (256 + 511, 1)])
+def test_a_partition_begins_anew_only_if_its_disk_was_too_short_for_it(
+    end: int, number: int
+) -> None:
+    model = world()
+    partition(model)
+    held(model, "p")
+    model.destroyed("s")
+    model.resized("a", end)
+    model.resized("a", SIZE)
+    held(model, "p")
+    assert model.compare_tracker("p", TrackerSeen(65536, 512 * 512, 4, "any", number)) == ()
+
+
 def test_a_write_to_a_mapped_device_is_seen_below_but_not_the_reverse() -> None:
     model = world()
     spec = Device.model_validate({"linear": {"on": "a", "at": "128s", "size": "512s"}})

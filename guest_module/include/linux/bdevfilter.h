@@ -69,6 +69,10 @@ enum bdev_filter_altitudes {
  * @detach_cb: Releases the filter when its last reference is given back. Never
  *	called in bio submission; with no lock held but, where the device has
  *	gone, those of its removal. Must not call anything of this interface.
+ * @resized_cb: The size of the device changes, or has changed; the smaller one of
+ *	the two is at most this, in sectors. May be told late for a partition:
+ *	before the next write to its disk. Runs in any context, must not sleep,
+ *	nor call anything of this interface. May be NULL.
  * @own_bios: Bios from this set are the filter's own: they are not shown to the
  *	filters that have this set. May be NULL.
  * @writes_only: Only bios that change data (any kind of write or discard) and
@@ -80,6 +84,7 @@ struct bdev_filter_operations {
 						 sector_t sector,
 						 sector_t count);
 	void (*detach_cb)(struct kref *kref);
+	void (*resized_cb)(struct bdev_filter *flt, sector_t size);
 	const struct bio_set *own_bios;
 	bool writes_only;
 };
@@ -110,6 +115,12 @@ static inline void bdev_filter_put(struct bdev_filter *flt)
 {
 	if (flt)
 		kref_put(&flt->kref, flt->fops->detach_cb);
+}
+
+static inline void bdev_filter_resized(struct bdev_filter *flt, sector_t size)
+{
+	if (flt->fops->resized_cb)
+		flt->fops->resized_cb(flt, size);
 }
 
 /*
@@ -166,9 +177,6 @@ bool bdev_filter_is_dead(struct bdev_filter *flt);
  *
  * Also if it is now what it was: what lies beyond the smaller size may have got
  * another content meanwhile. A change may count twice.
- *
- * Not seen before 5.11: a device mapper device that becomes smaller and larger
- * again without a write in between.
  *
  * Return: the number; 0 if the filter is not attached.
  */
