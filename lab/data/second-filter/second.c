@@ -55,7 +55,7 @@ static int __init second_init(void)
 	struct compat_bdev opened;
 	int ret;
 
-	ret = compat_bdev_open(&opened, MKDEV(major, minor), false);
+	ret = compat_bdev_open(&opened, MKDEV(major, minor));
 	if (ret)
 		return ret;
 	ret = -ENOMEM;
