@@ -14,12 +14,14 @@
 #define BLKSNAP_STORAGE_CORE_H
 
 #ifdef __KERNEL__
+#include <linux/math64.h>
 #include <linux/types.h>
 #else
 #include <stdbool.h>
 #include <stdint.h>
 typedef uint32_t u32;
 typedef uint64_t u64;
+#define div64_u64(dividend, divisor) ((dividend) / (divisor))
 #endif
 
 #define STORAGE_UNIT 8
@@ -68,7 +70,7 @@ static inline u64 storage_account_ask(struct storage_account *account)
 	    account->requested > STORAGE_REQUESTED_LIMIT)
 		return 0;
 	short_by = account->filled + half - account->requested;
-	asked = (short_by / account->portion + 1) * account->portion;
+	asked = (div64_u64(short_by, account->portion) + 1) * account->portion;
 	account->requested += asked;
 	account->waiting = account->capacity < account->requested;
 	return asked;

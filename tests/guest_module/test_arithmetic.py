@@ -64,7 +64,7 @@ MISTAKES = (
         "filled + half <= account->requested",
     ),
     ("storage_account_ask", "account->waiting ||", ""),
-    ("storage_account_ask", "account->portion + 1)", "account->portion)"),
+    ("storage_account_ask", "account->portion) + 1)", "account->portion))"),
     (
         "storage_account_ask",
         "requested > STORAGE_REQUESTED_LIMIT",
