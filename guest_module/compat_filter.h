@@ -103,8 +103,8 @@ static inline bool compat_bio_is_from(const struct bio *bio,
 /*
  * Who sets the size of a disk: since 5.11 all drivers by one of these two, of
  * which one may be a part of the other. Before, they wrote the disk's down, and
- * then had that of the block device follow (md, zram), or set it too (device
- * mapper, loop).
+ * then had that of the block device follow (md, zram), or set it too (loop, nbd);
+ * device mapper wrote both down.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 11, 0)
 #define COMPAT_HAVE_SET_CAPACITY
