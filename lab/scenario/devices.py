@@ -12,14 +12,14 @@ PARAMETER_BOUNDS: dict[str, tuple[int, int]] = {
     "tracking_block_minimum_shift": (9, 31),
     "tracking_block_maximum_shift": (9, 31),
     "tracking_block_maximum_count": (1, 2**31 - 1),
-    "chunk_minimum_shift": (12, 31),
-    "chunk_maximum_shift": (12, 31),
+    "chunk_minimum_shift": (12, 30),
+    "chunk_maximum_shift": (12, 30),
     "chunk_maximum_count": (1, 2**31 - 1),
     "chunk_maximum_in_cache": (1, 2**31 - 1),
     "free_diff_buffer_pool_size": (0, 2**31 - 1),
     "diff_storage_minimum": (1, 2**31 - 1),
 }
-"""The module's parameters and what the language lets through (interface.md B.4.3, K9)."""
+"""The module's parameters and their ranges, those of the module's params.c (K9)."""
 
 ModuleParameters = Annotated[
     dict[str, int],
