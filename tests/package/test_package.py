@@ -56,6 +56,10 @@ def test_all_files_of_the_lab_are_in_the_wheel(wheel: Path) -> None:
     wanted = {str(path.relative_to(CHECKOUT)) for path in lab if path.is_file()}
     wanted |= {f"lab/data/{path.relative_to(CHECKOUT)}" for path in source_files(MODULE)}
     wanted |= {f"lab/data/{path.relative_to(CHECKOUT)}" for path in find_scenarios(SCENARIOS)}
+    # What commands read of the module besides its sources: mutants, reasons, reviews, the contract.
+    beside = [path for path in MODULE.rglob("*") if path.suffix in {".md", ".txt", ".yaml"}]
+    assert MODULE / "test/mutants.yaml" in beside
+    wanted |= {f"lab/data/{path.relative_to(CHECKOUT)}" for path in beside}
     with zipfile.ZipFile(wheel) as archive:
         assert wanted - set(archive.namelist()) == set()
 
