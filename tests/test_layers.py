@@ -31,6 +31,7 @@ ALLOWED = {
     "data": set(),
     "host": {"units"},
     "flavour": {"errors"},
+    "contract": {"data"},
     "stamp": set(),
     "filedata": set(),
     "blksnap": set(),

@@ -7,7 +7,7 @@
     ValueError
      └─ UnfitFileError               a file's blocks cannot serve as difference storage
 
-The meanings state the contract of the commands (rules K1..K37 of the interface reference).
+The meanings state the contract of the commands (rules K1..K37, guest_module/CONTRACT.md).
 """
 
 from __future__ import annotations

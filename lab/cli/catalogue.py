@@ -13,6 +13,7 @@ from lab.cli import complete
 from lab.cli.chosen import GroupOption, NamesArgument
 from lab.cli.options import SCENARIOS, JsonOption, ScenariosOption, load_folder
 from lab.cli.proofs import RULES, proofs
+from lab.contract import contract
 from lab.errors import UsageError
 from lab.runner.selection import Selection, select
 from lab.scenario.load import load_all
@@ -38,7 +39,7 @@ def list_command(
         typer.Option(
             "--proves",
             "-p",
-            help="The rules of the contract, each with the scenarios that prove it.",
+            help="The rules of the contract, what each promises, and the scenarios that prove it.",
         ),
     ] = False,
     scenarios: ScenariosOption = SCENARIOS,
@@ -112,4 +113,5 @@ def _show_rules(found: Mapping[str, tuple[str, ...]], *, as_json: bool) -> None:
         typer.echo(json.dumps(found, indent=2))
         return
     for rule, one in found.items():
-        typer.echo(f"{rule:<4} {', '.join(one) or '-'}")
+        typer.echo(f"{rule:<4} {contract()[rule]}")
+        typer.echo(f"     {', '.join(one) or '-'}")

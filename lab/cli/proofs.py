@@ -1,4 +1,7 @@
-"""Which scenarios prove each rule of the module's contract: they say it in `proves:`."""
+"""Which scenarios prove each rule of the module's contract: they say it in `proves:`.
+
+What the rules promise is in the module's CONTRACT.md.
+"""
 
 from __future__ import annotations
 

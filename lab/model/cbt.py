@@ -1,4 +1,4 @@
-"""The CBT map of a device as it must be (rules K9, K10, K11; interface.md B.5.3).
+"""The CBT map of a device as it must be (K9, K10, K11 of guest_module/CONTRACT.md).
 
 Each byte is known as an interval: writes that were synchronous give one value, a write that was
 in flight at the instant of a take may have been counted before it or after it. Takes are numbered

@@ -16,7 +16,7 @@ DEFAULTS: Mapping[str, int] = {
     "free_diff_buffer_pool_size": 128,
     "diff_storage_minimum": 2097152,
 }
-"""Parameters of the module that nobody has changed (interface.md B.4.3, K9)."""
+"""Parameters of the module that nobody has changed (K9; table in guest_module/README.md)."""
 
 
 @dataclass(frozen=True, slots=True)

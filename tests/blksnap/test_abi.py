@@ -1,4 +1,4 @@
-"""The layout against the numbers of the interface reference, and against the C header."""
+"""The layout against the numbers of v0, which stay (guest_module/CONTRACT.md), and the C header."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from lab.blksnap import abi
 
-# Sizes and offsets as in interface.md B.2, request values as in B.1.2 (x86-64).
+# Sizes and offsets of v0's structures on x86-64.
 LAYOUT: dict[str, tuple[int, dict[str, tuple[int, int]]]] = {
     "blk_snap_version": (
         8,

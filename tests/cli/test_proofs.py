@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from lab.cli.main import app
 from lab.cli.options import SCENARIOS, load_folder
 from lab.cli.proofs import RULES, proofs
+from lab.contract import contract
 from lab.errors import UsageError
 from lab.scenario.load import parse_scenario
 from lab.scenario.mistakes import ScenarioError
@@ -51,22 +52,24 @@ def test_a_scenario_names_rules_and_traps_that_there_are(
             parse_scenario(SCENARIO.format(key=key, rule=rule), "g/s", "s.yaml")
 
 
-def test_the_table_has_a_line_for_every_rule() -> None:
+def test_the_contract_says_what_every_rule_and_trap_is() -> None:
+    traps = [f"W-{number:02}" for number in range(1, 42)]
+    assert [*contract()] == [*RULES, *traps]
+    assert [one for one, text in contract().items() if len(text) < 20] == []
+
+
+def test_the_table_says_of_every_rule_what_it_promises_and_what_proves_it() -> None:
     lines = listed("--proves").splitlines()
-    assert [line.split()[0] for line in lines] == list(RULES)
-    k18 = next(line for line in lines if line.startswith("K18 "))
-    assert "overflow/exhausted" in k18
+    assert lines[::2] == [f"{rule:<4} {contract()[rule]}" for rule in RULES]
+    k18 = lines.index(f"K18  {contract()['K18']}")
+    assert "overflow/exhausted" in lines[k18 + 1]
     assert json.loads(listed("--proves", "--json"))["K5"][0] == "abi/compat32"
 
 
 def test_rules_select_scenarios_or_lines_of_the_table() -> None:
     assert "overflow/exhausted" in listed("--rule", "K18")
     assert "abi/privilege" not in listed("--rule", "K18")
-    assert [
-        line.split()[0] for line in listed("--proves", "-r", "K4", "-r", "k6").splitlines()
-    ] == [
-        "K4",
-        "K6",
-    ]
+    some = listed("--proves", "-r", "K4", "-r", "k6").splitlines()
+    assert [line.split()[0] for line in some[::2]] == ["K4", "K6"]
     with pytest.raises(UsageError, match="no rule is called K99"):
         CliRunner().invoke(app, ["list", "--proves", "--rule", "K99"], catch_exceptions=False)

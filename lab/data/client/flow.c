@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* The life of a snapshot as a client sees it: B.5.4, K20, K22, K24, K27, A.1. */
+/*
+ * The life of a snapshot as a client sees it, by guest_module/CONTRACT.md: K20,
+ * K22, K24, K27; the states of a snapshot, called B.5.4 here; and what clients
+ * of v0 may rely on, A.1.
+ */
 #include "client.h"
 
 static const uuid_t unknown = { { 5 } };

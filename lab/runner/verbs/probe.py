@@ -61,7 +61,7 @@ REQUESTS_32 = {
     "IOCTL_BLK_SNAP_SNAPSHOT_COLLECT": 0x40085609,
     "IOCTL_BLK_SNAP_SNAPSHOT_COLLECT_IMAGES": 0x4018560A,
 }
-"""Of v0 for 32 bits (interface.md B.1.2 and B.2); all others are as for 64."""
+"""Of v0 for 32 bits, by the sizes that i386 gives the structures; all others are as for 64."""
 
 
 def client(context: Context, action: verbs.Client) -> Detail:
