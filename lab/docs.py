@@ -9,10 +9,11 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import math
 import sys
 import typing
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 import jinja2
 from pydantic import BaseModel
 
+from lab.flavour import Flavour
 from lab.runner.checks import ALL
 from lab.scenario.devices import PARAMETER_BOUNDS, Device
 from lab.scenario.scenario import Scenario
@@ -35,6 +37,8 @@ LINKED = ("Step", "Device", "Disk", "Requires")
 STRINGS = {"^/": "path", "^E[A-Z0-9]+$": "errno", NAME_PATTERN: "name"}
 """What strings are called that have to be of some form."""
 NAMES = {"boolean": "true, false"}
+COUNTS = {2: "two", 3: "three"}
+LARGE = 2.0**32
 Schema = dict[str, Any]
 
 
@@ -101,6 +105,7 @@ def scenario_page(scenarios: Sequence[Scenario], folder: Path) -> str:
         parts=parts(),
         checks=[(one.name, _sentences(one.make)) for one in ALL],
         parameters=PARAMETER_BOUNDS,
+        names=[f"`{one.name}`" for one in fields(Flavour) if one.name != "log"],
     )
 
 
@@ -223,8 +228,8 @@ def _plain_kind(one: Schema, schema: Schema) -> str:
     kind = one.get("type", "anything")
     if kind == "array":
         items = one.get("prefixItems") or [one.get("items", {})]
-        count = "two of" if "prefixItems" in one else "list of"
-        return f"{count}: {_kind(items[0], schema)}"
+        count = COUNTS[len(items)] if "prefixItems" in one else "list"
+        return f"{count} of: {_kind(items[0], schema)}"
     if kind == "object":
         inner = next(iter(one.get("patternProperties", {}).values()), None)
         return f"name: {_kind(inner, schema)}" if inner else "name: number"
@@ -236,7 +241,14 @@ def _plain_kind(one: Schema, schema: Schema) -> str:
 
 def _bounds(one: Schema) -> list[str]:
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    return [f"{sign} {one[key]:.15g}" for key, sign in signs.items() if key in one]
+    return [f"{sign} {_number(one[key])}" for key, sign in signs.items() if key in one]
+
+
+def _number(value: float) -> str:
+    """As people write it; large powers of two as such."""
+    if value >= LARGE and math.log2(value).is_integer():
+        return f"2^{math.log2(value):.0f}"
+    return f"{value:.15g}"
 
 
 def _referred(one: Schema) -> str:

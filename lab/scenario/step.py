@@ -1,4 +1,7 @@
-"""A step: one verb with its arguments, optionally a name and a time limit."""
+"""Verbs that hold other steps.
+
+And the step itself: one verb with its arguments, optionally a name and a time limit.
+"""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class CheckMemory(Model):
 
 
 class AddDevice(Model):
-    """Build a stacked device now; named in `devices`, or new with its `as`."""
+    """Build a stacked device now; one of `devices`, or a new one, as `make` says."""
 
     device: Name = Field(description="Name of the device.")
     make: Device | None = Field(None, description="How; as declared in `devices` if left out.")
