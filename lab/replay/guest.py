@@ -31,7 +31,7 @@ from lab.replay.recording import (
     recorded_disk,
 )
 
-SIZES_LIMIT = 300.0
+RECORDED_SIZES_LIMIT = 300.0
 CONNECT_LIMIT = 10.0
 PAUSE = 0.5
 QUIT_LIMIT = 120.0
@@ -157,7 +157,7 @@ class RecordedTemplate:
             self._progress(Progress("recording", "booting the guest that is recorded"))
             guest.start()
             self._progress(Progress("recording", "running the scenario"))
-            bay.await_sizes(guest.channel, bay.in_slots(), SIZES_LIMIT)
+            bay.await_sizes(guest.channel, bay.in_slots(), RECORDED_SIZES_LIMIT)
             self._guest = guest
             try:
                 yield guest

@@ -15,7 +15,6 @@ from lab.replay.recording import CONSOLE, Mark, Recording
 STILL_LIMIT = 180.0
 """Seconds without an instruction after which a replay counts as stuck."""
 POLL = 0.5
-STATE_LIMIT = 600.0
 STATES = 8
 """States that are saved at steps, at most; going backwards starts from the nearest one before."""
 NEAR = 1_000_000

@@ -15,6 +15,7 @@ from lab.agent.loads.base import Load, load_kind
 from lab.agent.typed import checked
 from lab.errors import UsageError
 
+_POLL_MS = 200
 _UNIT = 8  # the module takes storage in multiples of 8 sectors
 
 
@@ -58,7 +59,6 @@ class Answer(Load):
         folder: Optional[str] = None,
         pieces: Optional[list[dict[str, Any]]] = None,
         delay_ms: int = 0,
-        poll_ms: int = 200,
     ) -> None:
         super().__init__()
         if sum(given is not None for given in (device, folder, pieces)) != 1:
@@ -71,7 +71,7 @@ class Answer(Load):
             [_piece(**checked(_piece, one, "answer: pieces")) for one in pieces or []]
         )
         self._has_pieces = pieces is not None
-        self._delay, self._poll_ms = delay_ms / 1000, poll_ms
+        self._delay = delay_ms / 1000
         self._files = 0
         self._events: list[dict[str, Any]] = []
         self._appends: list[dict[str, Any]] = []
@@ -87,7 +87,7 @@ class Answer(Load):
             snapshot = control.snapshot(self._id)
             while not self.ending:
                 try:
-                    event = snapshot.wait_event(self._poll_ms)
+                    event = snapshot.wait_event(_POLL_MS)
                 except blksnap.BlksnapError as error:
                     if error.errno == 3:  # ESRCH: destroyed, so there is nothing left to answer.
                         return

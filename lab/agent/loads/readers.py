@@ -48,7 +48,6 @@ class Readers(Load):
         seed: int = 1,
         tag: Optional[int] = None,
         max_seq: Optional[int] = None,
-        pause_us: int = 0,
     ) -> None:
         super().__init__()
         with opened(path, os.O_RDONLY) as fd:
@@ -60,7 +59,6 @@ class Readers(Load):
         self._path, self._flags = path, os.O_RDONLY | (os.O_DIRECT if direct else 0)
         self._expect, self._seed, self._workers = expect, seed, workers
         self._tag, self._max_seq = tag, max_seq
-        self._pause = pause_us / 1e6
         self._reads = 0
         self._errors: Counter[int] = Counter()
         self._max_latency = 0
@@ -76,7 +74,7 @@ class Readers(Load):
     def _work(self, dice: random.Random) -> None:
         step = self._size // SECTOR
         with opened(self._path, self._flags) as fd, Aligned(self._size) as memory:
-            while not self.pause(self._pause):
+            while not self.ending:
                 sector = self._first + dice.randrange(-(-self._length // step)) * step
                 self._read(fd, memory, min(sector, self._first + self._length - step))
 

@@ -26,9 +26,8 @@ _WRITE_SECTORS = 8
 class _Counting(Load):
     """What both rings report: last_n (round complete on all), started_n (on the first at least)."""
 
-    def __init__(self, pause_us: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._pause = pause_us / 1e6
         self._started = 0
         self._last = 0
 
@@ -60,9 +59,8 @@ class Ring(_Counting):
         devices: list[dict[str, Any]],
         region: tuple[int, int] = (0, 8),
         how: How = How.FUA,
-        pause_us: int = 0,
     ) -> None:
-        super().__init__(pause_us)
+        super().__init__()
         if region[0] < 0 or region[1] < _WRITE_SECTORS or region[1] % _WRITE_SECTORS:
             raise UsageError(f"ring: region {region} is no multiple of {_WRITE_SECTORS} sectors")
         if how in (How.BUFFERED, How.WRITTEN_BACK):
@@ -84,7 +82,7 @@ class Ring(_Counting):
                 (stack.enter_context(way_to(path, self._how, size)), path, tag)
                 for path, tag in self._devices
             ]
-            while not self.pause(self._pause):
+            while not self.ending:
                 number = self._last + 1
                 self._started = number
                 sector = self._region[0] + (number - 1) * _WRITE_SECTORS % self._region[1]
@@ -100,8 +98,8 @@ class Ring(_Counting):
 class FileRing(_Counting):
     """20 decimal digits and a newline, rewritten in place and fsync'd, file after file."""
 
-    def __init__(self, files: list[str], pause_us: int = 0) -> None:
-        super().__init__(pause_us)
+    def __init__(self, files: list[str]) -> None:
+        super().__init__()
         self._files = files
 
     def _run(self) -> None:
@@ -111,7 +109,7 @@ class FileRing(_Counting):
                 fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
                 stack.callback(os.close, fd)
                 fds.append(fd)
-            while not self.pause(self._pause):
+            while not self.ending:
                 number = self._last + 1
                 self._started = number
                 for fd in fds:

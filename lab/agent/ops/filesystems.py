@@ -15,7 +15,6 @@ from lab.agent.syscalls import LIBC, os_error
 
 _FIFREEZE = 0xC004_5877
 _FITHAW = 0xC004_5878
-_MNT_DETACH = 2
 # What makes each mkfs go ahead on a device that held something before, quietly.
 _FORCE = {"ext4": ["-F", "-q"], "xfs": ["-f", "-q"], "btrfs": ["-f", "-q"], "f2fs": ["-f", "-q"]}
 
@@ -46,9 +45,9 @@ def mount(
 
 
 @operation
-def umount(path: str, lazy: bool = False) -> Result:
-    """umount2(2). OSError EBUSY when it is in use; lazy detaches it at once."""
-    if LIBC.umount2(os.fsencode(path), _MNT_DETACH if lazy else 0) != 0:
+def umount(path: str) -> Result:
+    """umount2(2). OSError EBUSY when it is in use."""
+    if LIBC.umount2(os.fsencode(path), 0) != 0:
         raise os_error(ctypes.get_errno(), f"unmounting {path}")
     return {}
 
