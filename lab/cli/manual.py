@@ -16,6 +16,11 @@ Exit status:
   3    this machine lacks something; the command that mends it is told
   4    the lab itself failed
   130  interrupted before anything ran"""
+SHELL_EXIT_STATUS = """\
+Exit status:
+  that of the shell or the command; 255 if it ended by no status of its own;
+  before there is a shell as of all commands: 2 bad usage, 3 this machine lacks
+  something, 4 the lab itself failed"""
 FILES = """\
 Files:
   results/DATE-TIME/  a run: junit.xml, events.jsonl, and for each scenario its
@@ -44,7 +49,7 @@ EXAMPLES = {
     "run": """\
   blksnap-lab run
   blksnap-lab run overflow 'cbt/*' --jobs 2
-  blksnap-lab run --proves K18 --kernel all
+  blksnap-lab run --rule K18 --kernel all
   blksnap-lab run --module /tmp/broken-copy cbt/map-error
   blksnap-lab run --ko vendor/6.1 --flavour vendor/flavour.yaml overflow
   blksnap-lab run --shard 2/4 --junit junit.xml
@@ -154,7 +159,8 @@ def epilog(command: str) -> str:
     """The last part of a command's help."""
     examples = EXAMPLES.get(command)
     parts = [f"Examples:\n{examples}"] if examples else []
-    return verbatim(*parts, EXIT_STATUS, *((FILES, ENVIRONMENT) if command == "run" else ()))
+    status = SHELL_EXIT_STATUS if command == "shell" else EXIT_STATUS
+    return verbatim(*parts, status, *((FILES, ENVIRONMENT) if command == "run" else ()))
 
 
 def verbatim(*parts: str) -> str:

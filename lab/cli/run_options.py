@@ -28,9 +28,11 @@ class WhichOptions:
 
     names: NamesArgument = None
     group: GroupOption = None
-    proves: Annotated[
+    rule: Annotated[
         list[str] | None,
         typer.Option(
+            "--rule",
+            "-r",
             "--proves",
             "-p",
             metavar="RULE",
@@ -50,7 +52,7 @@ class WhichOptions:
     def chosen(self) -> tuple[Scenario, ...]:
         """The scenarios; none if other shards have them all. UsageError if nothing fits."""
         selection = Selection(
-            tuple(self.names or ()), tuple(self.group or ()), tuple(self.proves or ())
+            tuple(self.names or ()), tuple(self.group or ()), tuple(self.rule or ())
         )
         every = select_to_run(load_folder(self.scenarios, long=self.long), selection)
         if self.shard is None:
@@ -109,7 +111,7 @@ class HowOptions:
             "--jobs",
             "-j",
             metavar="N",
-            help="Guests at a time; one for each processor if not given.",
+            help="Guests at a time; if not given one for each processor, if memory allows.",
         ),
     ] = None
     repeat: Annotated[

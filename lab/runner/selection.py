@@ -63,11 +63,13 @@ def _refuse_idle(known: Sequence[Scenario], selection: Selection) -> None:
         *(("group", Selection(groups=(group,)), group) for group in selection.groups),
         *(("rule", Selection(proves=(rule,)), rule) for rule in selection.proves),
     ]
-    idle = [f"{kind} {text!r}" for kind, one, text in single if not any(map(one.matches, known))]
+    idle = [(kind, text) for kind, one, text in single if not any(map(one.matches, known))]
     if idle:
-        raise UsageError(
-            f"no scenario fits {', '.join(idle)}", "see `blksnap-lab list` for what there is"
-        )
+        told = ", ".join(f"{kind} {text!r}" for kind, text in idle)
+        lists = ["list"] if any(kind != "rule" for kind, _ in idle) else []
+        lists += ["list --proves"] if any(kind == "rule" for kind, _ in idle) else []
+        commands = " and ".join(f"`blksnap-lab {one}`" for one in lists)
+        raise UsageError(f"no scenario fits {told}", f"see {commands} for what there is")
 
 
 def _named(scenario: Scenario, pattern: str) -> bool:

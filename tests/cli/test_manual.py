@@ -78,6 +78,7 @@ def test_completion_can_be_had_for_every_shell(shell: str) -> None:
         ("run overf", {"overflow"}),
         ("run overflow/exh", {"overflow/exhausted"}),
         ("list --rule K3", {"K3", *(f"K3{n}" for n in range(8))}),
+        ("run --rule K3", {"K3", *(f"K3{n}" for n in range(8))}),
         ("build --kernel 5", {"5.10"}),
         ("build --kernel 6.12-k", {"6.12-kcsan"}),
         ("shell --kernel a", set()),

@@ -58,3 +58,20 @@ def test_selectors_choose_in_the_order_of_names(selection: Selection, names: str
 def test_a_selector_that_fits_nothing_is_refused(selection: Selection) -> None:
     with pytest.raises(UsageError, match="no scenario fits"):
         select(ALL, selection)
+
+
+@pytest.mark.parametrize(
+    ("selection", "lists"),
+    [
+        (Selection(names=("nosuch",)), "`blksnap-lab list`"),
+        (Selection(proves=("K99",)), "`blksnap-lab list --proves`"),
+        (
+            Selection(groups=("nosuch",), proves=("K99",)),
+            "`blksnap-lab list` and `blksnap-lab list --proves`",
+        ),
+    ],
+)
+def test_who_is_refused_is_told_where_to_look(selection: Selection, lists: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        select(ALL, selection)
+    assert caught.value.remedy == f"see {lists} for what there is"
