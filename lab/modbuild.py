@@ -126,7 +126,10 @@ def source_files(source: Path) -> list[Path]:
     A patch series that is made of them is not a source either.
     """
     if not (source / "Makefile").is_file() and not (source / "Kbuild").is_file():
-        raise UsageError(f"{source} has neither Makefile nor Kbuild: it is no kernel module")
+        raise UsageError(
+            f"{source} has neither Makefile nor Kbuild: it is no kernel module",
+            "name the folder of its sources with --module",
+        )
     left_out = {"test", SERIES_FOLDER} if has_series(source) else {"test"}
     return sorted(
         path

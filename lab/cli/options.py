@@ -133,8 +133,9 @@ def _require_sources(module: Path, names: Flavour) -> None:
     if not any((module / name).is_file() for name in ("Makefile", "Kbuild")):
         raise UsageError(
             f"{module} is no source tree of the module: it has neither Makefile nor Kbuild",
-            "name the folder with --module; `make modules KDIR=...` there has to make"
-            f' {names.filter}.ko and {names.module}.ko; see "Somebody else\'s module" in README',
+            "name the folder with --module; `make -C /lib/modules/RELEASE/build M=FOLDER modules`"
+            f" has to make {names.module}.ko of it, and {names.filter}.ko if it needs one; see"
+            " docs/other-modules.md",
         )
 
 

@@ -48,7 +48,7 @@ class GuestSettings:
                 f"whole MiB, {LEAST_MEMORY // MIB} or more",
             )
         if self.cpus < 1:
-            raise UsageError(f"a guest cannot have {self.cpus} processors")
+            raise UsageError(f"a guest cannot have {self.cpus} processors", "--cpus 1 or more")
         if self.icount and (self.cpus != 1 or self.accel is not AccelChoice.TCG):
             raise UsageError(
                 "instructions are counted in a guest with one processor, under emulation",
