@@ -2,6 +2,7 @@
 
 import json
 from enum import StrEnum
+from itertools import zip_longest
 from typing import Annotated
 
 import typer
@@ -107,12 +108,23 @@ def _tell(found: dict[Kernel, Image | None], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps([_row(*pair) for pair in found.items()], indent=2))
         return
-    for kernel, image in found.items():
-        told = "not built"
-        if image is not None:
-            release, compiler = image.facts.kernel_release, image.facts.compiler
-            told = f"{release:<26} {compiler:<24} {image.size // MIB:>4} MiB  {image.folder}"
-        typer.echo(f"{kernel.name:<10} {kernel.suite:<9} {told}")
+    for line in _columns([_cells(*pair) for pair in found.items()]):
+        typer.echo(line)
+
+
+def _cells(kernel: Kernel, image: Image | None) -> tuple[str, ...]:
+    if image is None:
+        return kernel.name, kernel.suite, "not built"
+    size = f"{image.size // MIB:>4} MiB"
+    facts = image.facts
+    return kernel.name, kernel.suite, facts.kernel_release, facts.compiler, size, str(image.folder)
+
+
+def _columns(rows: list[tuple[str, ...]]) -> list[str]:
+    """The rows as lines; a column is as wide as its longest cell."""
+    places = zip_longest(*rows, fillvalue="")
+    widths = [max(len(cell) for cell in column) for column in places]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 def _row(kernel: Kernel, image: Image | None) -> dict[str, object]:
