@@ -1,7 +1,8 @@
 # Sourced by the scripts beside it: makes this machine and this checkout ready.
 #
-# Installs what is missing (as root; otherwise prints the one command that does), makes .venv when
-# pyproject.toml has changed since, and leaves the folder of the checkout as the working folder.
+# Installs what is missing (as root; otherwise prints the one command that does), refuses a Python that
+# is too old, makes .venv when pyproject.toml has changed since, and leaves the folder of the checkout
+# as the working folder.
 # shellcheck shell=bash
 
 set -euo pipefail
@@ -23,15 +24,20 @@ missing_packages() {
 }
 
 # Debian 12's own QEMU, 7.2, emulates code that is patched while it runs right in one thread only (see
-# README, "Known limits"), where few races show; its backports have one that does better. They are
-# named to this one call of apt-get, and what the machine takes packages from stays as it is. (All of
-# that suite is preferred for it: of packages named with their suite the dependencies are not, and where
-# none of them is installed yet, apt finds no solution.)
+# docs/limits.md), where few races show; its backports have one that does better. This is where
+# they are; nothing on other systems.
+backports_archive() {
+    [ "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")" = bookworm ] || return 0
+    apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(REPO_URI)' 'Identifier: Packages' |
+        sed -n 's/^Debian bookworm //p' | head -n 1
+}
+
+# The backports are named to this one call of apt-get, and what the machine takes packages from stays
+# as it is. (All of that suite is preferred for it: of packages named with their suite the dependencies
+# are not, and where none of them is installed yet, apt finds no solution.)
 install_newer_qemu() {
     local folder archive
-    [ "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")" = bookworm ] || return 0
-    archive=$(apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(REPO_URI)' 'Identifier: Packages' |
-        sed -n 's/^Debian bookworm //p' | head -n 1)
+    archive=$(backports_archive)
     [ -n "$archive" ] || return 0
     folder=$(mktemp -d)
     mkdir -p "$folder/lists/partial" "$folder/cache/archives/partial"
@@ -46,13 +52,28 @@ install_newer_qemu() {
     rm -rf "$folder"
 }
 
+# The one command for who is not root. With it the backports stay among what the machine takes
+# packages from, where none comes from unless it is asked for.
+print_command() {
+    local packages=$1 archive="" update="apt-get update" install="apt-get install -y --no-install-recommends"
+    case "$packages" in *qemu-system-x86*) archive=$(backports_archive) ;; esac
+    echo "missing on this machine; as root, run this and come back:" >&2
+    if [ -n "$archive" ]; then
+        echo "  echo 'deb $archive bookworm-backports main' >/etc/apt/sources.list.d/bookworm-backports.list &&" >&2
+        echo "  $update && $install -t bookworm-backports qemu-system-x86 qemu-utils &&" >&2
+        echo "  $install $packages" >&2
+        echo "(Debian 12's own QEMU would do, but fewer races show with it: the last line alone installs it.)" >&2
+    else
+        echo "  $update && $install $packages" >&2
+    fi
+}
+
 install_packages() {
     local packages
     packages=$(missing_packages | sort -u | tr '\n' ' ')
     [ -n "$packages" ] || return 0
     if [ "$(id -u)" != 0 ]; then
-        echo "missing on this machine; as root, run this and come back:" >&2
-        echo "  apt-get update && apt-get install -y --no-install-recommends $packages" >&2
+        print_command "$packages"
         exit 3
     fi
     say "installing $packages"
@@ -61,6 +82,13 @@ install_packages() {
     case "$packages" in *qemu-system-x86*) install_newer_qemu ;; esac
     # shellcheck disable=SC2086  # one word for each package
     apt-get install -q -y --no-install-recommends $packages >&2
+}
+
+require_python() {
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' && return 0
+    echo "$(command -v python3) is $(python3 --version), but the lab needs Python 3.11 or newer:" >&2
+    echo "  use Debian 12 or newer, or let PATH begin with a folder in which python3 is a newer one" >&2
+    exit 3
 }
 
 make_venv() {
@@ -75,4 +103,5 @@ make_venv() {
 }
 
 install_packages
+require_python
 make_venv

@@ -142,8 +142,23 @@ def _programs() -> Iterator[Finding]:
 def _emulator() -> Iterator[Finding]:
     if find_program(QEMU) is not None and misses_patches():
         detail = "older than 8.1: emulates a guest in one thread, where few races show"
-        remedy = "as root: apt-get install -y -t bookworm-backports qemu-system-x86 qemu-utils"
-        yield Finding("emulation", Health.NOTE, detail, f"{remedy} (with that suite in sources)")
+        yield Finding("emulation", Health.NOTE, detail, _newer_emulator())
+
+
+def _newer_emulator() -> str:
+    """What gives this machine a QEMU that is not too old."""
+    if _distribution() != "bookworm":
+        return "install QEMU 8.1 or newer"
+    remedy = "as root: apt-get install -y -t bookworm-backports qemu-system-x86 qemu-utils"
+    return f"{remedy} (with that suite in sources)"
+
+
+def _distribution() -> str:
+    """The code name of this machine's system, e.g. "bookworm"; empty if it tells none."""
+    try:
+        return platform.freedesktop_os_release().get("VERSION_CODENAME", "")
+    except OSError:
+        return ""
 
 
 def _memory() -> Finding:

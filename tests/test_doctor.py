@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import platform
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,18 @@ def test_an_emulator_that_shows_few_races_is_noted(
     monkeypatch.setattr(doctor, "misses_patches", lambda: old)
     noted = [one for one in doctor.examine(tmp_path) if one.subject == "emulation"]
     assert [one.health for one in noted] == [doctor.Health.NOTE] * old
+
+
+@pytest.mark.parametrize(("system", "backports"), [("bookworm", True), ("noble", False)])
+def test_a_newer_emulator_comes_from_where_this_system_has_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, system: str, backports: bool
+) -> None:
+    monkeypatch.setattr(doctor, "find_program", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(doctor, "misses_patches", lambda: True)
+    monkeypatch.setattr(platform, "freedesktop_os_release", lambda: {"VERSION_CODENAME": system})
+    (noted,) = (one for one in doctor.examine(tmp_path) if one.subject == "emulation")
+    assert ("bookworm-backports" in (noted.remedy or "")) == backports
+    assert "QEMU" in (noted.remedy or "").upper()
 
 
 @pytest.fixture
