@@ -69,6 +69,13 @@ def test_the_shards_of_all_scenarios_are_about_equal() -> None:
         assert max(times) < 1.1 * min(times)
 
 
+def test_the_table_has_every_scenario_that_runs_by_default() -> None:
+    root = data_folder("scenarios")
+    names = {one.name for one in load_all(find_scenarios(root), root) if one.default}
+    missing = sorted(names - set(recorded_durations()))
+    assert missing == [], "run them, then: ci/lab ci record results/latest"
+
+
 @pytest.mark.parametrize("text", ["", "0/2", "3/2", "1", "1/", "/2", "a/b", "-1/2", "1/0", "1/2/3"])
 def test_what_is_no_part_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="no part of a whole"):
