@@ -34,7 +34,7 @@ a snapshot by hand:
   %(prog)s read-cbt /dev/vdb --changed-since 0             (what to back up)
   %(prog)s snapshot-destroy ID
 the same, with storage that grows as needed, until Ctrl-C:
-  %(prog)s stretch /dev/vdb --folder /var/diff
+  %(prog)s stretch /dev/vdb --folder /var/blksnap
 
 exit status: 0 done; 1 the module or the system refused (said on stderr); 2 wrong usage;
 3 wait-event: no event within the time."""
@@ -182,7 +182,7 @@ def _add_stretch(subs: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "stretch",
         None,
         "create and take a snapshot and answer its events until Ctrl-C, then destroy it",
-        "example:\n  stretch /dev/vdb /dev/vdc --folder /var/diff\n"
+        "example:\n  stretch /dev/vdb /dev/vdc --folder /var/blksnap\n"
         "Storage files of the sizes asked for are made in the folder and removed at the end.",
     )
     sub.add_argument("device", nargs="+")
