@@ -1,4 +1,4 @@
-"""Python tests against a guest; `pytest examples` runs them. The README explains the fixtures."""
+"""Python tests against a guest; `pytest examples` runs them. The fixtures: docs/pytest.md."""
 
 from __future__ import annotations
 

@@ -90,3 +90,30 @@ def test_another_folder_gets_its_own_page(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     (tmp_path / "own/README.md").write_text("# own\n\nOf our own.\n")
     assert "## own\n\nOf our own.\n" in scenario_page([one], tmp_path)
+
+
+PAGES = sorted(
+    path
+    for pattern in ("*.md", "docs/*.md", "guest_module/**/*.md", "scenarios/*/README.md")
+    for path in SCENARIOS.parent.glob(pattern)
+)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(SCENARIOS.parent)))
+def test_links_between_pages_lead_somewhere(path: Path) -> None:
+    text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        name, _, anchor = target.partition("#")
+        found = (path.parent / name).resolve() if name else path
+        assert "://" in target or found.exists(), f"{path}: {target}"
+        if anchor:
+            headlines = re.findall(r"^#+ (.*)$", found.read_text(encoding="utf-8"), re.MULTILINE)
+            known = {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headlines}
+            assert anchor in known, f"{path}: {target}"
+
+
+def test_every_page_of_the_folder_can_be_reached_from_the_readme() -> None:
+    readme = (SCENARIOS.parent / "README.md").read_text(encoding="utf-8")
+    pages = [path.name for path in (SCENARIOS.parent / "docs").glob("*.md")]
+    assert pages
+    assert [name for name in pages if f"](docs/{name})" not in readme] == []

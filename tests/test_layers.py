@@ -1,4 +1,4 @@
-"""Imports go down only; the picture is in the README."""
+"""Imports go down only; the picture is in docs/architecture.md."""
 
 import ast
 import sys

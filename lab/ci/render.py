@@ -16,7 +16,7 @@ from lab.image import KERNELS, Kernel, Recipe
 
 TEMPLATE = "pipeline.yml.j2"
 SHARDS = 4
-"""Machines for each kernel. All scenarios take some 20 minutes on one with two cores."""
+"""Machines for each kernel."""
 # Kernels that the tests need guests of (tests/guest/test_matrix.py); the others are for scenarios.
 TESTED = ("6.1", "6.12")
 

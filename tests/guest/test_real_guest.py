@@ -304,7 +304,7 @@ def test_a_damaged_template_is_made_anew() -> None:
 
 
 def test_clones_are_fast(template: Template) -> None:
-    # The figure itself is in the README: a test machine may be busy with anything.
+    # The figure itself is in docs/measured.md: a test machine may be busy with anything.
     times = measure_clones(template, 3)
     assert len(times.first_answer) == 3
     assert all(0 < first <= ready for first, ready in zip(*vars(times).values(), strict=True))

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-PARTS = ("lab", "guest_module", "scenarios", "LICENSES", "ci")
+PARTS = ("lab", "guest_module", "scenarios", "docs", "examples", "LICENSES", "ci")
 FILES = ("pyproject.toml", "MANIFEST.in", "README.md", "CHANGELOG.md", "REUSE.toml")
 MADE = ("__pycache__", "*.egg-info", "*.pyc")
 LIMIT = 600.0

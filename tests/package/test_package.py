@@ -83,6 +83,7 @@ def test_the_licences_go_with_it(wheel: Path, dist: Path) -> None:
     with tarfile.open(archive_path) as source:
         stored = {name.partition("/")[2] for name in source.getnames()}
     assert {"CHANGELOG.md", "REUSE.toml", "LICENSES/GPL-2.0-only.txt"} <= stored
+    assert {"docs/backup-tools.md", "examples/backup.py"} <= stored
 
 
 def test_an_installed_lab_has_the_scenarios_and_sources_of_the_checkout(
