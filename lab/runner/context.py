@@ -132,7 +132,7 @@ class Context:
         self.folder = folder
         self.stop = stop
         self.deadline = Deadline(scenario.timeout, patience)
-        self.log = KernelLog()
+        self.log = KernelLog(patience)
         self.parameters = dict(scenario.module)
         self.model = World(self.parameters)
         self.devices: dict[str, Device] = {}

@@ -24,9 +24,13 @@ POLL_TIMEOUT = 20.0
 
 
 class KernelLog:
-    """Lines of the kernel log since the mark; each report is told once."""
+    """Lines of the kernel log since the mark; each report is told once.
 
-    def __init__(self) -> None:
+    patience: the limit of each look is stretched by it, see Deadline.
+    """
+
+    def __init__(self, patience: float = 1.0) -> None:
+        self._limit = POLL_TIMEOUT * patience
         self.lines: list[LogLine] = []
         self._mark = ""
         self._boot = 0
@@ -36,7 +40,7 @@ class KernelLog:
 
     def mark(self, guest: Guest, text: str) -> None:
         """Begin here: what the kernel said before is not judged."""
-        answer = guest.channel.request("klog_mark", {"text": text}, POLL_TIMEOUT)
+        answer = guest.channel.request("klog_mark", {"text": text}, self._limit)
         self._next = int(answer["seq"]) + 1
         self._mark = text
 
@@ -56,7 +60,7 @@ class KernelLog:
     def poll(self, guest: Guest) -> None:
         """Fetch what is new. Raises what the channel raises."""
         while True:
-            answer = guest.channel.request("kmsg", {"since_seq": self._next}, POLL_TIMEOUT)
+            answer = guest.channel.request("kmsg", {"since_seq": self._next}, self._limit)
             for record in answer["records"]:
                 self.lines += _record_lines(record)
             self._next = int(answer["next_seq"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,3 +89,18 @@ def test_what_was_told_before_a_reboot_is_not_told_again(guest: FakeGuest, log: 
     guest.machine.console_path.write_text(text)
     log.restarted(guest.machine.console_path)
     assert log.judge("reboot") == []
+
+
+def test_a_slow_guest_has_longer_to_say_what_its_log_holds(guest: FakeGuest) -> None:
+    limits: list[float] = []
+    request = guest.channel.request
+
+    def noted(op: str, args: Mapping[str, object], limit: float) -> Mapping[str, Any]:
+        limits.append(limit)
+        return request(op, args, limit)
+
+    guest.channel.request = noted  # type: ignore[method-assign]
+    log = KernelLog(3.0)
+    log.mark(guest, "the mark")
+    log.poll(guest)
+    assert limits == [60.0, 60.0]
