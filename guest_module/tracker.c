@@ -4,14 +4,13 @@
  * filter, kept until they are removed or the module goes.
  *
  * A tracker holds memory only, never its device. If the device goes away, the
- * tracker is dead: it stays in the list until it is removed, or the next one is
- * claimed.
+ * tracker is dead: it stays in the list, and is replaced when a device of the
+ * same number is to be tracked.
  *
  * Context: process context.
  *
  * Locking: tracker_list_lock for the list and for claims. It is never waited for
- * where bios are submitted, and no device is waited for with it: one that hangs
- * holds up who creates a snapshot of it, and nobody else.
+ * where bios are submitted.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME "-tracker: " fmt
 
@@ -123,72 +122,55 @@ static void tracker_settle(struct compat_bdev *opened)
 		compat_bdev_thaw(opened);
 }
 
-static struct tracker *tracker_new(struct compat_bdev *opened)
+static int tracker_attach(struct compat_bdev *opened, struct tracker **made)
 {
 	struct block_device *bdev = opened->bdev;
 	const char *why = tracker_refusal(bdev);
+	struct tracker *tracker;
+	int ret;
 
 	if (why) {
 		pr_warn("%pg cannot be tracked: %s\n", bdev, why);
-		return ERR_PTR(-EOPNOTSUPP);
+		return -EOPNOTSUPP;
 	}
-	return tracker_alloc(bdev);
-}
+	tracker = tracker_alloc(bdev);
+	if (IS_ERR(tracker))
+		return PTR_ERR(tracker);
 
-/* It has no filter on a device, or never had one, and is in no list. */
-static void tracker_discard(struct tracker *tracker)
-{
-	tracker_epoch_abandon(tracker->epoch);
-	bdev_filter_put(&tracker->filter);
-}
-
-/* The place of one whose device went, and which a snapshot may keep. */
-static void tracker_vacate(struct block_device *bdev)
-{
-	struct bdev_filter *filter =
-		bdev_filter_get_by_altitude(bdev, bdev_filter_alt_blksnap);
-
-	if (filter && bdev_filter_is_dead(filter))
-		bdev_filter_detach(filter, TRACKER_FILTER_NAME,
-				   bdev_filter_alt_blksnap);
-	bdev_filter_put(filter);
-}
-
-static int tracker_attach(struct tracker *tracker, struct compat_bdev *opened)
-{
-	struct block_device *bdev = opened->bdev;
-	int ret;
-
-	tracker_vacate(bdev);
 	/* One reference is the list's, the other becomes the filter's place's. */
 	bdev_filter_get(&tracker->filter);
 	ret = bdev_filter_attach(bdev, TRACKER_FILTER_NAME,
 				 bdev_filter_alt_blksnap, &tracker->filter);
 	if (ret) {
 		bdev_filter_put(&tracker->filter);
+		tracker_epoch_abandon(tracker->epoch);
+		bdev_filter_put(&tracker->filter);
 		return ret;
 	}
 	tracker_settle(opened);
 	pr_info("tracking %u:%u, %llu sectors\n", MAJOR(tracker->dev),
 		MINOR(tracker->dev), (u64)bdev_nr_sectors(bdev));
+	*made = tracker;
 	return 0;
 }
 
-static void tracker_detach(struct tracker *tracker)
+void tracker_detach(struct tracker *tracker)
 {
 	/* -ENOENT: it was detached when its device came back as another one. */
 	bdev_filter_detach(&tracker->filter, TRACKER_FILTER_NAME,
 			   bdev_filter_alt_blksnap);
 	pr_info("no longer tracking %u:%u\n", MAJOR(tracker->dev),
 		MINOR(tracker->dev));
+	tracker_epoch_abandon(tracker->epoch);
+	bdev_filter_put(&tracker->filter);
 }
 
 /* ---- The list ---- */
 
-bool tracker_lives(struct tracker *tracker)
+void tracker_list_del(struct tracker *tracker)
 {
 	lockdep_assert_held(&tracker_list_lock);
-	return tracker->attaching || !bdev_filter_is_dead(&tracker->filter);
+	list_del_init(&tracker->link);
 }
 
 struct tracker *tracker_list_find(dev_t dev)
@@ -200,7 +182,7 @@ struct tracker *tracker_list_find(dev_t dev)
 		if (tracker->dev != dev)
 			continue;
 		found = tracker;
-		if (tracker_lives(tracker))
+		if (!bdev_filter_is_dead(&tracker->filter))
 			break;
 	}
 	return found;
@@ -210,131 +192,77 @@ static struct tracker *tracker_list_find_alive(dev_t dev)
 {
 	struct tracker *tracker = tracker_list_find(dev);
 
-	return tracker && tracker_lives(tracker) ? tracker : NULL;
+	if (tracker && bdev_filter_is_dead(&tracker->filter))
+		return NULL;
+	return tracker;
 }
 
-static struct tracker *tracker_list_find_left(void)
+/* Room for a new device of the same number. */
+static void tracker_list_reap(dev_t dev)
 {
-	struct tracker *tracker;
+	struct tracker *tracker, *next;
 
 	lockdep_assert_held(&tracker_list_lock);
-	list_for_each_entry(tracker, &tracker_list, link)
-		if (!tracker->claimed && !tracker_lives(tracker))
-			return tracker;
-	return NULL;
-}
-
-void tracker_end(struct tracker *tracker)
-{
-	tracker_detach(tracker);
-	/* Its place is free before a create can find that it is not there. */
-	mutex_lock(&tracker_list_lock);
-	list_del_init(&tracker->link);
-	mutex_unlock(&tracker_list_lock);
-	tracker_discard(tracker);
-}
-
-/* Those whose devices are gone, and whose snapshots are. */
-static void tracker_reap(void)
-{
-	struct tracker *tracker;
-
-	do {
-		mutex_lock(&tracker_list_lock);
-		tracker = tracker_list_find_left();
-		if (tracker)
-			tracker->claimed = true;
-		mutex_unlock(&tracker_list_lock);
-		if (tracker)
-			tracker_end(tracker);
-	} while (tracker);
-}
-
-/* Into the list, for who made it, unless somebody else was quicker. */
-static int tracker_list_add(struct tracker *tracker)
-{
-	int ret = 0;
-
-	tracker->claimed = true;
-	tracker->attaching = true;
-	mutex_lock(&tracker_list_lock);
-	if (tracker_list_find_alive(tracker->dev))
-		ret = -EALREADY;
-	else
-		list_add_tail(&tracker->link, &tracker_list);
-	mutex_unlock(&tracker_list_lock);
-	return ret;
-}
-
-static void tracker_list_attached(struct tracker *tracker, bool failed)
-{
-	mutex_lock(&tracker_list_lock);
-	tracker->attaching = false;
-	if (failed)
-		list_del_init(&tracker->link);
-	mutex_unlock(&tracker_list_lock);
-}
-
-/* The tracker of an open device, claimed. */
-static struct tracker *tracker_start(struct compat_bdev *opened)
-{
-	struct tracker *tracker = tracker_new(opened);
-	int ret;
-
-	if (IS_ERR(tracker))
-		return tracker;
-	ret = tracker_list_add(tracker);
-	if (!ret) {
-		ret = tracker_attach(tracker, opened);
-		tracker_list_attached(tracker, ret);
+	list_for_each_entry_safe(tracker, next, &tracker_list, link) {
+		if (tracker->dev != dev ||
+		    !bdev_filter_is_dead(&tracker->filter))
+			continue;
+		if (tracker->claimed) {
+			/* Its snapshot keeps it, but not its place. */
+			bdev_filter_detach(&tracker->filter,
+					   TRACKER_FILTER_NAME,
+					   bdev_filter_alt_blksnap);
+			continue;
+		}
+		tracker_list_del(tracker);
+		tracker_detach(tracker);
 	}
-	if (ret) {
-		tracker_discard(tracker);
-		return ERR_PTR(ret);
-	}
-	return tracker;
 }
 
-static struct tracker *tracker_make(dev_t dev)
+static int tracker_list_make(dev_t dev, struct tracker **made)
 {
 	struct compat_bdev opened;
-	struct tracker *tracker;
 	int ret;
 
+	lockdep_assert_held(&tracker_list_lock);
+	tracker_list_reap(dev);
 	ret = compat_bdev_open(&opened, dev);
 	if (ret)
-		return ERR_PTR(ret);
-	tracker = tracker_start(&opened);
+		return ret;
+	ret = tracker_attach(&opened, made);
 	compat_bdev_close(&opened);
-	return tracker;
+	if (ret)
+		return ret;
+	list_add_tail(&(*made)->link, &tracker_list);
+	return 0;
 }
 
 struct tracker *tracker_claim(dev_t dev, bool *fresh)
 {
 	struct tracker *tracker;
-	bool held;
+	int ret = 0;
 
-	tracker_reap();
 	mutex_lock(&tracker_list_lock);
 	tracker = tracker_list_find_alive(dev);
-	held = tracker && tracker->claimed;
-	if (tracker)
+	*fresh = !tracker;
+	if (!tracker)
+		ret = tracker_list_make(dev, &tracker);
+	else if (tracker->claimed)
+		ret = -EALREADY;
+	if (!ret)
 		tracker->claimed = true;
 	mutex_unlock(&tracker_list_lock);
-	*fresh = !tracker;
-	if (held)
-		return ERR_PTR(-EALREADY);
-	return tracker ?: tracker_make(dev);
+	return ret ? ERR_PTR(ret) : tracker;
 }
 
 void tracker_release(struct tracker *tracker, bool remove)
 {
-	if (remove) {
-		tracker_end(tracker);
-		return;
-	}
 	mutex_lock(&tracker_list_lock);
 	tracker->claimed = false;
+	if (remove) {
+		tracker_list_del(tracker);
+		tracker_detach(tracker);
+	}
 	mutex_unlock(&tracker_list_lock);
 }
 
@@ -386,18 +314,21 @@ out_lock:
 	return ret;
 }
 
-/* Nobody has a claim any more, nor comes with one. */
-static void tracker_end_all(void)
+static void tracker_detach_all(void)
 {
 	struct tracker *tracker, *next;
 
-	list_for_each_entry_safe(tracker, next, &tracker_list, link)
-		tracker_end(tracker);
+	mutex_lock(&tracker_list_lock);
+	list_for_each_entry_safe(tracker, next, &tracker_list, link) {
+		tracker_list_del(tracker);
+		tracker_detach(tracker);
+	}
+	mutex_unlock(&tracker_list_lock);
 }
 
 void tracker_done(void)
 {
-	tracker_end_all();
+	tracker_detach_all();
 	/* Writes under way still have to come back to us. */
 	tracker_objects_wait();
 	destroy_workqueue(tracker_queue);

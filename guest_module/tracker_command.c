@@ -38,10 +38,11 @@ int tracker_remove(const struct blk_snap_dev_t *dev)
 	else if (tracker->claimed)
 		ret = -EBUSY;
 	else
-		tracker->claimed = true;
-	mutex_unlock(&tracker_list_lock);
+		tracker_list_del(tracker);
+	/* Its place is free before a create can find that it is not there. */
 	if (!ret)
-		tracker_end(tracker);
+		tracker_detach(tracker);
+	mutex_unlock(&tracker_list_lock);
 	return ret;
 }
 
@@ -49,7 +50,7 @@ static void tracker_info(struct tracker *tracker,
 			 struct blk_snap_cbt_info *info)
 {
 	memset(info, 0, sizeof(*info));
-	if (tracker_lives(tracker))
+	if (!bdev_filter_is_dead(&tracker->filter))
 		cbt_map_info(tracker->map, info);
 	info->dev_id.mj = MAJOR(tracker->dev);
 	info->dev_id.mn = MINOR(tracker->dev);

@@ -26,8 +26,7 @@
  * @filter: What is attached to the device; its count is the tracker's.
  * @link: In the list; tracker_list_lock.
  * @dev: Number of the device.
- * @claimed: A snapshot holds it, or who removes it; tracker_list_lock.
- * @attaching: Its filter is on its way to the device; tracker_list_lock.
+ * @claimed: A snapshot holds it; tracker_list_lock.
  * @map: The CBT map.
  * @resizes: bdev_filter_resizes() that it has followed; its snapshot's lock.
  * @smallest: See tracker_watch_size().
@@ -39,7 +38,6 @@ struct tracker {
 	struct list_head link;
 	dev_t dev;
 	bool claimed;
-	bool attaching;
 	struct cbt_map *map;
 	unsigned int resizes;
 	atomic64_t smallest;
@@ -63,10 +61,7 @@ struct tracker_epoch {
 	bool nobody_waits;
 };
 
-/*
- * Protects the list of trackers and their claims. Not held while a device is
- * waited for: who claims a tracker has it for himself.
- */
+/* Protects the list of trackers and their claims. */
 extern struct mutex tracker_list_lock;
 extern struct list_head tracker_list;
 
@@ -104,12 +99,8 @@ void tracker_write_done(void);
 
 /* The tracker of a number: one that lives rather than one that is dead. */
 struct tracker *tracker_list_find(dev_t dev);
-/* Is it, or is it about to be, the one of the device behind its number? */
-bool tracker_lives(struct tracker *tracker);
-/*
- * Take it off its device and out of the list; it is the caller's, claimed. Waits
- * for callbacks of its filter. Writes under way keep the memory for a while.
- */
-void tracker_end(struct tracker *tracker);
+void tracker_list_del(struct tracker *tracker);
+/* It is not in the list any more. Writes under way keep it for a while. */
+void tracker_detach(struct tracker *tracker);
 
 #endif /* BLKSNAP_TRACKER_IMPL_H */
