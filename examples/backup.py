@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from lab import blksnap  # with a copy of the folder lab/blksnap beside this file: import blksnap
 
@@ -24,8 +25,11 @@ def backup(control: blksnap.Control, device: str, target: Path, storage: Path, r
     """Bring the backup in `target` up to date; how many bytes were copied.
 
     storage: a file for the old data of what is overwritten meanwhile, made with `room` bytes. It
-    may lie on the device itself, but has to be there before the take.
+    may lie on the device itself, but has to be there before the take. FileExistsError if it is
+    there already: a snapshot that somebody left behind may still write into it.
     """
+    storage.touch(exist_ok=False)
+    snapshot = None
     try:
         # Destroyed at the end of the block, whatever happens; tracking goes on.
         with control.create_snapshot([device]) as snapshot:
@@ -37,21 +41,20 @@ def backup(control: blksnap.Control, device: str, target: Path, storage: Path, r
             # If this one is cut short, the next is a full one.
             state(target).unlink(missing_ok=True)
             copied = copy(image.path, target, ranges, info.capacity)
-        state(target).write_text(
-            json.dumps({"generation": str(info.generation), "number": info.number})
-        )
+        remember(target, {"generation": str(info.generation), "number": info.number})
         return copied
     finally:
-        storage.unlink(missing_ok=True)
+        # Not before the snapshot is gone, or its blocks would be another file's.
+        if snapshot is None or snapshot.id not in control.snapshots():
+            storage.unlink()
 
 
 def to_copy(cbt: blksnap.CbtMap, target: Path) -> list[blksnap.SectorRange]:
     """What the backup lacks: what was written since its take, or all if the map cannot say that."""
-    try:
-        last = json.loads(state(target).read_text())
-    except FileNotFoundError:
-        last = None
-    if target.exists() and last and last["generation"] == str(cbt.info.generation):
+    if cbt.info.is_gone:
+        raise OSError(f"{cbt.info.device} is gone")
+    last = recall(target)
+    if target.exists() and last.get("generation") == str(cbt.info.generation):
         return cbt.changed_since(last["number"])
     # The first one, or tracking began anew: reboot, module loaded again, device resized.
     return [blksnap.SectorRange(0, cbt.info.capacity // SECTOR)]
@@ -86,6 +89,24 @@ def copy(image: str, target: Path, ranges: list[blksnap.SectorRange], size: int)
 def state(target: Path) -> Path:
     """Where the generation and the number of a backup are."""
     return target.with_name(target.name + ".json")
+
+
+def recall(target: Path) -> dict[str, Any]:
+    """What is in the state; nothing if it is not there, or was cut off."""
+    try:
+        return dict(json.loads(state(target).read_text()))
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def remember(target: Path, values: dict[str, Any]) -> None:
+    """Put it into the state, as a whole or not at all."""
+    new = state(target).with_suffix(".new")
+    with new.open("w") as file:
+        file.write(json.dumps(values))
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(state(target))
 
 
 def main() -> None:

@@ -84,7 +84,7 @@ class CbtMap:
     def changed_since(self, number: int) -> list[SectorRange]:
         """What was written after take `number` of this generation, in sectors, ascending, joined.
 
-        0: everything since tracking began. The last range ends with the device.
+        0: everything since the generation began. The last range ends with the device.
         """
         size = self.info.block_size // _SECTOR
         end = self.info.capacity // _SECTOR

@@ -51,8 +51,13 @@ class Stretch:
                 yield event
 
     def answer(self, event: LowFreeSpaceEvent) -> None:
-        """Append a new file of the size that is asked for. OSError as the file system says."""
+        """Append a new file of the size that is asked for.
+
+        OSError as the file system says; FileExistsError if one of its name is there.
+        """
         path = self._folder / f"diff-{len(self._files):04}"
+        # One that is there may be what a snapshot that was left behind still writes into.
+        path.touch(exist_ok=False)
         self._files.append(path)
         size = -(-event.requested_sectors * _SECTOR // _UNIT) * _UNIT
         self.snapshot.append_file(path, size)
@@ -74,4 +79,5 @@ def stretched(control: Control, devices: Sequence[DeviceLike], folder: Path) -> 
             held.begin()
             yield held
     finally:
-        held.remove_files()
+        if snapshot.id not in control.snapshots():
+            held.remove_files()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import importlib.util
 import os
 import uuid
@@ -12,7 +13,16 @@ from typing import Any
 
 import pytest
 
-from lab.blksnap import Control, Device, FileRanges, ImageInfo, SectorRange, abi, snapshot
+from lab.blksnap import (
+    BlksnapError,
+    Control,
+    Device,
+    FileRanges,
+    ImageInfo,
+    SectorRange,
+    abi,
+    snapshot,
+)
 
 from .fake import FakeNode, array_at
 
@@ -31,18 +41,37 @@ class Module:
         self.map = bytes(BLOCKS)
         self.generation = uuid.uuid4()
         self.number = 0
+        self.held = False
+        self.refuses = 0
+        self.stays = False
         self.node = FakeNode(
             snapshot_create=self._create,
             snapshot_append_storage=lambda argument: 0,
             snapshot_take=self._take,
             snapshot_collect_images=self._images,
-            snapshot_destroy=lambda argument: 0,
+            snapshot_destroy=self._destroy,
+            snapshot_collect=self._collect,
             tracker_collect=self._trackers,
             tracker_read_cbt_map=self._read,
         )
 
     def _create(self, argument: Any) -> int:
+        if self.refuses:
+            raise OSError(self.refuses, "refused")
         argument.id[:] = ID.bytes
+        self.held = True
+        return 0
+
+    def _destroy(self, argument: Any) -> int:
+        if self.stays:
+            raise OSError(errno.ENODEV, "refused")
+        self.held = False
+        return 0
+
+    def _collect(self, argument: Any) -> int:
+        if argument.ids and self.held:
+            array_at(argument.ids, ctypes.c_uint8, 16)[:] = ID.bytes
+        argument.count = int(self.held)
         return 0
 
     def _take(self, argument: Any) -> int:
@@ -102,7 +131,7 @@ def copied(example: ModuleType, module: Module, target: Path) -> int:
     storage = target.with_name("diff")
     count: int = example.backup(control, "254:16", target, storage, 1 << 20)
     assert not storage.exists()
-    assert module.node.calls[-1] == "snapshot_destroy"
+    assert not module.held
     return count
 
 
@@ -140,6 +169,42 @@ def test_one_that_is_cut_short_is_not_gone_on_from(
         copied(example, module, target)
     module.image.write_bytes(content)
     assert copied(example, module, target) == BLOCK * BLOCKS
+
+
+def test_storage_that_is_there_already_is_let_be(
+    example: ModuleType, module: Module, tmp_path: Path
+) -> None:
+    (tmp_path / "diff").write_text("somebody's")
+    with pytest.raises(FileExistsError):
+        copied(example, module, tmp_path / "backup")
+    assert (tmp_path / "diff").read_text() == "somebody's"
+    assert module.node.calls == []
+
+
+def test_of_a_refused_snapshot_no_storage_is_left(
+    example: ModuleType, module: Module, tmp_path: Path
+) -> None:
+    module.refuses = errno.EALREADY
+    with pytest.raises(BlksnapError, match="snapshot_create"):
+        copied(example, module, tmp_path / "backup")
+    assert not (tmp_path / "diff").exists()
+
+
+def test_storage_stays_as_long_as_its_snapshot(
+    example: ModuleType, module: Module, tmp_path: Path
+) -> None:
+    module.stays = True
+    with pytest.raises(BlksnapError, match="snapshot_destroy"):
+        copied(example, module, tmp_path / "backup")
+    assert (tmp_path / "diff").exists()
+
+
+def test_a_state_that_was_cut_off_means_a_full_one(
+    example: ModuleType, module: Module, tmp_path: Path
+) -> None:
+    copied(example, module, tmp_path / "backup")
+    (tmp_path / "backup.json").write_text("")
+    assert copied(example, module, tmp_path / "backup") == BLOCK * BLOCKS
 
 
 def test_the_page_has_the_example_as_it_is() -> None:

@@ -269,6 +269,20 @@ def test_an_untracked_device_has_no_info() -> None:
         control.tracker("254:99").info()
 
 
+def test_a_device_that_came_back_is_not_the_one_that_went() -> None:
+    def both(argument: Any) -> int:
+        if argument.cbt_info_array:
+            gone, there = array_at(argument.cbt_info_array, abi.blk_snap_cbt_info, 2)
+            gone.dev_id = there.dev_id = Device.of(DEVICE).to_abi()
+            there.blk_size, there.blk_count, there.device_capacity = 65536, 1, 65536
+            there.snap_number = 7
+        argument.count = 2
+        return 0
+
+    control, _ = control_with(tracker_collect=both)
+    assert control.tracker(DEVICE).info().number == 7
+
+
 def test_a_tracker_block_ends_with_no_tracking_whoever_removed_it() -> None:
     control, node = control_with(tracker_remove=refuse(errno.ENODATA))
     with control.tracker(DEVICE):
