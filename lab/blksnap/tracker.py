@@ -35,8 +35,8 @@ class Tracker:
         """The record of this device from TRACKER_COLLECT. BlksnapError ENODATA if not tracked."""
         found = [info for info in self._collect() if info.device == self.device]
         # One whose device went may still be listed beside that of the device which came.
-        for info in sorted(found, key=lambda one: one.is_gone):
-            return info
+        if found:
+            return min(found, key=lambda one: one.is_gone)
         error = BlksnapError("tracker_collect", errno.ENODATA, str(self.device))
         error.meaning = "the device is not tracked"
         raise error
