@@ -101,7 +101,7 @@ def recall(target: Path) -> dict[str, Any]:
 
 def remember(target: Path, values: dict[str, Any]) -> None:
     """Put it into the state, as a whole or not at all."""
-    new = state(target).with_suffix(".new")
+    new = target.with_name(target.name + ".json.new")
     with new.open("w") as file:
         file.write(json.dumps(values))
         file.flush()
