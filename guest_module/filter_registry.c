@@ -167,7 +167,9 @@ bool filter_place_stale(const struct filter_place *place)
  * The interface.
  */
 
-static int filter_attach_locked(struct filter_place *place)
+/* @new becomes the disk, and is NULL then, if there is none yet. */
+static int filter_attach_locked(struct filter_place *place,
+				struct filter_disk **new)
 {
 	struct block_device *bdev = place->bdev;
 	struct filter_disk *disk = filter_disk_find(bdev->bd_disk);
@@ -182,9 +184,8 @@ static int filter_attach_locked(struct filter_place *place)
 		filter_place_insert(disk, place);
 		return 0;
 	}
-	disk = filter_disk_new(bdev);
-	if (!disk)
-		return -ENOMEM;
+	disk = *new;
+	*new = NULL;
 	filter_place_insert(disk, place);
 	hash_add_rcu(filter_disks, &disk->node, (unsigned long)disk->disk);
 	return 0;
@@ -195,6 +196,7 @@ int bdev_filter_attach(struct block_device *bdev, const char *name,
 		       struct bdev_filter *flt)
 {
 	struct filter_place *place;
+	struct filter_disk *disk;
 	int ret;
 
 	if ((unsigned int)altitude >= bdev_filter_alt_end)
@@ -202,9 +204,16 @@ int bdev_filter_attach(struct block_device *bdev, const char *name,
 	place = filter_place_new(bdev, flt, altitude);
 	if (!place)
 		return -ENOMEM;
+	disk = filter_disk_new(bdev);
+	if (!disk) {
+		filter_place_free(place);
+		return -ENOMEM;
+	}
 	mutex_lock(&filter_mutex);
-	ret = filter_attach_locked(place);
+	ret = filter_attach_locked(place, &disk);
 	mutex_unlock(&filter_mutex);
+	if (disk)
+		kref_put(&disk->kref, filter_disk_free);
 	if (ret) {
 		filter_place_free(place);
 		return ret;

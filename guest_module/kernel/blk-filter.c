@@ -25,6 +25,7 @@
 #include <linux/bdevfilter.h>
 #include <linux/bio.h>
 #include <linux/blkdev.h>
+#include <linux/completion.h>
 #include <linux/export.h>
 #include <linux/list.h>
 #include <linux/minmax.h>
@@ -33,7 +34,6 @@
 #include <linux/slab.h>
 #include <linux/srcu.h>
 #include <linux/version.h>
-#include <linux/wait.h>
 
 #include "blk-filter-range.h"
 #include "blk-filter-settle.h"
@@ -69,14 +69,16 @@ struct blk_filters {
  * struct blk_filter_place - A filter on a device.
  * @kref: One reference is the lists', one that of who is attaching it.
  * @link: In the list of the disk.
- * @all: In blk_filter_places; blk_filter_mutex.
+ * @all: In blk_filter_places, or in blk_filter_leaving; blk_filter_mutex.
  * @filters: The list of the disk, referenced.
- * @bdev: The device. Not held: it is there as long as @link is linked.
+ * @bdev: The device. Not held: it is there as long as @link is linked, and for
+ *	whoever found the place in the list of the disk.
  * @sequence: The disk's sequence number when the filter was attached.
  * @resizes: How often the size was set.
  * @altitude: Altitude.
  * @filter: The filter, referenced.
  * @closed: Bios wait, until those from before the filter have ended.
+ * @left: It is in no list any more, no callback runs, and @filter was given back.
  */
 struct blk_filter_place {
 	struct kref kref;
@@ -89,15 +91,15 @@ struct blk_filter_place {
 	enum bdev_filter_altitudes altitude;
 	struct bdev_filter *filter;
 	bool closed;
+	struct completion left;
 };
 
 /* Protects the lists of places, of all disks. */
 static DEFINE_MUTEX(blk_filter_mutex);
 static LIST_HEAD(blk_filter_places);
 
-/* Devices that are taking their filters off right now. */
-static atomic_t blk_filter_leaving;
-static DECLARE_WAIT_QUEUE_HEAD(blk_filter_left);
+/* Places that are being taken off, as their devices have gone. */
+static LIST_HEAD(blk_filter_leaving);
 
 /*
  * The list of a disk.
@@ -191,12 +193,13 @@ blk_filter_find(struct blk_filters *filters, struct block_device *bdev,
 	return NULL;
 }
 
-static struct blk_filter_place *blk_filter_place_of(struct bdev_filter *filter)
+static struct blk_filter_place *blk_filter_place_of(struct list_head *places,
+						    struct bdev_filter *filter)
 {
 	struct blk_filter_place *place;
 
 	lockdep_assert_held(&blk_filter_mutex);
-	list_for_each_entry(place, &blk_filter_places, all)
+	list_for_each_entry(place, places, all)
 		if (place->filter == filter)
 			return place;
 	return NULL;
@@ -221,6 +224,7 @@ blk_filter_place_new(struct block_device *bdev, struct bdev_filter *filter,
 	place->filter = filter;
 	place->altitude = altitude;
 	place->closed = blk_filter_must_close(bdev->bd_disk);
+	init_completion(&place->left);
 	return place;
 }
 
@@ -276,38 +280,68 @@ static void blk_filter_give_up(struct blk_filter_place *place)
 	kref_put(&place->kref, blk_filter_place_free);
 }
 
-/*
- * The device is gone, so its filters are taken off. Who detaches one of them at
- * the same time waits until this is over, see bdev_filter_detach().
- */
-void blk_filter_bdev_gone(struct block_device *bdev)
+/* All places of a device that is gone; they are leaving then. */
+static void blk_filter_leave(struct blk_filters *filters,
+			     struct block_device *bdev)
 {
 	struct blk_filter_place *place, *next;
-	struct blk_filters *filters;
-	LIST_HEAD(gone);
 
-	mutex_lock(&blk_filter_mutex);
-	filters = bdev->bd_disk->filters;
-	if (!filters) {
-		mutex_unlock(&blk_filter_mutex);
-		return;
-	}
+	lockdep_assert_held(&blk_filter_mutex);
 	list_for_each_entry_safe(place, next, &filters->places, link) {
 		if (place->bdev != bdev)
 			continue;
 		blk_filter_unlink(place);
-		list_add(&place->all, &gone);
-	}
-	atomic_inc(&blk_filter_leaving);
-	mutex_unlock(&blk_filter_mutex);
-
-	list_for_each_entry_safe(place, next, &gone, all) {
+		list_add(&place->all, &blk_filter_leaving);
 		pr_info("filter taken off %u:%u, which is gone\n",
 			MAJOR(bdev->bd_dev), MINOR(bdev->bd_dev));
-		blk_filter_give_up(place);
 	}
-	if (atomic_dec_and_test(&blk_filter_leaving))
-		wake_up_all(&blk_filter_left);
+}
+
+static struct blk_filter_place *
+blk_filter_find_leaving(struct block_device *bdev)
+{
+	struct blk_filter_place *place, *found = NULL;
+
+	mutex_lock(&blk_filter_mutex);
+	list_for_each_entry(place, &blk_filter_leaving, all)
+		if (place->bdev == bdev)
+			found = place;
+	mutex_unlock(&blk_filter_mutex);
+	return found;
+}
+
+static void blk_filter_left(struct blk_filter_place *place)
+{
+	/* First, as who waits for the place may free the filter's code then. */
+	bdev_filter_put(place->filter);
+	mutex_lock(&blk_filter_mutex);
+	list_del(&place->all);
+	mutex_unlock(&blk_filter_mutex);
+	complete_all(&place->left);
+	kref_put(&place->kref, blk_filter_place_free);
+}
+
+/*
+ * The device is gone, so its filters are taken off. Who detaches one of them at
+ * the same time waits until that one is, see bdev_filter_detach().
+ */
+void blk_filter_bdev_gone(struct block_device *bdev)
+{
+	struct blk_filters *filters;
+	struct blk_filter_place *place;
+
+	mutex_lock(&blk_filter_mutex);
+	filters = bdev->bd_disk->filters;
+	if (filters)
+		blk_filter_leave(filters, bdev);
+	mutex_unlock(&blk_filter_mutex);
+	if (!filters)
+		return;
+
+	/* Even if there was none: one that is being detached may still be seen. */
+	synchronize_srcu(&filters->srcu);
+	while ((place = blk_filter_find_leaving(bdev)))
+		blk_filter_left(place);
 }
 
 /* A device of the same disk, @size is the smaller of its old and new ones. */
@@ -485,23 +519,29 @@ EXPORT_SYMBOL_GPL(bdev_filter_attach);
 int bdev_filter_detach(struct bdev_filter *flt, const char *name,
 		       enum bdev_filter_altitudes altitude)
 {
-	struct blk_filter_place *place;
+	struct blk_filter_place *place, *leaving = NULL;
 	dev_t dev = 0;
 
 	mutex_lock(&blk_filter_mutex);
-	place = blk_filter_place_of(flt);
+	place = blk_filter_place_of(&blk_filter_places, flt);
 	if (place && place->altitude != altitude)
 		place = NULL;
 	if (place) {
 		dev = place->bdev->bd_dev;
 		blk_filter_unlink(place);
+	} else {
+		leaving = blk_filter_place_of(&blk_filter_leaving, flt);
+		if (leaving)
+			kref_get(&leaving->kref);
 	}
 	mutex_unlock(&blk_filter_mutex);
-	if (!place) {
-		/* Its device may be about to take it off: not later than now. */
-		wait_event(blk_filter_left, !atomic_read(&blk_filter_leaving));
-		return -ENOENT;
+	if (leaving) {
+		/* Its device is about to take it off: not later than now. */
+		wait_for_completion(&leaving->left);
+		kref_put(&leaving->kref, blk_filter_place_free);
 	}
+	if (!place)
+		return -ENOENT;
 	blk_filter_give_up(place);
 	pr_info("filter %s detached from %u:%u\n", name, MAJOR(dev),
 		MINOR(dev));
@@ -534,7 +574,7 @@ bool bdev_filter_is_dead(struct bdev_filter *flt)
 	bool dead;
 
 	mutex_lock(&blk_filter_mutex);
-	place = blk_filter_place_of(flt);
+	place = blk_filter_place_of(&blk_filter_places, flt);
 	dead = !place || inode_unhashed(blk_filter_inode(place->bdev)) ||
 	       blk_filter_is_stale(place);
 	mutex_unlock(&blk_filter_mutex);
@@ -548,7 +588,7 @@ unsigned int bdev_filter_resizes(struct bdev_filter *flt)
 	unsigned int resizes;
 
 	mutex_lock(&blk_filter_mutex);
-	place = blk_filter_place_of(flt);
+	place = blk_filter_place_of(&blk_filter_places, flt);
 	resizes = place ? atomic_read(&place->resizes) : 0;
 	mutex_unlock(&blk_filter_mutex);
 	return resizes;
