@@ -21,7 +21,6 @@
 #define pr_fmt(fmt) KBUILD_MODNAME "-tracker: " fmt
 
 #include <linux/mempool.h>
-#include <linux/spinlock.h>
 
 #include "account.h"
 #include "cbt_map.h"
@@ -56,66 +55,7 @@ static mempool_t *tracker_writes;
 
 /* ---- Completion ---- */
 
-/*
- * A chain of bios (a large discard, for example) may complete all at once, from
- * the first to the last. bio_endio() does that in a loop, but not if completions
- * are replaced: then each would call the next one, as deep as the chain is long.
- * So the next link of a chain whose turn it is, is completed by a work item.
- */
 static bio_end_io_t *tracker_chain_end;
-static DEFINE_SPINLOCK(tracker_ended_lock);
-static struct bio_list tracker_ended = BIO_EMPTY_LIST;
-
-/*
- * The submitter's own completion. That of a chained bio may be called by nobody
- * but bio_endio(), since 6.19; which finds nothing left to do before it.
- */
-static void tracker_end_submitter(struct bio *bio)
-{
-	if (bio->bi_end_io == tracker_chain_end)
-		bio_endio(bio);
-	else if (bio->bi_end_io)
-		bio->bi_end_io(bio);
-}
-
-static void tracker_end_all(struct work_struct *work)
-{
-	struct bio *bio;
-
-	for (;;) {
-		spin_lock_irq(&tracker_ended_lock);
-		bio = bio_list_pop(&tracker_ended);
-		spin_unlock_irq(&tracker_ended_lock);
-		if (!bio)
-			break;
-		tracker_end_submitter(bio);
-		cond_resched();
-	}
-}
-
-static DECLARE_WORK(tracker_end_work, tracker_end_all);
-
-static void tracker_end_later(struct bio *bio)
-{
-	unsigned long flags;
-
-	spin_lock_irqsave(&tracker_ended_lock, flags);
-	bio_list_add(&tracker_ended, bio);
-	spin_unlock_irqrestore(&tracker_ended_lock, flags);
-	queue_work(tracker_queue, &tracker_end_work);
-}
-
-static void tracker_write_end(struct bio *bio);
-
-/* Would its submitter's completion complete a chained write in turn? */
-static bool tracker_would_nest(const struct bio *bio)
-{
-	const struct bio *parent = bio->bi_private;
-
-	return bio->bi_end_io == tracker_chain_end &&
-	       READ_ONCE(parent->bi_end_io) == tracker_write_end &&
-	       atomic_read(&parent->__bi_remaining) <= 1;
-}
 
 /* The completion of bio_chain() is not exported: ask it. */
 static void tracker_learn_chain_end(void)
@@ -150,7 +90,10 @@ static void tracker_write_free(struct tracker_write *write)
 	mempool_free(write, tracker_writes);
 }
 
-static void tracker_write_end(struct bio *bio)
+static void tracker_write_end(struct bio *bio);
+
+/* The write has landed, and its bio is its submitter's again. Return: its epoch. */
+static struct tracker_epoch *tracker_write_landed(struct bio *bio)
 {
 	struct tracker_write *write = bio->bi_private;
 	struct tracker_epoch *epoch = write->epoch;
@@ -164,15 +107,55 @@ static void tracker_write_end(struct bio *bio)
 	if (READ_ONCE(tracker->epoch) != epoch)
 		cbt_map_set(tracker->map, write->sector, write->count);
 	tracker_write_free(write);
+	return epoch;
+}
 
-	if (tracker_would_nest(bio))
-		tracker_end_later(bio);
-	else
-		tracker_end_submitter(bio);
-	/*
-	 * At last: this may be what kept the tracker, and with the last tracker
-	 * goes the queue that the bio may just have been put on.
-	 */
+/* The next link of a chain, if it ends with this one: nobody else has it then. */
+static struct bio *tracker_chain_next(const struct bio *bio)
+{
+	struct bio *next = bio->bi_private;
+
+	if (bio->bi_end_io != tracker_chain_end ||
+	    atomic_read_acquire(&next->__bi_remaining) > 1)
+		return NULL;
+	return next;
+}
+
+/*
+ * A chain of bios (a large discard, for example) may complete all at once, from
+ * the first to the last. bio_endio() does that in a loop, but not if completions
+ * are replaced: then each would call the next one, as deep as the chain is long.
+ * So those that end with this one get their own ones back before it goes on.
+ */
+static void tracker_chain_landed(const struct bio *bio)
+{
+	struct bio *next;
+
+	for (next = tracker_chain_next(bio); next;
+	     next = tracker_chain_next(next))
+		while (next->bi_end_io == tracker_write_end)
+			percpu_ref_put(&tracker_write_landed(next)->writes);
+}
+
+/*
+ * The submitter's own completion. That of a chained bio may be called by nobody
+ * but bio_endio(), since 6.19; which finds nothing left to do before it.
+ */
+static void tracker_end_submitter(struct bio *bio)
+{
+	if (bio->bi_end_io == tracker_chain_end)
+		bio_endio(bio);
+	else if (bio->bi_end_io)
+		bio->bi_end_io(bio);
+}
+
+static void tracker_write_end(struct bio *bio)
+{
+	struct tracker_epoch *epoch = tracker_write_landed(bio);
+
+	tracker_chain_landed(bio);
+	tracker_end_submitter(bio);
+	/* At last: the module may go with the last write of its last tracker. */
 	percpu_ref_put(&epoch->writes);
 }
 
