@@ -4,13 +4,14 @@
  * filter, kept until they are removed or the module goes.
  *
  * A tracker holds memory only, never its device. If the device goes away, the
- * tracker is dead: it stays in the list, and is replaced when a device of the
- * same number is to be tracked.
+ * tracker is dead: it stays in the list until it is removed, or the next one is
+ * claimed.
  *
  * Context: process context.
  *
  * Locking: tracker_list_lock for the list and for claims. It is never waited for
- * where bios are submitted.
+ * where bios are submitted, and no device is waited for with it: one that hangs
+ * holds up who creates a snapshot of it, and nobody else.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME "-tracker: " fmt
 
@@ -80,6 +81,10 @@ static struct tracker *tracker_alloc(struct block_device *bdev)
 	}
 	tracker_object_come();
 	bdev_filter_init(&tracker->filter, &tracker_filter_operations);
+	mutex_init(&tracker->detach_lock);
+	init_completion(&tracker->gone);
+	tracker->state = tracker_attaching;
+	tracker->claimed = true;
 	tracker->dev = bdev->bd_dev;
 	tracker->map = map;
 	tracker->epoch = tracker_epoch_new(tracker);
@@ -122,20 +127,41 @@ static void tracker_settle(struct compat_bdev *opened)
 		compat_bdev_thaw(opened);
 }
 
-static int tracker_attach(struct compat_bdev *opened, struct tracker **made)
+static struct tracker *tracker_new(struct compat_bdev *opened)
 {
 	struct block_device *bdev = opened->bdev;
 	const char *why = tracker_refusal(bdev);
-	struct tracker *tracker;
-	int ret;
 
 	if (why) {
 		pr_warn("%pg cannot be tracked: %s\n", bdev, why);
-		return -EOPNOTSUPP;
+		return ERR_PTR(-EOPNOTSUPP);
 	}
-	tracker = tracker_alloc(bdev);
-	if (IS_ERR(tracker))
-		return PTR_ERR(tracker);
+	return tracker_alloc(bdev);
+}
+
+/* It has no filter on a device, or never had one, and is in no list. */
+static void tracker_discard(struct tracker *tracker)
+{
+	tracker_epoch_abandon(tracker->epoch);
+	bdev_filter_put(&tracker->filter);
+}
+
+/* Return: 0; -ENOENT: it was not attached, or is not any more. */
+static int tracker_detach(struct tracker *tracker)
+{
+	int ret;
+
+	mutex_lock(&tracker->detach_lock);
+	ret = bdev_filter_detach(&tracker->filter, TRACKER_FILTER_NAME,
+				 bdev_filter_alt_blksnap);
+	mutex_unlock(&tracker->detach_lock);
+	return ret;
+}
+
+static int tracker_attach(struct tracker *tracker, struct compat_bdev *opened)
+{
+	struct block_device *bdev = opened->bdev;
+	int ret;
 
 	/* One reference is the list's, the other becomes the filter's place's. */
 	bdev_filter_get(&tracker->filter);
@@ -143,34 +169,29 @@ static int tracker_attach(struct compat_bdev *opened, struct tracker **made)
 				 bdev_filter_alt_blksnap, &tracker->filter);
 	if (ret) {
 		bdev_filter_put(&tracker->filter);
-		tracker_epoch_abandon(tracker->epoch);
-		bdev_filter_put(&tracker->filter);
 		return ret;
 	}
 	tracker_settle(opened);
 	pr_info("tracking %u:%u, %llu sectors\n", MAJOR(tracker->dev),
 		MINOR(tracker->dev), (u64)bdev_nr_sectors(bdev));
-	*made = tracker;
 	return 0;
-}
-
-void tracker_detach(struct tracker *tracker)
-{
-	/* -ENOENT: it was detached when its device came back as another one. */
-	bdev_filter_detach(&tracker->filter, TRACKER_FILTER_NAME,
-			   bdev_filter_alt_blksnap);
-	pr_info("no longer tracking %u:%u\n", MAJOR(tracker->dev),
-		MINOR(tracker->dev));
-	tracker_epoch_abandon(tracker->epoch);
-	bdev_filter_put(&tracker->filter);
 }
 
 /* ---- The list ---- */
 
-void tracker_list_del(struct tracker *tracker)
+bool tracker_lives(struct tracker *tracker)
 {
 	lockdep_assert_held(&tracker_list_lock);
-	list_del_init(&tracker->link);
+	switch (tracker->state) {
+	case tracker_attaching:
+		return true;
+	case tracker_attached:
+		return !bdev_filter_is_dead(&tracker->filter);
+	case tracker_vacated:
+	case tracker_ending:
+		break;
+	}
+	return false;
 }
 
 struct tracker *tracker_list_find(dev_t dev)
@@ -179,10 +200,10 @@ struct tracker *tracker_list_find(dev_t dev)
 
 	lockdep_assert_held(&tracker_list_lock);
 	list_for_each_entry(tracker, &tracker_list, link) {
-		if (tracker->dev != dev)
+		if (tracker->dev != dev || tracker->state == tracker_ending)
 			continue;
 		found = tracker;
-		if (!bdev_filter_is_dead(&tracker->filter))
+		if (tracker_lives(tracker))
 			break;
 	}
 	return found;
@@ -192,78 +213,236 @@ static struct tracker *tracker_list_find_alive(dev_t dev)
 {
 	struct tracker *tracker = tracker_list_find(dev);
 
-	if (tracker && bdev_filter_is_dead(&tracker->filter))
+	return tracker && tracker_lives(tracker) ? tracker : NULL;
+}
+
+static struct tracker *tracker_list_find_ending(dev_t dev)
+{
+	struct tracker *tracker;
+
+	lockdep_assert_held(&tracker_list_lock);
+	list_for_each_entry(tracker, &tracker_list, link)
+		if (tracker->dev == dev && tracker->state == tracker_ending)
+			return tracker;
+	return NULL;
+}
+
+/* One whose device is gone, and that no snapshot holds; of this number, or any. */
+static struct tracker *tracker_list_find_left(const dev_t *dev)
+{
+	struct tracker *tracker;
+
+	lockdep_assert_held(&tracker_list_lock);
+	list_for_each_entry(tracker, &tracker_list, link)
+		if ((!dev || tracker->dev == *dev) && !tracker->claimed &&
+		    tracker->state != tracker_ending && !tracker_lives(tracker))
+			return tracker;
+	return NULL;
+}
+
+/* One of this number whose device is gone, and whose place is taken nonetheless. */
+static struct tracker *tracker_list_find_dead(dev_t dev)
+{
+	struct tracker *tracker;
+
+	lockdep_assert_held(&tracker_list_lock);
+	list_for_each_entry(tracker, &tracker_list, link)
+		if (tracker->dev == dev && tracker->state == tracker_attached &&
+		    bdev_filter_is_dead(&tracker->filter))
+			return tracker;
+	return NULL;
+}
+
+/* ---- The end of trackers ---- */
+
+void tracker_end(struct tracker *tracker)
+{
+	/* -ENOENT: it was vacated when its device came back as another one. */
+	tracker_detach(tracker);
+	pr_info("no longer tracking %u:%u\n", MAJOR(tracker->dev),
+		MINOR(tracker->dev));
+	/* Its place is free before a create can find that it is not there. */
+	mutex_lock(&tracker_list_lock);
+	list_del_init(&tracker->link);
+	mutex_unlock(&tracker_list_lock);
+	complete_all(&tracker->gone);
+	tracker_discard(tracker);
+}
+
+static void tracker_reap(const dev_t *dev)
+{
+	struct tracker *tracker;
+
+	do {
+		mutex_lock(&tracker_list_lock);
+		tracker = tracker_list_find_left(dev);
+		if (tracker)
+			tracker->state = tracker_ending;
+		mutex_unlock(&tracker_list_lock);
+		if (tracker)
+			tracker_end(tracker);
+	} while (tracker);
+}
+
+/* Those of other devices: nobody waits for what may hang with these. */
+static void tracker_reap_all(struct work_struct *work)
+{
+	tracker_reap(NULL);
+}
+
+static DECLARE_WORK(tracker_reap_work, tracker_reap_all);
+
+/* Free the places of those that snapshots keep. */
+static void tracker_vacate(dev_t dev)
+{
+	struct tracker *tracker;
+
+	do {
+		mutex_lock(&tracker_list_lock);
+		tracker = tracker_list_find_dead(dev);
+		if (tracker)
+			bdev_filter_get(&tracker->filter);
+		mutex_unlock(&tracker_list_lock);
+		if (!tracker)
+			break;
+		tracker_detach(tracker);
+		mutex_lock(&tracker_list_lock);
+		if (tracker->state == tracker_attached)
+			tracker->state = tracker_vacated;
+		mutex_unlock(&tracker_list_lock);
+		bdev_filter_put(&tracker->filter);
+	} while (tracker);
+}
+
+/* Until none of this number is being taken off. Return: 0, -EINTR if killed. */
+static int tracker_wait_ends(dev_t dev)
+{
+	struct tracker *tracker;
+	int ret = 0;
+
+	do {
+		mutex_lock(&tracker_list_lock);
+		tracker = tracker_list_find_ending(dev);
+		if (tracker)
+			bdev_filter_get(&tracker->filter);
+		mutex_unlock(&tracker_list_lock);
+		if (tracker) {
+			if (wait_for_completion_killable(&tracker->gone))
+				ret = -EINTR;
+			bdev_filter_put(&tracker->filter);
+		}
+	} while (tracker && !ret);
+	return ret;
+}
+
+/* ---- Claims ---- */
+
+/*
+ * Into the list, for who made it. False if there is one of this number by now, or
+ * one in its place whose device became another meanwhile.
+ */
+static bool tracker_list_add(struct tracker *tracker)
+{
+	bool added;
+
+	mutex_lock(&tracker_list_lock);
+	added = !tracker_list_find_alive(tracker->dev) &&
+		!tracker_list_find_ending(tracker->dev) &&
+		!tracker_list_find_dead(tracker->dev);
+	if (added)
+		list_add_tail(&tracker->link, &tracker_list);
+	mutex_unlock(&tracker_list_lock);
+	return added;
+}
+
+static void tracker_list_attached(struct tracker *tracker, bool failed)
+{
+	mutex_lock(&tracker_list_lock);
+	tracker->state = tracker_attached;
+	if (failed)
+		list_del_init(&tracker->link);
+	mutex_unlock(&tracker_list_lock);
+}
+
+/* The tracker of an open device, claimed. NULL if somebody else was quicker. */
+static struct tracker *tracker_start(struct compat_bdev *opened)
+{
+	struct tracker *tracker = tracker_new(opened);
+	int ret;
+
+	if (IS_ERR(tracker))
+		return tracker;
+	if (!tracker_list_add(tracker)) {
+		tracker_discard(tracker);
 		return NULL;
+	}
+	ret = tracker_attach(tracker, opened);
+	tracker_list_attached(tracker, ret);
+	if (ret) {
+		tracker_discard(tracker);
+		return ERR_PTR(ret);
+	}
 	return tracker;
 }
 
-/* Room for a new device of the same number. */
-static void tracker_list_reap(dev_t dev)
-{
-	struct tracker *tracker, *next;
-
-	lockdep_assert_held(&tracker_list_lock);
-	list_for_each_entry_safe(tracker, next, &tracker_list, link) {
-		if (tracker->dev != dev ||
-		    !bdev_filter_is_dead(&tracker->filter))
-			continue;
-		if (tracker->claimed) {
-			/* Its snapshot keeps it, but not its place. */
-			bdev_filter_detach(&tracker->filter,
-					   TRACKER_FILTER_NAME,
-					   bdev_filter_alt_blksnap);
-			continue;
-		}
-		tracker_list_del(tracker);
-		tracker_detach(tracker);
-	}
-}
-
-static int tracker_list_make(dev_t dev, struct tracker **made)
+static struct tracker *tracker_make(dev_t dev)
 {
 	struct compat_bdev opened;
+	struct tracker *tracker;
 	int ret;
 
-	lockdep_assert_held(&tracker_list_lock);
-	tracker_list_reap(dev);
 	ret = compat_bdev_open(&opened, dev);
 	if (ret)
-		return ret;
-	ret = tracker_attach(&opened, made);
+		return ERR_PTR(ret);
+	tracker = tracker_start(&opened);
 	compat_bdev_close(&opened);
+	return tracker;
+}
+
+/* NULL: look again. */
+static struct tracker *tracker_claim_once(dev_t dev, bool *fresh)
+{
+	struct tracker *tracker;
+	bool held;
+	int ret;
+
+	tracker_reap(&dev);
+	tracker_vacate(dev);
+	ret = tracker_wait_ends(dev);
 	if (ret)
-		return ret;
-	list_add_tail(&(*made)->link, &tracker_list);
-	return 0;
+		return ERR_PTR(ret);
+	mutex_lock(&tracker_list_lock);
+	tracker = tracker_list_find_alive(dev);
+	held = tracker && tracker->claimed;
+	if (tracker)
+		tracker->claimed = true;
+	mutex_unlock(&tracker_list_lock);
+	*fresh = !tracker;
+	if (held)
+		return ERR_PTR(-EALREADY);
+	return tracker ?: tracker_make(dev);
 }
 
 struct tracker *tracker_claim(dev_t dev, bool *fresh)
 {
 	struct tracker *tracker;
-	int ret = 0;
 
-	mutex_lock(&tracker_list_lock);
-	tracker = tracker_list_find_alive(dev);
-	*fresh = !tracker;
-	if (!tracker)
-		ret = tracker_list_make(dev, &tracker);
-	else if (tracker->claimed)
-		ret = -EALREADY;
-	if (!ret)
-		tracker->claimed = true;
-	mutex_unlock(&tracker_list_lock);
-	return ret ? ERR_PTR(ret) : tracker;
+	queue_work(compat_unbound_queue(), &tracker_reap_work);
+	do {
+		tracker = tracker_claim_once(dev, fresh);
+	} while (!tracker);
+	return tracker;
 }
 
 void tracker_release(struct tracker *tracker, bool remove)
 {
 	mutex_lock(&tracker_list_lock);
+	if (remove)
+		tracker->state = tracker_ending;
 	tracker->claimed = false;
-	if (remove) {
-		tracker_list_del(tracker);
-		tracker_detach(tracker);
-	}
 	mutex_unlock(&tracker_list_lock);
+	if (remove)
+		tracker_end(tracker);
 }
 
 dev_t tracker_number(const struct tracker *tracker)
@@ -314,21 +493,19 @@ out_lock:
 	return ret;
 }
 
-static void tracker_detach_all(void)
+/* Nobody has a claim any more, nor comes with one. */
+static void tracker_remove_all(void)
 {
 	struct tracker *tracker, *next;
 
-	mutex_lock(&tracker_list_lock);
-	list_for_each_entry_safe(tracker, next, &tracker_list, link) {
-		tracker_list_del(tracker);
-		tracker_detach(tracker);
-	}
-	mutex_unlock(&tracker_list_lock);
+	cancel_work_sync(&tracker_reap_work);
+	list_for_each_entry_safe(tracker, next, &tracker_list, link)
+		tracker_end(tracker);
 }
 
 void tracker_done(void)
 {
-	tracker_detach_all();
+	tracker_remove_all();
 	/* Writes under way still have to come back to us. */
 	tracker_objects_wait();
 	destroy_workqueue(tracker_queue);

@@ -56,7 +56,7 @@ int tracker_dev(const struct blk_snap_dev_t *dev, dev_t *number);
  * stays until it is released. @fresh: it was made.
  *
  * ERR_PTR: -EALREADY another snapshot holds it, -EOPNOTSUPP a kind of device
- * that cannot be done right, -ENOMEM, those of opening the device.
+ * that cannot be done right, -ENOMEM, -EINTR killed, those of opening the device.
  */
 struct tracker *tracker_claim(dev_t dev, bool *fresh);
 /* Give it back; @remove: and stop tracking. */

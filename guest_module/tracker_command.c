@@ -38,11 +38,10 @@ int tracker_remove(const struct blk_snap_dev_t *dev)
 	else if (tracker->claimed)
 		ret = -EBUSY;
 	else
-		tracker_list_del(tracker);
-	/* Its place is free before a create can find that it is not there. */
-	if (!ret)
-		tracker_detach(tracker);
+		tracker->state = tracker_ending;
 	mutex_unlock(&tracker_list_lock);
+	if (!ret)
+		tracker_end(tracker);
 	return ret;
 }
 
@@ -50,7 +49,7 @@ static void tracker_info(struct tracker *tracker,
 			 struct blk_snap_cbt_info *info)
 {
 	memset(info, 0, sizeof(*info));
-	if (!bdev_filter_is_dead(&tracker->filter))
+	if (tracker_lives(tracker))
 		cbt_map_info(tracker->map, info);
 	info->dev_id.mj = MAJOR(tracker->dev);
 	info->dev_id.mn = MINOR(tracker->dev);
@@ -64,12 +63,13 @@ int tracker_collect(struct blk_snap_cbt_info *infos, u32 capacity, u32 *count)
 
 	mutex_lock(&tracker_list_lock);
 	list_for_each_entry(tracker, &tracker_list, link)
-		needed++;
+		needed += tracker->state != tracker_ending;
 	if (infos && needed > capacity)
 		ret = -ENOBUFS;
 	else if (infos)
 		list_for_each_entry(tracker, &tracker_list, link)
-			tracker_info(tracker, &infos[i++]);
+			if (tracker->state != tracker_ending)
+				tracker_info(tracker, &infos[i++]);
 	mutex_unlock(&tracker_list_lock);
 	*count = needed;
 	return ret;

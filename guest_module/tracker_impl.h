@@ -22,11 +22,29 @@
 #include "tracker.h"
 
 /**
+ * enum tracker_state - Where the filter of a tracker is.
+ * @tracker_attaching: On its way to the device.
+ * @tracker_attached: There, unless the device has gone.
+ * @tracker_vacated: Its device has gone, and its place is another's.
+ * @tracker_ending: It is being taken off, by who set this, or was.
+ */
+enum tracker_state {
+	tracker_attaching,
+	tracker_attached,
+	tracker_vacated,
+	tracker_ending,
+};
+
+/**
  * struct tracker - The tracker of a device.
  * @filter: What is attached to the device; its count is the tracker's.
  * @link: In the list; tracker_list_lock.
  * @dev: Number of the device.
  * @claimed: A snapshot holds it; tracker_list_lock.
+ * @state: Where its filter is; tracker_list_lock.
+ * @detach_lock: Held by who detaches the filter: another one waits until no
+ *	callback of it runs any more. Nothing else is taken inside.
+ * @gone: It is in the list no more.
  * @map: The CBT map.
  * @resizes: bdev_filter_resizes() that it has followed; its snapshot's lock.
  * @smallest: See tracker_watch_size().
@@ -38,6 +56,9 @@ struct tracker {
 	struct list_head link;
 	dev_t dev;
 	bool claimed;
+	enum tracker_state state;
+	struct mutex detach_lock;
+	struct completion gone;
 	struct cbt_map *map;
 	unsigned int resizes;
 	atomic64_t smallest;
@@ -61,7 +82,10 @@ struct tracker_epoch {
 	bool nobody_waits;
 };
 
-/* Protects the list of trackers and their claims. */
+/*
+ * Protects the list of trackers, their claims and states. Not held while a device
+ * is waited for: who has set a tracker's state is the one who moves it on.
+ */
 extern struct mutex tracker_list_lock;
 extern struct list_head tracker_list;
 
@@ -99,8 +123,12 @@ void tracker_write_done(void);
 
 /* The tracker of a number: one that lives rather than one that is dead. */
 struct tracker *tracker_list_find(dev_t dev);
-void tracker_list_del(struct tracker *tracker);
-/* It is not in the list any more. Writes under way keep it for a while. */
-void tracker_detach(struct tracker *tracker);
+/* Is it, or is it about to be, the one of the device behind its number? */
+bool tracker_lives(struct tracker *tracker);
+/*
+ * Take it off its device and out of the list; the caller has made it ending. Waits
+ * for callbacks of its filter. Writes under way keep the memory for a while.
+ */
+void tracker_end(struct tracker *tracker);
 
 #endif /* BLKSNAP_TRACKER_IMPL_H */
