@@ -281,6 +281,15 @@ static void chunk_loaded_done(struct diff_buffer *buffer)
 	diff_area_queue_store(area, buffer);
 }
 
+/* Sectors of a part that can be read: a device may end within a block. */
+static sector_t chunk_part_readable(const struct chunk *chunk, sector_t first)
+{
+	struct block_device *bdev = chunk->area->original.bdev;
+
+	return round_down(chunk_part_sectors(chunk, first),
+			  bdev_logical_block_size(bdev) >> SECTOR_SHIFT);
+}
+
 void chunk_load(struct diff_buffer *buffer)
 {
 	struct chunk *chunk = buffer->chunk;
@@ -289,7 +298,7 @@ void chunk_load(struct diff_buffer *buffer)
 		.bdev = area->original.bdev,
 		.sector = chunk_first_sector(area->chunk_shift, chunk->number) +
 			  buffer->first,
-		.count = chunk_part_sectors(chunk, buffer->first),
+		.count = chunk_part_readable(chunk, buffer->first),
 	};
 
 	diff_io_begin(buffer, chunk_loaded_done);
@@ -312,7 +321,8 @@ static struct diff_buffer *chunk_provide(struct chunk *chunk, sector_t first)
 	if (IS_ERR(buffer))
 		return buffer;
 	/* Nothing from before reaches the disk behind a short last chunk. */
-	diff_buffer_zero(buffer, (size_t)sectors << SECTOR_SHIFT,
+	diff_buffer_zero(buffer,
+			 (size_t)chunk_part_readable(chunk, first) << SECTOR_SHIFT,
 			 (size_t)chunk_storage_sectors(sectors) << SECTOR_SHIFT);
 	buffer->chunk = chunk;
 	buffer->first = first;

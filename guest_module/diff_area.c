@@ -13,6 +13,8 @@
 #define pr_fmt(fmt) KBUILD_MODNAME "-diff-area: " fmt
 
 #include <linux/blkdev.h>
+#include <linux/log2.h>
+#include <linux/minmax.h>
 #include <linux/slab.h>
 
 #include <linux/blksnap.h>
@@ -147,12 +149,16 @@ static int diff_area_make_event(struct diff_area *area)
 /* Size, chunks and buffers, for the device that is open now. */
 static int diff_area_measure(struct diff_area *area)
 {
+	struct block_device *bdev = area->original.bdev;
+	u32 block_shift = ilog2(bdev_logical_block_size(bdev));
 	struct params params;
 
 	params_read(&params);
-	area->capacity = bdev_nr_sectors(area->original.bdev);
+	area->capacity = bdev_nr_sectors(bdev);
+	/* Chunks are of whole blocks, which may have 64 KiB since 6.15. */
 	area->chunk_shift = chunk_shift_choose(area->capacity,
-					       params.chunk_minimum_shift,
+					       max(params.chunk_minimum_shift,
+						   block_shift),
 					       params.chunk_maximum_shift,
 					       params.chunk_maximum_count);
 	/* Chunks are numbered by an unsigned long. */

@@ -75,18 +75,21 @@ void diff_io_begin(struct diff_buffer *buffer,
 	atomic_set(&buffer->pending, 1);
 }
 
-/* One bio with as many pieces as it takes. Return: bytes in it. */
+/*
+ * One bio with as many pieces as it takes, if all are apart. Not one more, though
+ * it would take those that touch: it might end within a block. Return: bytes in it.
+ */
 static size_t diff_io_one(struct diff_buffer *buffer, size_t offset,
 			  size_t length, struct block_device *bdev,
 			  sector_t sector, blk_opf_t opf)
 {
 	size_t size = (size_t)1 << buffer->piece_shift;
-	unsigned int pieces = DIV_ROUND_UP((offset & (size - 1)) + length, size);
-	size_t done = 0;
+	size_t ahead = offset & (size - 1), done = 0;
+	unsigned int pieces = bio_max_segs(DIV_ROUND_UP(ahead + length, size));
 	struct bio *bio;
 
-	bio = compat_bio_alloc(bdev, bio_max_segs(pieces), opf, GFP_NOIO,
-			       &diff_io_bios);
+	length = min(length, pieces * size - ahead);
+	bio = compat_bio_alloc(bdev, pieces, opf, GFP_NOIO, &diff_io_bios);
 	bio->bi_iter.bi_sector = sector;
 	bio->bi_end_io = diff_io_end;
 	compat_bio_disown(bio);

@@ -18,7 +18,7 @@ from lab.units import SECTOR
 CREATE_LIMIT = 60.0
 # A virtio-blk serial number has 20 bytes.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,19}")
-_BLOCK_SIZES = (512, 1024, 2048, 4096)
+_BLOCK_SIZES = (512, 1024, 2048, 4096, 16384, 65536)
 # Host's cache, never flushed: a power cut of the guest loses nothing that reached QEMU, and the
 # host's own crash ends the run anyway.
 _CACHE = {"direct": False, "no-flush": True}

@@ -21,6 +21,8 @@ PARAMETER_BOUNDS: dict[str, tuple[int, int]] = {
 }
 """The module's parameters and their ranges, those of the module's params.c (K9)."""
 
+BlockSize = Literal[512, 4096, 16384, 65536]
+
 ModuleParameters = Annotated[
     dict[str, int],
     WithJsonSchema(
@@ -40,8 +42,10 @@ class Disk(Model):
     """A virtio disk of the guest, sparse, full of zeros at the start."""
 
     size: Size = Field(description="Capacity; a whole number of logical blocks.")
-    logical_block_size: Literal[512, 4096] = Field(512, description="Smallest unit of I/O.")
-    physical_block_size: Literal[512, 4096] = Field(
+    logical_block_size: BlockSize = Field(
+        512, description="Smallest unit of I/O; more than 4096 only from kernel 6.15 on."
+    )
+    physical_block_size: BlockSize = Field(
         512, description="Unit the disk says it works in; not below the logical block size."
     )
     discard: bool = Field(True, description="Whether the disk accepts discards.")
