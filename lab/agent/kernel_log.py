@@ -28,6 +28,19 @@ class Record:
     text: str
 
 
+@dataclass(frozen=True)
+class Reading:
+    """Records; the number to ask for next time; whether there is more now.
+
+    lost: how many the kernel had overwritten before they could be read.
+    """
+
+    records: list[Record]
+    next_seq: int
+    more: bool
+    lost: int
+
+
 class KernelLog:
     """Reads the log; remembers how far, so that asking on costs only what is new. Thread-safe."""
 
@@ -37,17 +50,19 @@ class KernelLog:
         self._next = 0
         self._lock = threading.Lock()
 
-    def since(self, seq: int) -> tuple[list[Record], int, bool]:
-        """Records from `seq` on, the number to ask for next time, and whether there is more now."""
+    def since(self, seq: int) -> Reading:
+        """What there is from `seq` on; 0: from the oldest on, none of which is lost then."""
         with self._lock:
             self._seek(seq)
             records: list[Record] = []
-            size = 0
+            size = lost = 0
             while size < _MAX_TEXT:
                 found = self._read()
                 if found is None:
-                    return records, max(self._next, seq), False
+                    return Reading(records, max(self._next, seq), False, lost)
                 record, continues = found
+                if record.seq >= seq and (seq or records):
+                    lost += record.seq - max(seq, self._next)
                 self._next = record.seq + 1
                 if record.seq < seq:
                     continue
@@ -56,7 +71,7 @@ class KernelLog:
                     records[-1] = replace(records[-1], text=records[-1].text + record.text)
                 else:
                     records.append(record)
-            return records, self._next, True
+            return Reading(records, self._next, True, lost)
 
     def mark(self, text: str, level: int = 6) -> int:
         """Write a line; the sequence number it got. Reading on from there is then cheap."""

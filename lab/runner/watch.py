@@ -36,6 +36,7 @@ class KernelLog:
         self._boot = 0
         self._next = 0
         self._told = 0
+        self._lost = 0
         self._polled = 0.0
 
     def mark(self, guest: Guest, text: str) -> None:
@@ -64,6 +65,7 @@ class KernelLog:
             for record in answer["records"]:
                 self.lines += _record_lines(record)
             self._next = int(answer["next_seq"])
+            self._lost += int(answer["lost"])
             if not answer["more"]:
                 break
         self._polled = time.monotonic()
@@ -82,10 +84,12 @@ class KernelLog:
         return find_splats(self.lines)
 
     def judge(self, where: str) -> list[Finding]:
-        """One finding for each report that was not told before."""
+        """One finding for each report that was not told before, one for what nobody can judge."""
         splats = self.splats
         fresh, self._told = splats[self._told :], len(splats)
-        return [splat_finding(splat, where) for splat in fresh]
+        found = [splat_finding(splat, where) for splat in fresh]
+        lost, self._lost = self._lost, 0
+        return [*found, _lost_finding(lost, where)] if lost else found
 
 
 def splat_finding(splat: Splat, where: str) -> Finding:
@@ -94,6 +98,15 @@ def splat_finding(splat: Splat, where: str) -> Finding:
     what = said if said.startswith(splat.kind) else f"{splat.kind}: {said}"
     verdict = Verdict.PANIC if panicked(map(LogLine, splat.trace)) else Verdict.SPLAT
     return Finding(verdict, where, what, splat.trace)
+
+
+def _lost_finding(count: int, where: str) -> Finding:
+    """The lab has not seen all that the kernel said, so it cannot say that there was no report."""
+    what = (
+        f"{count} records of the kernel log were overwritten before they were read, perhaps reports"
+        " of a bug; kernel.log has the rest, console.log what went to the console"
+    )
+    return Finding(Verdict.ERROR, where, what)
 
 
 def console_lines(console: Path) -> list[LogLine]:

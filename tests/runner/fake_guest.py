@@ -169,7 +169,13 @@ class Agent:
             for seq, (level, text) in enumerate(self.kernel.log)
             if seq >= since_seq
         ]
-        return {"records": records, "next_seq": len(self.kernel.log), "more": False}
+        lost, self.kernel.overwritten = self.kernel.overwritten, 0
+        return {
+            "records": records,
+            "next_seq": len(self.kernel.log),
+            "more": False,
+            "lost": lost,
+        }
 
     def op_exec(self, argv: list[str], timeout: float, input: str = "") -> dict[str, Any]:
         out, status = "", 0

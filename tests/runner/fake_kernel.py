@@ -88,6 +88,7 @@ class FakeKernel:
         self.leaks = LEAKS
         self.faults = {"area_new": 0, "image_new": 0, "map_update": 0}
         self.log: list[tuple[int, str]] = []
+        self.overwritten = 0
         self.time = 1_000
 
     def say(self, *lines: str, level: int = 6) -> None:

@@ -51,6 +51,19 @@ def test_a_report_is_told_once(guest: FakeGuest, log: KernelLog) -> None:
     assert log.judge("there") == []
 
 
+def test_what_was_overwritten_before_it_was_read_is_an_error_once(
+    guest: FakeGuest, log: KernelLog
+) -> None:
+    guest.kernel.say("WARNING: CPU: 0 PID: 9 at x.c:1 f")
+    guest.kernel.overwritten = 3
+    log.poll(guest)
+    report, lost = log.judge("here")
+    assert (report.verdict, lost.verdict, lost.where) == (Verdict.SPLAT, Verdict.ERROR, "here")
+    assert lost.what.startswith("3 records of the kernel log")
+    log.poll(guest)
+    assert log.judge("there") == []
+
+
 def test_a_panic_while_shutting_down_is_found_on_the_console(
     guest: FakeGuest, log: KernelLog
 ) -> None:

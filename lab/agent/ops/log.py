@@ -10,9 +10,10 @@ _log = KernelLog()
 
 @operation
 def kmsg(since_seq: int = 0) -> Result:
-    """Records from since_seq on; `more`: ask again at once with next_seq."""
-    records, next_seq, more = _log.since(since_seq)
-    return {"records": listed(records), "next_seq": next_seq, "more": more}
+    """Records from since_seq on; `more`: ask again at once with next_seq; `lost`: overwritten."""
+    read = _log.since(since_seq)
+    found = listed(read.records)
+    return {"records": found, "next_seq": read.next_seq, "more": read.more, "lost": read.lost}
 
 
 @operation
