@@ -9,10 +9,12 @@
  * Context: process context; allocation happens in the path of a write and does
  * no I/O and no reclaim that needs I/O.
  *
- * Locking: storage->lock, then diff_range_lock for the tree.
+ * Locking: storage->lock, then diff_range_lock for the tree. No memory is asked for
+ * with the former: freeing some may mean a write to an original, which takes it.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME "-diff-storage: " fmt
 
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/rbtree.h>
 #include <linux/sched/mm.h>
@@ -29,12 +31,10 @@
 /**
  * struct diff_device - A device that storage lies on.
  * @link: In diff_storage.devices.
- * @dev: Its number, as given.
  * @opened: The open device.
  */
 struct diff_device {
 	struct list_head link;
-	dev_t dev;
 	struct compat_bdev opened;
 };
 
@@ -104,6 +104,7 @@ static int diff_range_insert_all(struct list_head *ranges)
 		ret = diff_range_insert(range);
 		if (ret)
 			break;
+		cond_resched();
 	}
 	if (ret) {
 		list_for_each_entry_continue_reverse(range, ranges, link)
@@ -117,8 +118,10 @@ static void diff_ranges_free(struct list_head *ranges)
 {
 	struct diff_range *range, *next;
 
-	list_for_each_entry_safe(range, next, ranges, link)
+	list_for_each_entry_safe(range, next, ranges, link) {
 		account_free(account_diff_storage, range, sizeof(*range));
+		cond_resched();
+	}
 	INIT_LIST_HEAD(ranges);
 }
 
@@ -157,8 +160,9 @@ static int diff_device_check(struct block_device *bdev)
 {
 	if (MAJOR(bdev->bd_dev) == snapimage_major())
 		return -EINVAL;
-	/* A unit of storage must be something that can be written. */
-	if (bdev_logical_block_size(bdev) > STORAGE_UNIT << SECTOR_SHIFT)
+	/* A unit of storage must be something that can be written, anywhere. */
+	if (bdev_logical_block_size(bdev) > STORAGE_UNIT << SECTOR_SHIFT ||
+	    bdev_is_zoned(bdev))
 		return -EINVAL;
 	return bdev_read_only(bdev) ? -EROFS : 0;
 }
@@ -172,7 +176,6 @@ static struct diff_device *diff_device_open(dev_t dev)
 				GFP_KERNEL);
 	if (!device)
 		return ERR_PTR(-ENOMEM);
-	device->dev = dev;
 	ret = compat_bdev_open(&device->opened, dev);
 	if (ret)
 		goto out_free;
@@ -194,39 +197,54 @@ static void diff_device_close(struct diff_device *device)
 	account_free(account_diff_storage, device, sizeof(*device));
 }
 
-/* The open device, if it still is the one behind the number. */
-static struct diff_device *diff_device_find(struct diff_storage *storage,
-					    dev_t dev)
+static bool diff_device_is_there(struct diff_storage *storage,
+				 const struct block_device *bdev)
 {
 	struct diff_device *device;
 
 	lockdep_assert_held(&storage->lock);
-	/* Then they are being closed, without the lock. */
-	if (storage->closed)
-		return NULL;
 	list_for_each_entry(device, &storage->devices, link)
-		if (device->dev == dev &&
-		    bdev_nr_sectors(device->opened.bdev))
-			return device;
-	return NULL;
+		if (device->opened.bdev == bdev)
+			return true;
+	return false;
 }
 
 /* ---- The storage ---- */
 
-static int diff_storage_ask(struct diff_storage *storage, u64 sectors)
+/* The next event is made beforehand, without the lock. */
+static void diff_storage_provide_event(struct diff_storage *storage)
 {
-	struct blk_snap_event_low_free_space data = {
-		.requested_nr_sect = sectors,
-	};
-	int ret;
+	static const struct blk_snap_event_low_free_space empty;
+	struct event *event;
 
+	if (READ_ONCE(storage->event))
+		return;
+	event = event_alloc(GFP_KERNEL, blk_snap_event_code_low_free_space,
+			    &empty, sizeof(empty));
+	mutex_lock(&storage->lock);
+	if (!storage->event && !storage->closed)
+		swap(storage->event, event);
+	mutex_unlock(&storage->lock);
+	event_free(event);
+}
+
+/* Ask for so much, or, if there is no event for it, at the next opportunity. */
+static void diff_storage_ask(struct diff_storage *storage, u64 sectors)
+{
+	struct blk_snap_event_low_free_space *data;
+	struct event *event = storage->event;
+
+	lockdep_assert_held(&storage->lock);
 	if (!sectors)
-		return 0;
-	ret = event_gen(storage->events, GFP_NOIO,
-			blk_snap_event_code_low_free_space, &data, sizeof(data));
-	if (ret)
+		return;
+	if (!event) {
 		storage_account_unask(&storage->account, sectors);
-	return ret;
+		return;
+	}
+	WRITE_ONCE(storage->event, NULL);
+	data = (struct blk_snap_event_low_free_space *)event->data;
+	data->requested_nr_sect = sectors;
+	event_post(storage->events, event);
 }
 
 int diff_storage_init(struct diff_storage *storage, struct event_queue *events,
@@ -239,8 +257,15 @@ int diff_storage_init(struct diff_storage *storage, struct event_queue *events,
 	storage->used = 0;
 	storage->closed = false;
 	storage->events = events;
-	return diff_storage_ask(storage, storage_account_init(&storage->account,
-							      portion));
+	storage->event = NULL;
+	diff_storage_provide_event(storage);
+	if (!storage->event)
+		return -ENOMEM;
+	mutex_lock(&storage->lock);
+	diff_storage_ask(storage, storage_account_init(&storage->account,
+						       portion));
+	mutex_unlock(&storage->lock);
+	return 0;
 }
 
 void diff_storage_done(struct diff_storage *storage)
@@ -251,10 +276,13 @@ void diff_storage_done(struct diff_storage *storage)
 	mutex_lock(&storage->lock);
 	storage->closed = true;
 	mutex_unlock(&storage->lock);
+	event_free(storage->event);
 
 	mutex_lock(&diff_range_lock);
-	list_for_each_entry(range, &storage->ranges, link)
+	list_for_each_entry(range, &storage->ranges, link) {
 		rb_erase(&range->node, &diff_range_tree);
+		cond_resched();
+	}
 	mutex_unlock(&diff_range_lock);
 	diff_ranges_free(&storage->ranges);
 
@@ -289,55 +317,35 @@ static int diff_storage_add(struct diff_storage *storage,
 	return 0;
 }
 
-/* Return: 0, and the list is empty; or an error, and nothing was added. */
-static int diff_storage_append_to(struct diff_storage *storage,
-				  struct diff_device *device,
-				  const struct blk_snap_block_range *ranges,
-				  u32 count, struct list_head *list)
-{
-	unsigned int noio;
-	int ret;
-
-	lockdep_assert_held(&storage->lock);
-	if (storage->closed)
-		return -ESRCH;
-	/* Freeing memory may mean a write to an original, which needs the lock. */
-	noio = memalloc_noio_save();
-	ret = diff_ranges_make(device->opened.bdev, list, ranges, count);
-	if (!ret)
-		ret = diff_storage_add(storage, list);
-	memalloc_noio_restore(noio);
-	return ret;
-}
-
 int diff_storage_append(struct diff_storage *storage, dev_t dev,
 			const struct blk_snap_block_range *ranges, u32 count)
 {
-	struct diff_device *device, *opened = NULL;
+	struct diff_device *device;
 	LIST_HEAD(list);
 	int ret;
 
+	/* Opening may write to the device: all this without the lock. */
+	device = diff_device_open(dev);
+	if (IS_ERR(device))
+		return PTR_ERR(device);
+	ret = diff_ranges_make(device->opened.bdev, &list, ranges, count);
+	diff_storage_provide_event(storage);
+
 	mutex_lock(&storage->lock);
-	device = diff_device_find(storage, dev);
-	if (!device) {
-		/* Opening may write to the device: not with the lock held. */
-		mutex_unlock(&storage->lock);
-		opened = diff_device_open(dev);
-		if (IS_ERR(opened))
-			return PTR_ERR(opened);
-		mutex_lock(&storage->lock);
-		device = diff_device_find(storage, dev) ?: opened;
-	}
-	ret = diff_storage_append_to(storage, device, ranges, count, &list);
-	if (!ret && device == opened) {
-		list_add_tail(&opened->link, &storage->devices);
-		opened = NULL;
+	/* Then the devices are being closed, without the lock. */
+	if (!ret && storage->closed)
+		ret = -ESRCH;
+	if (!ret)
+		ret = diff_storage_add(storage, &list);
+	if (!ret && !diff_device_is_there(storage, device->opened.bdev)) {
+		list_add_tail(&device->link, &storage->devices);
+		device = NULL;
 	}
 	mutex_unlock(&storage->lock);
 
 	diff_ranges_free(&list);
-	if (opened)
-		diff_device_close(opened);
+	if (device)
+		diff_device_close(device);
 	return ret;
 }
 
@@ -393,47 +401,74 @@ static struct diff_extent diff_storage_cut(struct diff_storage *storage,
 	return extent;
 }
 
+/*
+ * Take the region, if there is room for the description of its extents. Return: 0;
+ * -ENOSPC; -E2BIG, then region->count says how many there will be.
+ */
 static int diff_storage_gather(struct diff_storage *storage, sector_t sectors,
+			       struct diff_extent *many, u32 room,
 			       struct diff_region *region)
 {
-	struct diff_extent *extents = &region->one;
 	u32 i;
 
 	lockdep_assert_held(&storage->lock);
 	if (!storage_account_fits(&storage->account, sectors))
 		return -ENOSPC;
-	if (fault_at(fault_region_new))
-		return -ENOMEM;
 	region->count = diff_storage_count(storage, sectors);
-	if (region->count > 1) {
-		extents = kvcalloc(region->count, sizeof(*extents), GFP_KERNEL);
-		if (!extents) {
-			region->count = 0;
-			return -ENOMEM;
-		}
-		region->many = extents;
-		account_add(account_diff_region,
-			    region->count * sizeof(*extents));
-	}
+	if (region->count > 1 && region->count > room)
+		return -E2BIG;
+	if (region->count > 1)
+		region->many = many;
+	else
+		many = &region->one;
 	for (i = 0; i < region->count; i++) {
-		extents[i] = diff_storage_cut(storage, sectors);
-		sectors -= extents[i].count;
+		many[i] = diff_storage_cut(storage, sectors);
+		sectors -= many[i].count;
 	}
 	return 0;
+}
+
+static int diff_storage_try(struct diff_storage *storage, sector_t sectors,
+			    struct diff_extent *many, u32 room,
+			    struct diff_region *region)
+{
+	int ret;
+
+	mutex_lock(&storage->lock);
+	ret = diff_storage_gather(storage, sectors, many, room, region);
+	if (!ret)
+		diff_storage_ask(storage, storage_account_fill(&storage->account,
+							       sectors));
+	mutex_unlock(&storage->lock);
+	return ret;
 }
 
 int diff_storage_alloc(struct diff_storage *storage, sector_t sectors,
 		       struct diff_region *region)
 {
 	unsigned int noio = memalloc_noio_save();
-	int ret;
+	struct diff_extent *many = NULL;
+	int ret = -ENOMEM;
 
-	mutex_lock(&storage->lock);
-	ret = diff_storage_gather(storage, sectors, region);
-	if (!ret)
-		diff_storage_ask(storage, storage_account_fill(&storage->account,
-							       sectors));
-	mutex_unlock(&storage->lock);
+	diff_storage_provide_event(storage);
+	if (!fault_at(fault_region_new))
+		ret = diff_storage_try(storage, sectors, NULL, 0, region);
+	/* Memory comes without the lock: meanwhile there may be more of them. */
+	while (ret == -E2BIG) {
+		u32 room = region->count;
+
+		kvfree(many);
+		many = kvcalloc(room, sizeof(*many), GFP_KERNEL);
+		ret = many ? diff_storage_try(storage, sectors, many, room,
+					      region) : -ENOMEM;
+	}
+	if (ret)
+		region->count = 0;
+	if (region->count > 1)
+		account_add(account_diff_region,
+			    region->count * sizeof(*region->many));
+	else
+		kvfree(many);
 	memalloc_noio_restore(noio);
 	return ret;
 }

@@ -18,6 +18,7 @@
 #include "storage_core.h"
 
 struct blk_snap_block_range;
+struct event;
 struct event_queue;
 
 /**
@@ -42,7 +43,8 @@ diff_region_extents(const struct diff_region *region)
 
 /**
  * struct diff_storage - The difference storage of a snapshot.
- * @lock: Protects all that follows; a sleeping lock, never held over I/O.
+ * @lock: Protects all that follows; a sleeping lock, never held over I/O, nor
+ *	while memory is waited for.
  * @ranges: All ranges, in the order given.
  * @cursor: The range that is being used up, NULL if none is left.
  * @used: Sectors of it that are in use.
@@ -50,6 +52,7 @@ diff_region_extents(const struct diff_region *region)
  * @closed: The snapshot is being destroyed.
  * @account: What was asked for, given and used.
  * @events: Where to ask for more.
+ * @event: What to ask with, the next time; NULL if it has to be made first.
  */
 struct diff_storage {
 	struct mutex lock;
@@ -60,6 +63,7 @@ struct diff_storage {
 	bool closed;
 	struct storage_account account;
 	struct event_queue *events;
+	struct event *event;
 };
 
 /* Asks for the first portion, of @portion sectors. Return: 0, -ENOMEM. */

@@ -72,17 +72,6 @@ void event_requeue_head(struct event_queue *queue, struct event *event)
 	event_put_in(queue, event, true);
 }
 
-int event_gen(struct event_queue *queue, gfp_t gfp, u32 code, const void *data,
-	      u32 data_size)
-{
-	struct event *event = event_alloc(gfp, code, data, data_size);
-
-	if (!event)
-		return -ENOMEM;
-	event_post(queue, event);
-	return 0;
-}
-
 /* NULL: there is none now. */
 static struct event *event_take(struct event_queue *queue)
 {

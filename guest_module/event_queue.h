@@ -2,8 +2,8 @@
 /*
  * The events of a snapshot: first in, first out, each delivered once.
  *
- * Context: event_gen() with a fitting gfp and event_post() from anywhere, also
- * interrupts; event_wait() from process context; the rest from anywhere.
+ * Context: event_wait() from process context; the rest from anywhere, also
+ * interrupts, event_alloc() with a fitting gfp.
  * Locking: a spinlock of the queue's own.
  */
 #ifndef BLKSNAP_EVENT_QUEUE_H
@@ -56,10 +56,6 @@ void event_queue_done(struct event_queue *queue);
 struct event *event_alloc(gfp_t gfp, u32 code, const void *data, u32 data_size);
 void event_free(struct event *event);
 void event_post(struct event_queue *queue, struct event *event);
-
-/* Make and post. Return: 0, -ENOMEM. */
-int event_gen(struct event_queue *queue, gfp_t gfp, u32 code, const void *data,
-	      u32 data_size);
 
 /*
  * Take the oldest event, waiting at most @timeout_ms milliseconds for one.
