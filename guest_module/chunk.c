@@ -122,19 +122,19 @@ static void chunk_discard(struct chunk *chunk)
  * Make the object, if it is not there. It may be gone again when the caller
  * looks: another reader may have come and left. Return: 0, -ENOMEM.
  */
-static int chunk_make(struct diff_area *area, unsigned long number)
+static int chunk_make(struct diff_area *area, unsigned long number, gfp_t gfp)
 {
 	struct chunk *chunk;
 	int ret;
 
-	chunk = account_zalloc(account_chunk, sizeof(*chunk), GFP_NOIO);
+	chunk = account_zalloc(account_chunk, sizeof(*chunk), gfp);
 	if (!chunk)
 		return -ENOMEM;
 	chunk->area = area;
 	chunk->number = number;
 
 	xa_lock_irq(&area->chunks);
-	ret = __xa_insert(&area->chunks, number, chunk, GFP_NOIO);
+	ret = __xa_insert(&area->chunks, number, chunk, gfp);
 	xa_unlock_irq(&area->chunks);
 	if (ret)
 		chunk_discard(chunk);
@@ -386,7 +386,7 @@ static int chunk_claim(struct diff_area *area, unsigned long number,
 			chunk_set_state(chunk, chunk_loading);
 		xa_unlock_irq(&area->chunks);
 		if (!chunk)
-			ret = chunk_make(area, number);
+			ret = chunk_make(area, number, GFP_NOIO);
 	} while (!chunk && !ret);
 	*claimed = chunk;
 	return ret;
@@ -476,7 +476,7 @@ static int chunk_view_of(struct chunk *chunk, sector_t first,
 }
 
 int chunk_view_get(struct diff_area *area, unsigned long number, sector_t first,
-		   struct chunk_view *view)
+		   gfp_t gfp, struct chunk_view *view)
 {
 	struct chunk *chunk;
 	int ret = -EIO;
@@ -488,7 +488,7 @@ int chunk_view_get(struct diff_area *area, unsigned long number, sector_t first,
 			ret = chunk_view_of(chunk, first, view);
 		xa_unlock_irq(&area->chunks);
 		if (!chunk)
-			ret = chunk_make(area, number);
+			ret = chunk_make(area, number, gfp);
 	} while (!chunk && !ret);
 	return ret;
 }

@@ -86,7 +86,7 @@ struct chunk_view {
  * context. Return: 0; the area's error; -ENOMEM.
  */
 int chunk_view_get(struct diff_area *area, unsigned long number, sector_t first,
-		   struct chunk_view *view);
+		   gfp_t gfp, struct chunk_view *view);
 /* A read of the chunk from the original has ended. Any context. */
 void chunk_reader_done(struct diff_area *area, unsigned long number);
 

@@ -269,19 +269,33 @@ static void image_copy(struct bio *bio, const struct image_piece *piece,
 
 /* ---- A storage with larger blocks ---- */
 
-static bool image_needs_bounce(const struct chunk *chunk,
-			       const struct image_piece *piece)
+/*
+ * Is the piece, and each part of it in memory, of whole blocks? A driver that
+ * takes no gaps has the parts split, and a part of a block is no request.
+ */
+static bool image_piece_fits(struct bio *bio, const struct image_piece *piece,
+			     unsigned int block)
+{
+	u64 edges = (u64)(piece->first | piece->count) << SECTOR_SHIFT;
+	struct bvec_iter iter, start = bio->bi_iter;
+	struct bio_vec vec;
+
+	start.bi_size = piece->count << SECTOR_SHIFT;
+	__bio_for_each_segment(vec, bio, iter, start)
+		edges |= vec.bv_offset | vec.bv_len;
+	return !(edges & (block - 1));
+}
+
+static bool image_needs_bounce(struct bio *bio, const struct image_piece *piece,
+			       const struct chunk *chunk)
 {
 	const struct diff_extent *extents = diff_region_extents(&chunk->region);
 	u32 i;
 
-	if (!((piece->first | piece->count) & (STORAGE_UNIT - 1)))
-		return false;
 	for (i = 0; i < chunk->region.count; i++) {
-		unsigned int block = bdev_logical_block_size(extents[i].bdev) >>
-				     SECTOR_SHIFT;
+		unsigned int block = bdev_logical_block_size(extents[i].bdev);
 
-		if ((piece->first | piece->count) & (block - 1))
+		if (block > SECTOR_SIZE && !image_piece_fits(bio, piece, block))
 			return true;
 	}
 	return false;
@@ -372,9 +386,12 @@ static int image_read_piece(struct image_run *run, bool may_wait)
 	struct chunk_view view;
 	int ret;
 
-	ret = chunk_view_get(run->area, piece.number, piece.first, &view);
+	/* Nobody waits for memory with chunks that are being read, see below. */
+	ret = chunk_view_get(run->area, piece.number, piece.first,
+			     may_wait ? GFP_NOIO : GFP_NOWAIT | __GFP_NOWARN,
+			     &view);
 	if (ret)
-		return ret;
+		return ret == -ENOMEM && !may_wait ? 1 : ret;
 	switch (view.source) {
 	case chunk_from_original:
 		return image_read_original(run, &piece);
@@ -383,7 +400,7 @@ static int image_read_piece(struct image_run *run, bool may_wait)
 	case chunk_from_storage:
 		break;
 	}
-	if (image_needs_bounce(view.chunk, &piece)) {
+	if (image_needs_bounce(run->bio, &piece, view.chunk)) {
 		if (!may_wait)
 			return 1;
 		return image_run_bounce(run, &piece, view.chunk);
@@ -433,7 +450,7 @@ static int image_write_pieces(struct diff_area *area, struct bio *bio)
 		struct image_piece piece = image_front(area, bio);
 		struct chunk *chunk = chunk_find(area, piece.number);
 
-		if (image_needs_bounce(chunk, &piece))
+		if (image_needs_bounce(bio, &piece, chunk))
 			ret = image_run_bounce(&run, &piece, chunk);
 		else
 			image_run_add_stored(&run, &piece, chunk);

@@ -170,6 +170,10 @@ class NullBlk(Model):
 
     size: Size = Field(description="Capacity; whole MiB.")
     zoned: bool = Field(False, description="Of zones that are only written from their start on.")
+    no_gaps: bool = Field(
+        False,
+        description="Of blocks of 4 KiB, and no request has gaps in memory, as of many NVMe disks.",
+    )
 
 
 class ScsiDebug(Model):

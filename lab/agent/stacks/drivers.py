@@ -16,6 +16,7 @@ _MIB = 1 << 20
 _CONFIGFS = Path("/sys/kernel/config")
 _SCSI_DEBUG = Path("/sys/bus/pseudo/drivers/scsi_debug")
 _ZONE_MIB = 4
+_BLOCK = 4096
 _MAX_SECTORS = 2048  # of a request; more than a chunk, as of a real disk
 _DEPTH = 128
 _AT_ONCE, _BY_TIMER = 0, 2
@@ -31,13 +32,22 @@ def _whole_mib(kind: str, size: int) -> int:
 class NullBlk(Stack):
     """A disk of `size` bytes; zoned: of zones that are written from their start on only.
 
+    no_gaps: of blocks of 4 KiB, and no request has gaps in memory (a virtual boundary).
+
     keeps: it has what was written; otherwise it moves no data and needs no memory, what is read
     means nothing, and it answers `latency_ns` after it was asked, any number of requests at once
     (0: at once, in the context of who asks).
     """
 
     def __init__(
-        self, name: str, size: int, zoned: bool = False, keeps: bool = True, latency_ns: int = 0
+        self,
+        name: str,
+        size: int,
+        *,
+        zoned: bool = False,
+        no_gaps: bool = False,
+        keeps: bool = True,
+        latency_ns: int = 0,
     ) -> None:
         super().__init__(name)
         self._settings = {
@@ -53,6 +63,8 @@ class NullBlk(Stack):
             }
         if zoned:
             self._settings |= {"zoned": 1, "zone_size": _ZONE_MIB}
+        if no_gaps:
+            self._settings |= {"blocksize": _BLOCK, "virt_boundary": 1}
         self._folder = _CONFIGFS / "nullb" / f"nullb_{name}"
 
     def create(self) -> None:
