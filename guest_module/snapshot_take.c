@@ -197,17 +197,19 @@ int snapshot_take_locked(struct snapshot *snapshot)
 	ret = snapshot_prepare_all(snapshot);
 	if (ret)
 		return ret;
+
+	/* With file systems frozen, no memory is to be had by writing to them. */
+	noio = memalloc_noio_save();
 	ret = snapshot_freeze(snapshot);
+	if (!ret) {
+		tracker_switch_all(snapshot->changes, snapshot->count);
+		snapshot_thaw(snapshot);
+	}
+	memalloc_noio_restore(noio);
 	if (ret) {
 		snapshot_unprepare_all(snapshot, snapshot->count);
 		return ret;
 	}
-
-	/* With file systems frozen, no memory is to be had by writing to them. */
-	noio = memalloc_noio_save();
-	tracker_switch_all(snapshot->changes, snapshot->count);
-	snapshot_thaw(snapshot);
-	memalloc_noio_restore(noio);
 
 	tracker_drain_all(snapshot->changes, snapshot->count);
 	for (i = 0; i < snapshot->count; i++)
