@@ -38,8 +38,6 @@ from lab.cli import (
 from lab.errors import EnvironmentLack, LabError, UsageError
 from lab.runner.verdict import ExitStatus
 
-INTERRUPTED = 130
-
 app = typer.Typer(
     name="blksnap-lab",
     help="Boots guests, builds the blksnap module in them, runs scenarios, gives verdicts.",
@@ -108,7 +106,7 @@ def main() -> NoReturn:
         sys.exit(exit_status(error))
     except KeyboardInterrupt:
         _tell("interrupted")
-        sys.exit(INTERRUPTED)
+        sys.exit(ExitStatus.INTERRUPTED)
     except Exception as error:
         if debug:
             traceback.print_exc()

@@ -242,14 +242,52 @@ def module_complaints(lines: Sequence[LogLine], names: Sequence[str]) -> list[Lo
         line
         for line in lines
         if line.level is not None
-        and line.level <= 4
+        and line.level <= 5
         and ours.match(line.text)
         and "taint" not in line.text
         and classify(line.text) is None
     ]
 
 
+def tells_spoiled(line: LogLine) -> bool:
+    """True if it is the module's line of a spoiled image."""
+    return _SPOILED.search(line.text) is not None
+
+
 def spoiled_images(lines: Iterable[LogLine]) -> list[tuple[int, int, int]]:
     """(major, minor, errno) of each image that a line of the module says is spoiled, sorted."""
     found = (_SPOILED.search(line.text) for line in lines)
     return sorted((int(one[1]), int(one[2]), int(one[3])) for one in found if one is not None)
+
+
+_DEVICE_ERRORS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        # block/blk-mq.c, blk-core.c: "I/O error, dev vdb, sector 8 op ..." and its like.
+        r"\berror, dev (\S+), sector",
+        # fs/buffer.c
+        r"^Buffer I/O error on dev(?:ice)? (\S+),",
+        # fs/ext4/super.c, fs/jbd2: "EXT4-fs error (device vdb): ...", "... for vdb-8"
+        r"^EXT4-fs error \(device (\S+)\)",
+        r"^EXT4-fs \((\S+)\): .*\berror\b",
+        r"^JBD2: .*\berror.* (\S+)-\d+\.?$",
+        r"^Aborting journal on device (\S+)-\d+\.?$",
+        # fs/xfs/xfs_message.c, fs/btrfs/messages.c, fs/f2fs
+        r"^XFS \((\S+)\): .*(?:\berror\b|[Ss]hutdown|Corruption)",
+        r"^BTRFS(?: error| critical)?:? \((?:device )?(\S+?)\)?: .*\berror",
+        r"^F2FS-fs \((\S+)\): .*(?:error|[Cc]heckpoint stopped)",
+    )
+)
+"""Lines of the kernel on I/O that failed, or on what came of it in a file system; group 1: device.
+
+Not the lines of a full file system, nor of one that is not what it was thought to be.
+"""
+
+
+def device_errors(lines: Iterable[LogLine]) -> list[tuple[str, LogLine]]:
+    """The device (its name in /sys/block) and the line of each I/O that the kernel says failed."""
+    found = []
+    for line in lines:
+        matches = (pattern.search(line.text) for pattern in _DEVICE_ERRORS)
+        found += [(match[1], line) for match in matches if match][:1]
+    return found

@@ -24,7 +24,7 @@ from lab.scenario.scenario import Scenario
 
 # What of the lab has a part in a verdict, beside the modules at its top.
 _JUDGING = (
-    *("agent", "blksnap", "crash", "data", "guest", "image"),
+    *("agent", "bench", "blksnap", "crash", "data", "guest", "image"),
     *("model", "runner", "scenario", "tap"),
 )
 _SOURCES = {".py", ".c", ".h"}

@@ -321,6 +321,10 @@ class ScenarioRun:
     def result(self, skipped: str = "") -> ScenarioResult:
         """The verdict, written into the folder too; `skipped`: why it was not run."""
         findings = tuple(self._journal.findings)
+        if self._place.tap is not None and self._place.tap.host_fault:
+            # Whatever else there is may have come of it.
+            host = Finding(Verdict.ERROR, "host", self._place.tap.host_fault)
+            findings = (host, *findings)
         verdict = Verdict.PASSED
         reason = ""
         if findings:

@@ -14,6 +14,9 @@ from lab.errors import LabError
 DUPLICATE = 1.0
 """Seconds within which a second signal is the first one again, sent to the group as well."""
 
+AGAIN = 0.5
+"""Seconds between two attempts to end a guest."""
+
 
 class Interrupted(LabError):  # noqa: N818
     """The user ended the run; what was not finished has no verdict."""
@@ -51,6 +54,12 @@ class Stop:
             with suppress(LabError):
                 cut()
 
+    def insist(self) -> None:
+        """Cut again until no guest is left: one that was about to boot had no power to lose."""
+        while self._cuts:
+            time.sleep(AGAIN)
+            self.request()
+
     @contextmanager
     def cuts(self, cut: Callable[[], None]) -> Iterator[None]:
         """While this lasts, a request to stop calls `cut`."""
@@ -80,10 +89,15 @@ def signals_stop(stop: Stop) -> Iterator[None]:
             raise KeyboardInterrupt
         asked = True
         # Not in the handler: what the stop calls takes locks that this thread may hold.
-        threading.Thread(target=stop.request, name="stop", daemon=True).start()
+        threading.Thread(target=_end, args=(stop,), name="stop", daemon=True).start()
 
     with _handled(handler):
         yield
+
+
+def _end(stop: Stop) -> None:
+    stop.request()
+    stop.insist()
 
 
 @contextmanager

@@ -41,6 +41,7 @@ class ExitStatus(IntEnum):
     USAGE = 2
     ENVIRONMENT = 3
     LAB_FAILED = 4
+    INTERRUPTED = 130
 
 
 GREEN_VERDICTS = frozenset({Verdict.PASSED, Verdict.SKIPPED})
@@ -124,7 +125,8 @@ class RunResult:
 
     @property
     def exit_status(self) -> ExitStatus:
-        """0 green; 2 nothing selected; 4 if the lab failed in all that it tried; else 1.
+        """0 green; 2 nothing selected; 4 if the lab failed in all that it tried; 130 if it was
+        ended before anything had a verdict; else 1.
 
         A module that does not compile is the user's, not the lab's: 1.
         """
@@ -132,6 +134,8 @@ class RunResult:
             return ExitStatus.USAGE
         if self.green:
             return ExitStatus.GREEN
+        if self.interrupted and not self.results:
+            return ExitStatus.INTERRUPTED
         tried = [r for r in self.results if r.verdict is not Verdict.SKIPPED]
         if tried and not self.interrupted and all(r.lab_failed for r in tried):
             return ExitStatus.LAB_FAILED

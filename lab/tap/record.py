@@ -50,6 +50,8 @@ class Tap:
         self._open = False
         self._ios: list[Io] = []
         self._hit = False
+        self.host_fault = ""
+        """What of a disk the host could not do; the guest has met an error that nobody chose."""
 
     def open(self, *, now: bool = True) -> None:
         """I/Os count from now on; or not any more, and none fails."""

@@ -113,7 +113,11 @@ class DiskServer:
                 return
             op = _OPS.get(kind)
             data = _receive(client, length) if op is Op.WRITE else b""
-            number, answer = self._do(fd, op, offset, length, data)
+            try:
+                number, answer = self._do(fd, op, offset, length, data)
+            except OSError as error:
+                self._tap.host_fault = f"{op} of its disk {self._name} failed on the host: {error}"
+                raise
             client.sendall(_REPLY.pack(_REPLY_MAGIC, number, handle) + answer)
 
     def _do(
@@ -127,10 +131,18 @@ class DiskServer:
         if op is Op.READ:
             return 0, os.pread(fd, length, offset)
         if op is Op.WRITE:
-            os.pwrite(fd, data, offset)
+            _write(fd, data, offset)
         elif op in (Op.DISCARD, Op.ZEROES):
-            os.pwrite(fd, bytes(length), offset)
+            _write(fd, bytes(length), offset)
         return 0, b""
+
+
+def _write(fd: int, data: bytes, offset: int) -> None:
+    """All of it; a full disk takes a part first, and fails at the next try."""
+    left = memoryview(data)
+    while left:
+        done = os.pwrite(fd, left, offset)
+        left, offset = left[done:], offset + done
 
 
 def _receive(client: socket.socket, size: int) -> bytes:

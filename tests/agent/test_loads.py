@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from lab import stamp
-from lab.agent.loads import watches
+from lab.agent.loads import cycles, watches
 
 from .conftest import Agent
 
@@ -169,3 +170,17 @@ def test_the_highest_memory_is_remembered(monkeypatch: pytest.MonkeyPatch) -> No
     report = memory.full_report()
     assert (report["first"], report["most"], report["failed"]) == (10, 70, [])
     assert report["kinds"] == {"chunk": [1, 70]}
+
+
+def test_failures_of_a_rare_kind_are_told_whatever_came_before() -> None:
+    class Fails(cycles._Cycle):
+        def once(self) -> None:
+            raise OSError(errno.EBUSY if self._cycles < 60 else errno.EINVAL, "no")
+
+    load = Fails(0, 62)
+    load._run()
+    report = load.report(0)
+    told = [one["errno"] for one in report["failures"]]
+    assert told.count(errno.EINVAL) == 2
+    assert 0 < told.count(errno.EBUSY) < 60
+    assert report["failure_count"] == 62

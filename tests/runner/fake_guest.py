@@ -60,6 +60,18 @@ class FakeDisk:
     base: Path | None = None
 
 
+SAID = {
+    "complaint": (4, "blksnap-tracker: this is odd"),
+    "notice": (5, "blksnap-tracker: this is odd"),
+    "failed write-back": (3, "Buffer I/O error on dev vdb, logical block 7, lost async page write"),
+    "failed read of an image": (
+        3,
+        "Buffer I/O error on dev blksnap-image0, logical block 7, async page read",
+    ),
+}
+"""Misfortunes that are but lines of the kernel log: level and text."""
+
+
 @dataclass
 class FakeMachine:
     console_path: Path
@@ -132,8 +144,8 @@ class FakeGuest:
             raise failure("internal", op, "KeyError: 'x'", None)
         if one.kind == "splat":
             self.kernel.say(*WARNING, level=4)
-        elif one.kind == "complaint":
-            self.kernel.say("blksnap-tracker: this is odd", level=4)
+        elif one.kind in SAID:
+            self.kernel.say(SAID[one.kind][1], level=SAID[one.kind][0])
         elif one.kind == "bug in the lab":
             raise ZeroDivisionError("division by zero")
         else:

@@ -95,7 +95,7 @@ def test_an_interrupted_run_cuts_its_guests_and_names_what_was_not_run(
     watcher.join()
     assert result.interrupted
     assert result.not_run == ("group/s0", "group/s1")
-    assert result.exit_status is ExitStatus.NOT_ALL_PASSED
+    assert result.exit_status is ExitStatus.INTERRUPTED
     assert template.guests[0].cut
     assert len([e for e in recorder.events if isinstance(e, ScenarioStarted)]) == 1
     assert signal.getsignal(signal.SIGTERM) is before

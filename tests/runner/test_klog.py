@@ -7,6 +7,7 @@ from lab.runner.klog import (
     LogLine,
     SplatKind,
     classify,
+    device_errors,
     find_splats,
     module_complaints,
     panicked,
@@ -173,3 +174,39 @@ def test_module_lines_above_info_are_complaints_but_not_the_taint_notice() -> No
         LogLine("EXT4-fs error (device vdb)", 3),
     ]
     assert [line.text for line in module_complaints(log, Flavour().log)] == [log[3].text]
+
+
+@pytest.mark.parametrize(
+    ("text", "device"),
+    [
+        ("I/O error, dev vdb, sector 8 op 0x1:(WRITE) flags 0x8800 phys_seg 1 prio class 2", "vdb"),
+        ("blk_update_request: I/O error, dev sda, sector 8 op 0x0:(READ) flags 0x0", "sda"),
+        ("critical medium error, dev sda, sector 4660 op 0x0:(READ) flags 0x0", "sda"),
+        ("Buffer I/O error on dev vdb, logical block 2, lost async page write", "vdb"),
+        ("Buffer I/O error on device dm-0, logical block 13594", "dm-0"),
+        ("EXT4-fs error (device vdb): ext4_find_entry:1455: inode #2: comm ls: reading", "vdb"),
+        ("EXT4-fs (vdb): I/O error while writing superblock", "vdb"),
+        ("JBD2: I/O error when updating journal superblock for vdb-8.", "vdb"),
+        ("Aborting journal on device vdb-8.", "vdb"),
+        ("XFS (vdc): metadata I/O error in daddr 0x8 len 8 error 5", "vdc"),
+        ("XFS (vdc): log I/O error -5", "vdc"),
+        ("XFS (vdc): Filesystem has been shut down due to log error (0x2).", "vdc"),
+        ("BTRFS error (device vdb): bdev /dev/vdb errs: wr 1, rd 0, error", "vdb"),
+    ],
+)
+def test_lines_of_failed_io_and_what_came_of_it(text: str, device: str) -> None:
+    assert [name for name, _ in device_errors([LogLine(text, 3)])] == [device]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "EXT4-fs (vdb): mounted filesystem with ordered data mode. Opts: errors=remount-ro",
+        "EXT4-fs (vdb): recovery complete",
+        "XFS (vdc): Unmounting Filesystem",
+        "blksnap-diff-area: image of 254:16 is spoiled: error 5",
+        "device-mapper: error: unknown target",
+    ],
+)
+def test_other_lines_of_devices_are_none(text: str) -> None:
+    assert device_errors([LogLine(text, 4)]) == []

@@ -108,10 +108,21 @@ def test_a_report_that_came_with_a_failure_came_before_it(run_one: RunOne) -> No
     assert [one.verdict for one in result.consequences] == [Verdict.FAILED]
 
 
-def test_a_module_line_above_info_level_fails(run_one: RunOne) -> None:
-    result = run_one(misfortunes=(Misfortune("snapshot_take", "complaint"),))
+@pytest.mark.parametrize("text", [CYCLE, OVERFLOW])
+@pytest.mark.parametrize("kind", ["complaint", "notice"])
+def test_a_module_line_above_info_level_fails(run_one: RunOne, text: str, kind: str) -> None:
+    result = run_one(text, misfortunes=(Misfortune("snapshot_take", kind),))
     assert result.verdict is Verdict.FAILED
     assert "this is odd" in result.findings[0].what
+
+
+def test_a_write_that_failed_without_a_program_that_is_told_fails(run_one: RunOne) -> None:
+    result = run_one(misfortunes=(Misfortune("snapshot_take", "failed write-back"),))
+    assert result.verdict is Verdict.FAILED
+    assert result.findings[0].where == "no I/O failed"
+    assert "lost async page write" in result.findings[0].what
+    image = Misfortune("snapshot_take", "failed read of an image")
+    assert run_one(misfortunes=(image,)).verdict is Verdict.PASSED
 
 
 def test_the_first_failure_wins_and_the_rest_is_kept(run_one: RunOne) -> None:

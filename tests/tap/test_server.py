@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,3 +76,27 @@ def test_beyond_the_end_is_refused(tmp_path: Path) -> None:
 def test_a_server_without_a_client_ends(tmp_path: Path) -> None:
     with served(tmp_path, Tap()):
         pass
+
+
+def test_what_the_host_cannot_do_is_told_apart_from_the_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tap = Tap()
+    with served(tmp_path, tap) as url:
+
+        def full(fd: int, data: bytes, offset: int) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(os, "pwrite", full)
+        with pytest.raises(CommandFailed):
+            qemu_io(url, "write 4k 4k")
+    assert "No space left" in tap.host_fault
+
+
+def test_a_write_that_goes_in_pieces_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, at: some(fd, data[:1000], at))
+    with served(tmp_path, Tap()) as url:
+        qemu_io(url, "write -P 7 4k 8k", "read -P 7 4k 8k")

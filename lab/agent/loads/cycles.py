@@ -16,7 +16,8 @@ from lab.agent.loads.base import Load, load_kind
 from lab.agent.processes import run
 
 _FIFREEZE, _FITHAW = 0xC004_5877, 0xC004_5878
-_MAX_FAILURES = 50
+_MAX_FAILURES = 20
+"""Failures of each errno that are told in full."""
 
 
 class _Cycle(Load):
@@ -28,7 +29,7 @@ class _Cycle(Load):
         self._wanted = cycles
         self._cycles = 0
         self._failures: list[dict[str, Any]] = []
-        self._failure_count = 0
+        self._failure_counts: Counter[Optional[int]] = Counter()
         self._longest = 0
 
     @abstractmethod
@@ -53,8 +54,8 @@ class _Cycle(Load):
 
     def _note(self, error: OSError) -> None:
         with self.lock:
-            self._failure_count += 1
-            if len(self._failures) < _MAX_FAILURES:
+            self._failure_counts[error.errno] += 1
+            if self._failure_counts[error.errno] <= _MAX_FAILURES:
                 self._failures.append(
                     {
                         "cycle": self._cycles,
@@ -65,12 +66,13 @@ class _Cycle(Load):
                 )
 
     def report(self, start: int) -> Mapping[str, Any]:
-        """cycles, failures [{cycle, errno, operation, message}...], failure_count, longest_ns."""
+        """cycles, failures [{cycle, errno, operation, message}...], the first of each errno;
+        failure_count, of all; longest_ns."""
         with self.lock:
             return {
                 "cycles": self._cycles,
                 "failures": list(self._failures),
-                "failure_count": self._failure_count,
+                "failure_count": sum(self._failure_counts.values()),
                 "longest_ns": self._longest,
                 **self.more(),
             }

@@ -15,6 +15,7 @@ from lab.errors import UsageError
 
 _PAGE_OF_WRITES = 2500  # of a report: below 256 KiB
 _DRAWS = 64
+_SEVERAL = (How.IO_URING, How.IO_URING_DSYNC, How.IO_URING_NOWAIT)  # end by finish()
 
 
 @load_kind("writers")
@@ -115,7 +116,7 @@ class Writers(Load):
         number: Optional[int] = None
         try:
             put(way, self._tag, 0, (sector, count, seq))
-            if self._how in (How.IO_URING, How.IO_URING_NOWAIT):
+            if self._how in _SEVERAL:
                 way.finish(sync=False)
             number = way.failures.pop().errno if way.failures else 0
         finally:

@@ -82,6 +82,7 @@ def _booted(context: Context, console: Path) -> Detail:
     context.power.booted()
     context.frozen.clear()
     context.loads.clear()
+    context.compiled.clear()
     context.module_loaded = False
     context.model.trackers_lost()
     for name in [n for n, device in context.devices.items() if device.kind != "disk"]:

@@ -75,7 +75,11 @@ def module_load(context: Context, action: verbs.ModuleLoad) -> Detail:
 
 
 def module_unload(context: Context, action: verbs.ModuleUnload) -> Detail:
-    """Unload the module."""
+    """Unload the module. StepFailed if a failure that was injected has not happened: it has proven
+    nothing, and goes with the module."""
+    left = faults_left(context) if context.module_loaded else []
+    if left:
+        raise StepFailed(f"never happened: injected {left[0]}", left)
     return {"seconds": round(unload(context, action.within), 3)}
 
 

@@ -27,8 +27,7 @@ def power_cut(context: Context, action: PowerCut, work: Callable[[], object] | N
     """Cut, at once or while `work` is done; then disks with a log lose what was not safe."""
     dice = random.Random(f"{action.seed}/{context.turn}")
     detail: dict[str, object] = {}
-    if work is None:
-        context.log.poll(context.guest)
+    context.log.poll(context.guest)
     coverage.save(context)
     if work is None or action.during is None:
         context.guest.power_cut()
