@@ -62,8 +62,10 @@ class CbtMap:
         Both in blocks, which are bytes of the map; without length up to the end. Shorter at the
         end of the map, empty exactly at its end. BlksnapError: EINVAL offset beyond the end;
         EPERM no snapshot of the device is taken; ENODATA not tracked; EFAULT the map is flagged
-        as wrong and the next take starts a new generation.
+        as wrong and the next take starts a new generation. ValueError: a number below 0, or an
+        offset of more than 32 bits.
         """
+        _check_blocks(offset, length)
         pieces = []
         while length is None or length > 0:
             piece = self._read_piece(offset, _PIECE if length is None else min(_PIECE, length))
@@ -122,3 +124,9 @@ class CbtMap:
     ) -> None:
         if error is None and self._inform() != self._info:
             raise CbtMapChangedError(str(self.device))
+
+
+def _check_blocks(offset: int, length: Optional[int]) -> None:
+    """ValueError for numbers that the structure's fields cannot hold: ctypes would cut them."""
+    if not 0 <= offset < 1 << 32 or (length is not None and length < 0):
+        raise ValueError(f"blocks {offset}+{length} are outside 0..2**32-1")

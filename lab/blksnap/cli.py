@@ -125,7 +125,7 @@ def _add_trackers(subs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     sub.add_argument("--offset", type=int, default=0, help="first block (default 0)")
     sub.add_argument("--length", type=int, help="number of blocks (default: to the end)")
     how = sub.add_mutually_exclusive_group()
-    how.add_argument("--output", type=argparse.FileType("wb"), help="write the raw bytes to a file")
+    how.add_argument("--output", type=Path, help="write the raw bytes to a file")
     how.add_argument(
         "--changed-since",
         type=int,

@@ -61,14 +61,15 @@ def read_cbt(control: Control, args: argparse.Namespace) -> Answer:
     """IOCTL_BLK_SNAP_TRACKER_READ_CBT_MAP."""
     cbt = control.tracker(args.device).cbt_map()
     if args.changed_since is not None:
+        if args.offset or args.length is not None:
+            raise ValueError("--changed-since looks at the whole map: no --offset, no --length")
         with cbt:
             ranges = cbt.changed_since(args.changed_since)
         listed = [[one.sector, one.count] for one in ranges]
         return Answer({"ranges": listed}, [f"{one.sector}:{one.count}" for one in ranges])
     if args.output is not None:
-        with args.output as file:
-            data = cbt.read(args.offset, args.length)
-            file.write(data)
+        data = cbt.read(args.offset, args.length)
+        args.output.write_bytes(data)
         return Answer({"bytes": len(data)}, [f"{len(data)} bytes"])
     runs = cbt.runs(args.offset, args.length)
     lines = [f"blocks {run.block}..{run.block + run.count - 1}  {run.number}" for run in runs]

@@ -48,7 +48,12 @@ class Device:
         return cls(number.mj, number.mn)
 
     def to_abi(self) -> abi.blk_snap_dev_t:
-        """The structure that the module takes."""
+        """The structure that the module takes.
+
+        ValueError for a number that its fields cannot hold: ctypes would cut it.
+        """
+        if not (0 <= self.major < 1 << 32 and 0 <= self.minor < 1 << 32):
+            raise ValueError(f"{self} is no device: a number of it has more than 32 bits")
         return abi.blk_snap_dev_t(self.major, self.minor)
 
     @property

@@ -92,6 +92,10 @@ class BlksnapError(OSError):
         self.subject = subject
         self.meaning = meaning(operation, errno)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        assert self.errno is not None
+        return BlksnapError, (self.operation, self.errno, self.subject)
+
     def __str__(self) -> str:
         about = f"{self.operation} {self.subject}" if self.subject else self.operation
         assert self.errno is not None
@@ -105,6 +109,9 @@ class CbtMapChangedError(BlksnapError):
     def __init__(self, subject: str) -> None:
         super().__init__("tracker_read_cbt_map", codes.ESTALE, subject)
         self.meaning = "the map was replaced by another take while it was in use"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return CbtMapChangedError, (self.subject,)
 
 
 class UnfitFileError(ValueError):

@@ -15,6 +15,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Optional, Union
 
 from .device import Device
@@ -29,6 +30,8 @@ _GROWTHS = 16
 _FIEMAP_FLAG_SYNC = 0x1
 _FIEMAP_EXTENT_LAST = 0x1
 _FS_XFLAG_REALTIME = 0x1
+# They write what changes, and what they tidy up, to another place, and give the old one away.
+_MOVING = frozenset({"f2fs", "nilfs2"})
 # Unwritten (0x800) is what preallocation makes and is welcome: the blocks are the file's own.
 _UNFIT_FLAGS = {
     0x2: "has no place on disk yet (unknown)",
@@ -136,14 +139,17 @@ def locate(fd: int, name: str) -> FileRanges:
     """Where the open file lies. FIEMAP_FLAG_SYNC, so nothing is left in delayed allocation.
 
     UnfitFileError if it is no regular file, has holes, lies on a file system without a block
-    device of its own (btrfs, tmpfs, overlay), or an extent is shared, encoded, inline or not yet
-    placed.
+    device of its own (btrfs, tmpfs, overlay) or that moves blocks (f2fs, nilfs2), or an extent is
+    shared, encoded, inline or not yet placed.
     """
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
         raise UnfitFileError(f"{name} is not a regular file")
     if os.major(status.st_dev) == 0:
         raise UnfitFileError(f"{name}: its file system does not lie on one block device by itself")
+    kind = _file_system(status.st_dev)
+    if kind in _MOVING:
+        raise UnfitFileError(f"{name}: {kind} moves the blocks of files to other places")
     if _is_realtime(fd):
         raise UnfitFileError(f"{name} lies on the realtime device of its file system")
     reached, lost = 0, 0
@@ -159,6 +165,19 @@ def locate(fd: int, name: str) -> FileRanges:
         raise UnfitFileError(f"{name} has a hole at byte {reached}, or no aligned block at all")
     device = Device(os.major(status.st_dev), os.minor(status.st_dev))
     return FileRanges(device, tuple(ranges), status.st_size, lost)
+
+
+def _file_system(device: int) -> str:
+    """The kind of the file system that is mounted from a device; "" if nobody says.
+
+    Source: /proc/self/mountinfo, proc(5).
+    """
+    number = f"{os.major(device)}:{os.minor(device)}"
+    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
+        mounted, _, rest = line.partition(" - ")
+        if mounted.split()[2] == number:
+            return rest.split()[0]
+    return ""
 
 
 def _is_realtime(fd: int) -> bool:

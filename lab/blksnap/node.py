@@ -62,9 +62,10 @@ class Node:
 
     def close(self) -> None:
         """Close the node; what was made through it stays."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        # Nobody finds the number of what is closed: it may be another file's by then.
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     def __enter__(self) -> Node:
         return self

@@ -143,9 +143,14 @@ def event_from_abi(event: abi.blk_snap_snapshot_event) -> Event:
 
 
 def range_array(ranges: tuple[SectorRange, ...]) -> ctypes.Array[abi.blk_snap_block_range]:
-    """The C array of ranges; keep it alive while a call uses its address."""
+    """The C array of ranges; keep it alive while a call uses its address.
+
+    ValueError for a number that its fields cannot hold: ctypes would cut it.
+    """
     array = (abi.blk_snap_block_range * len(ranges))()
     for place, item in enumerate(ranges):
+        if not (0 <= item.sector < 1 << 64 and 0 <= item.count < 1 << 64):
+            raise ValueError(f"{item} has a number that is negative or has more than 64 bits")
         array[place].sector_offset = item.sector
         array[place].sector_count = item.count
     return array

@@ -144,5 +144,11 @@ class Snapshot:
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
-        if not self._kept:
+        if self._kept:
+            return
+        try:
             self.destroy()
+        except BlksnapError as failed:
+            # Somebody else has destroyed it: nothing is left to be done.
+            if failed.errno != errno.ENODEV:
+                raise

@@ -8,6 +8,7 @@ interpreter's lock during the call, and a thread that waits for an event would s
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -27,6 +28,7 @@ def ioctl(fd: int, request: int, argument: ctypes.Structure) -> int:
 
 def fallocate(fd: int, size: int) -> None:
     """fallocate(2) from a file's start; the posix_ one writes zeros where it is missing."""
-    if _LIBC.fallocate64(fd, 0, ctypes.c_int64(0), ctypes.c_int64(size)) != 0:
+    while _LIBC.fallocate64(fd, 0, ctypes.c_int64(0), ctypes.c_int64(size)) != 0:
         number = ctypes.get_errno()
-        raise OSError(number, f"fallocate of {size} bytes: {os.strerror(number)}")
+        if number != errno.EINTR:
+            raise OSError(number, f"fallocate of {size} bytes: {os.strerror(number)}")

@@ -64,7 +64,7 @@ class Module:
 
     def _destroy(self, argument: Any) -> int:
         if self.stays:
-            raise OSError(errno.ENODEV, "refused")
+            raise OSError(errno.EBUSY, "refused")
         self.held = False
         return 0
 

@@ -123,3 +123,22 @@ def test_a_real_file_lies_somewhere(tmp_path: Path) -> None:
     assert path.stat().st_size >= 1 << 20
     # A second look, at the file as it is, finds the same place.
     assert allocate(path).ranges == found.ranges
+
+
+@pytest.mark.parametrize("kind", ["f2fs", "nilfs2"])
+def test_a_file_system_that_moves_blocks_is_unfit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(bytes(4096))
+    monkeypatch.setattr(fiemap, "_file_system", lambda device: kind)
+    monkeypatch.setattr(fiemap.os, "major", lambda device: 254)
+    with file.open("rb") as opened, pytest.raises(UnfitFileError, match=f"{kind} moves the blocks"):
+        fiemap.locate(opened.fileno(), str(file))
+
+
+def test_the_file_system_of_a_device_is_what_is_mounted() -> None:
+    listed = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    root = next(line for line in listed if line.split()[4] == "/")
+    assert fiemap._file_system(Path("/").stat().st_dev) == root.partition(" - ")[2].split()[0]
+    assert fiemap._file_system(os.makedev(250, 250)) == ""

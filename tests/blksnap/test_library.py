@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import pickle
 import uuid
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,42 @@ def test_a_kept_or_destroyed_snapshot_is_not_destroyed_again(how: str) -> None:
     with control.snapshot(ID) as snapshot:
         getattr(snapshot, how)()
     assert node.calls.count("snapshot_destroy") == (how == "destroy")
+
+
+def test_a_snapshot_that_somebody_else_destroyed_ends_its_block_in_peace() -> None:
+    control, _ = control_with(snapshot_destroy=refuse(errno.ENODEV))
+    with pytest.raises(ZeroDivisionError), control.snapshot(ID):
+        raise ZeroDivisionError
+    control, _ = control_with(snapshot_destroy=refuse(errno.EPERM))
+    with pytest.raises(BlksnapError), control.snapshot(ID):
+        pass
+
+
+@pytest.mark.parametrize(
+    "wrong", [SectorRange(1 << 64, 8), SectorRange(0, 1 << 64), SectorRange(-8, 8)]
+)
+def test_a_number_that_does_not_fit_is_refused_and_not_cut(wrong: SectorRange) -> None:
+    control, node = control_with()
+    with pytest.raises(ValueError, match="more than 64 bits"):
+        control.snapshot(ID).append_storage(DEVICE, [wrong])
+    with pytest.raises(ValueError, match="more than 32 bits"):
+        control.tracker("4294967304:0").remove()
+    with pytest.raises(ValueError, match="outside"):
+        control.tracker(DEVICE).cbt_map().read(1 << 32, 4)
+    assert node.calls == []
+
+
+@pytest.mark.parametrize(
+    "error", [BlksnapError("snapshot_take", errno.ESRCH, "x"), CbtMapChangedError("254:16")]
+)
+def test_errors_go_from_one_process_to_another(error: BlksnapError) -> None:
+    arrived = pickle.loads(pickle.dumps(error))
+    assert type(arrived) is type(error)
+    assert (str(arrived), arrived.errno, arrived.meaning) == (
+        str(error),
+        error.errno,
+        error.meaning,
+    )
 
 
 def test_storage_ranges_arrive_as_given() -> None:
