@@ -185,6 +185,11 @@ def build_module(
             made, modules = _make_on_host(job, kernel, folder)
         else:
             made, modules = _make_in_guest(job, keys, accel, folder)
+        if module_key(source, image, coverage=coverage) != key:
+            raise LabError(
+                f"the sources in {source} were changed while the module was built of them",
+                "run it again, and leave them alone until it is built",
+            )
         (folder / LOG).write_text(made.output, encoding="utf-8")
         warnings = tuple(line for line in made.output.splitlines() if "warning:" in line)
         release, compiler = image.facts.kernel_release, compiler_of(image)

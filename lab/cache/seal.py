@@ -7,6 +7,7 @@ file that differs in one of them is read.
 
 import json
 import os
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -46,9 +47,11 @@ def seal(folder: Path) -> None:
 
 def _write_seal(folder: Path, seals: dict[str, FileSeal]) -> None:
     text = json.dumps({name: asdict(one) for name, one in seals.items()}, indent=1)
-    aside = folder / f".{SEAL}.{os.getpid()}"
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(folder / SEAL)
+    # Several threads, and containers whose processes have the same numbers, may do this at once.
+    fd, aside = tempfile.mkstemp(prefix=f".{SEAL}.", dir=folder)
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(aside).replace(folder / SEAL)
 
 
 def contents(folder: Path) -> str:

@@ -114,6 +114,8 @@ class Ssh:
                 channel.sendall(stdin)
                 channel.shutdown_write()
                 output = _read_all(channel, command, limit, on_line)
+                if not channel.status_event.wait(max(0.1, limit - time.monotonic())):
+                    raise SshError(f"{command!r} ended without a status")
                 return Finished(channel.recv_exit_status(), output)
 
     def put(self, source: Path, target: str) -> None:
@@ -148,6 +150,9 @@ class Ssh:
     def _files(self) -> paramiko.SFTPClient:
         if self._sftp is None:
             self._sftp = self._client.open_sftp()
+            channel = self._sftp.get_channel()
+            assert channel is not None  # it is open
+            channel.settimeout(COPY_LIMIT)
         return self._sftp
 
     def _make_folders(self, folder: str) -> None:

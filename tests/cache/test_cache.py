@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.cache import Cache, CacheError, cache_root, digest_file, digest_of, digest_tree
+from lab.cache.seal import damage
 from lab.progress import Progress
 from lab.units import MIB
 
@@ -214,3 +215,24 @@ def test_names_and_modes_of_a_tree_count(tmp_path: Path) -> None:
     second = digest_tree(tmp_path)
     (tmp_path / "b").chmod(0o755)
     assert len({first, second, digest_tree(tmp_path)}) == 3
+
+
+def test_two_that_seal_an_entry_again_are_not_in_each_others_way(cache: Cache) -> None:
+    folder = cache.entry("kind", "key", writes("a", []))
+    failed: list[Exception] = []
+
+    def touch() -> None:
+        for _ in range(40):
+            (folder / "sub/file").touch()
+            try:
+                assert damage(folder) is None
+            except Exception as error:
+                failed.append(error)
+
+    threads = [threading.Thread(target=touch) for _ in range(2)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert failed == []
+    assert sorted(path.name for path in folder.iterdir()) == ["seal.json", "sub"]
