@@ -38,6 +38,10 @@ class State:
 
     # -- parameters ---------------------------------------------------------------------------
 
+    def module_loaded(self, parameters: Mapping[str, int]) -> None:
+        """The module was loaded with these; the others are as they are by default."""
+        self.parameters = {**DEFAULTS, **parameters}
+
     def set_parameters(self, parameters: Mapping[str, int]) -> None:
         """Parameters changed while the module is loaded."""
         self.parameters.update(parameters)

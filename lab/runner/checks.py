@@ -21,6 +21,8 @@ from lab.scenario.steps_snapshot import Create, Take
 
 NEXT = "next-increment"
 """Name of the snapshot that one of the checks takes."""
+STORAGE_BLOCK = 4096
+"""Bytes that a block of a disk may have at most, if the disk is to be a storage."""
 DESTROY_LIMIT = 30.0
 SETTLE_LIMIT = 5.0
 """Seconds in which memory that is freed later (RCU, work queues) must be given back."""
@@ -128,15 +130,20 @@ def compare_next_increment(context: Context) -> Mapping[str, object]:
     comparison of originals that follows would see if it were.
     """
     names = [name for name in context.model.tracked() if name in context.devices]
-    disks = [device for device in context.devices.values() if device.kind == "disk"]
+    disks = [
+        device
+        for name, device in context.devices.items()
+        if device.kind == "disk"
+        and context.scenario.disks[name].logical_block_size <= STORAGE_BLOCK
+    ]
     if not context.module_loaded or not names or not disks:
         return {"compared": []}
     snapshot.create(context, Create(snapshot=NEXT, devices=tuple(names)))
     held = context.snapshots[NEXT]
     place = (disks[0].sectors // 8 - 1) * 8
     storage = {"id": held.id, "device": disks[0].path, "ranges": [[place, 8]]}
-    context.request("append_storage", storage)
     try:
+        context.request("append_storage", storage)
         snapshot.take(context, Take(snapshot=NEXT, callers=1, tries=1))
         maps = [(name, read_map(context, context.device(name).path)) for name in names]
         agree("", [one for name, runs in maps for one in context.model.compare_map(name, runs)])

@@ -510,3 +510,11 @@ def test_the_image_of_a_device_that_is_gone_can_still_be_looked_at() -> None:
     assert model.scan_plan("a", SIZE) == [(0, SIZE)]
     assert model.compare_image("s", "a", [zeros(0, SIZE)]) == ()
     assert model.compare_image("s", "a", [stamps(1, 7, 0, 8), zeros(8, SIZE - 8)]) != ()
+
+
+def test_a_module_that_is_loaded_anew_has_its_own_parameters_back() -> None:
+    model = world(tracking_block_minimum_shift=12)
+    model.set_parameters({"chunk_minimum_shift": 13})
+    model.module_loaded({"chunk_maximum_shift": 20})
+    fresh = world(chunk_maximum_shift=20)
+    assert model.parameters == fresh.parameters

@@ -45,7 +45,7 @@ def load(context: Context, parameters: Mapping[str, int]) -> None:
         LOAD_LIMIT,
     )
     context.module_loaded = True
-    context.model.set_parameters(parameters)
+    context.model.module_loaded(parameters)
     if context.keepable:
         asked = sections.question((names.filter, names.module))
         context.sections = context.run(["sh", "-c", asked]).stdout
