@@ -82,8 +82,9 @@ struct chunk_view {
 };
 
 /*
- * Where is sector @first of the chunk, and what lies in the same buffer? Process
- * context. Return: 0; the area's error; -ENOMEM.
+ * Where is sector @first of the chunk, and what lies in the same buffer? @gfp: for
+ * the chunk's object, if there is none. Process context. Return: 0; the area's
+ * error; -ENOMEM, which without waiting may well be.
  */
 int chunk_view_get(struct diff_area *area, unsigned long number, sector_t first,
 		   gfp_t gfp, struct chunk_view *view);

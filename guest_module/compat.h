@@ -71,7 +71,7 @@ static inline struct inode *compat_bdev_inode(struct block_device *bdev)
 #define COMPAT_WQ_PERCPU 0
 #endif
 
-/* And it gave the shared one of those that are not another name. */
+/* It has another name for system_unbound_wq, too. */
 static inline struct workqueue_struct *compat_unbound_queue(void)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)

@@ -76,8 +76,9 @@ void diff_io_begin(struct diff_buffer *buffer,
 }
 
 /*
- * One bio with as many pieces as it takes, if all are apart. Not one more, though
- * it would take those that touch: it might end within a block. Return: bytes in it.
+ * One bio, with as many pieces as it has room for if none touch. Those that touch
+ * are merged, so that it would take more; but then it might be full within a block.
+ * Return: bytes in it.
  */
 static size_t diff_io_one(struct diff_buffer *buffer, size_t offset,
 			  size_t length, struct block_device *bdev,

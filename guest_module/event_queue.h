@@ -18,7 +18,7 @@
 /**
  * struct event - An event.
  * @link: Place in the queue; the queue's lock.
- * @time: When it was made, CLOCK_MONOTONIC.
+ * @time: When it was posted, CLOCK_MONOTONIC.
  * @code: enum blk_snap_event_codes.
  * @data_size: Size of the payload, bytes.
  * @data: Payload.

@@ -9,9 +9,9 @@
  *
  * Context: process context.
  *
- * Locking: tracker_list_lock for the list and for claims. It is never waited for
- * where bios are submitted, and no device is waited for with it: one that hangs
- * holds up who creates a snapshot of it, and nobody else.
+ * Locking: tracker_list_lock for the list, claims and states. It is never waited
+ * for where bios are submitted, and no device is waited for with it: one that
+ * hangs holds up who creates a snapshot of it, and nobody else.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME "-tracker: " fmt
 

@@ -43,7 +43,8 @@ enum tracker_state {
  * @claimed: A snapshot holds it; tracker_list_lock.
  * @state: Where its filter is; tracker_list_lock.
  * @detach_lock: Held by who detaches the filter: another one waits until no
- *	callback of it runs any more. Nothing else is taken inside.
+ *	callback of it runs any more. Inside: the filter's mutex, and SRCU
+ *	of a disk, waited for.
  * @gone: It is in the list no more.
  * @map: The CBT map.
  * @resizes: bdev_filter_resizes() that it has followed; its snapshot's lock.
@@ -84,7 +85,7 @@ struct tracker_epoch {
 
 /*
  * Protects the list of trackers, their claims and states. Not held while a device
- * is waited for: who has set a tracker's state is the one who moves it on.
+ * is waited for: who has made a tracker attaching or ending moves it on.
  */
 extern struct mutex tracker_list_lock;
 extern struct list_head tracker_list;
@@ -126,8 +127,9 @@ struct tracker *tracker_list_find(dev_t dev);
 /* Is it, or is it about to be, the one of the device behind its number? */
 bool tracker_lives(struct tracker *tracker);
 /*
- * Take it off its device and out of the list; the caller has made it ending. Waits
- * for callbacks of its filter. Writes under way keep the memory for a while.
+ * Take it off its device and out of the list; the caller has made it ending, or
+ * nobody else is left. Waits for callbacks of its filter. Writes under way keep the
+ * memory for a while.
  */
 void tracker_end(struct tracker *tracker);
 

@@ -125,7 +125,8 @@ static struct bio *tracker_chain_next(const struct bio *bio)
  * A chain of bios (a large discard, for example) may complete all at once, from
  * the first to the last. bio_endio() does that in a loop, but not if completions
  * are replaced: then each would call the next one, as deep as the chain is long.
- * So those that end with this one get their own ones back before it goes on.
+ * So the links that end with this one are given their own completions back first;
+ * bio_endio() then does them in its loop.
  */
 static void tracker_chain_landed(const struct bio *bio)
 {

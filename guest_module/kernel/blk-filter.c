@@ -78,7 +78,8 @@ struct blk_filters {
  * @altitude: Altitude.
  * @filter: The filter, referenced.
  * @closed: Bios wait, until those from before the filter have ended.
- * @left: It is in no list any more, no callback runs, and @filter was given back.
+ * @left: Its device went, and it is in no list any more, no callback runs, and
+ *	@filter was given back.
  */
 struct blk_filter_place {
 	struct kref kref;
@@ -310,7 +311,7 @@ blk_filter_find_leaving(struct block_device *bdev)
 	return found;
 }
 
-static void blk_filter_left(struct blk_filter_place *place)
+static void blk_filter_taken_off(struct blk_filter_place *place)
 {
 	/* First, as who waits for the place may free the filter's code then. */
 	bdev_filter_put(place->filter);
@@ -341,7 +342,7 @@ void blk_filter_bdev_gone(struct block_device *bdev)
 	/* Even if there was none: one that is being detached may still be seen. */
 	synchronize_srcu(&filters->srcu);
 	while ((place = blk_filter_find_leaving(bdev)))
-		blk_filter_left(place);
+		blk_filter_taken_off(place);
 }
 
 /* A device of the same disk, @size is the smaller of its old and new ones. */

@@ -47,8 +47,8 @@ _MEANINGS: dict[tuple[str, int], str] = {
     ("snapshot_destroy", codes.ENODEV): _NO_SNAPSHOT,
     ("snapshot_append_storage", codes.ESRCH): _NO_SNAPSHOT,
     ("snapshot_append_storage", codes.EINVAL): "a range is empty, not aligned to 8 sectors, "
-    "outside the device, overlaps storage given before, or lies on a snapshot image; none of the "
-    "ranges was added",
+    "outside the device, overlaps storage given before, or lies on a snapshot image or on a device "
+    "of zones or of blocks above 4096 bytes; none of the ranges was added",
     ("snapshot_append_storage", codes.ENXIO): _NO_DEVICE,
     ("snapshot_take", codes.ESRCH): _NO_SNAPSHOT,
     ("snapshot_take", codes.EALREADY): "the snapshot is taken already",

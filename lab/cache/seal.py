@@ -6,8 +6,7 @@ file that differs in one of them is read.
 """
 
 import json
-import os
-import tempfile
+import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -48,10 +47,12 @@ def seal(folder: Path) -> None:
 def _write_seal(folder: Path, seals: dict[str, FileSeal]) -> None:
     text = json.dumps({name: asdict(one) for name, one in seals.items()}, indent=1)
     # Several threads, and containers whose processes have the same numbers, may do this at once.
-    fd, aside = tempfile.mkstemp(prefix=f".{SEAL}.", dir=folder)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(aside).replace(folder / SEAL)
+    aside = folder / f".{SEAL}.{uuid.uuid4().hex}"
+    try:
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(folder / SEAL)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def contents(folder: Path) -> str:

@@ -1,7 +1,7 @@
 """Entry point: the commands, and what becomes of errors.
 
 Exit status: 0 green, 1 some scenario did not pass, 2 bad usage or a bad scenario, 3 this machine
-lacks something, 4 the lab itself failed, 130 interrupted before anything ran.
+lacks something, 4 the lab itself failed, 130 interrupted before a verdict.
 """
 
 import logging

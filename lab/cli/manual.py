@@ -15,7 +15,7 @@ Exit status:
   2    bad usage, or a bad scenario file
   3    this machine lacks something; the command that mends it is told
   4    the lab itself failed
-  130  interrupted before anything ran"""
+  130  interrupted before anything had a verdict"""
 SHELL_EXIT_STATUS = """\
 Exit status:
   that of the shell or the command; 255 if it ended by no status of its own;

@@ -115,7 +115,7 @@ class Ssh:
                 channel.shutdown_write()
                 output = _read_all(channel, command, limit, on_line)
                 if not channel.status_event.wait(max(0.1, limit - time.monotonic())):
-                    raise SshError(f"{command!r} ended without a status")
+                    raise SshError(f"{command!r} told no status within {timeout:g} s")
                 return Finished(channel.recv_exit_status(), output)
 
     def put(self, source: Path, target: str) -> None:

@@ -274,7 +274,7 @@ _DEVICE_ERRORS = tuple(
         r"^Aborting journal on device (\S+)-\d+\.?$",
         # fs/xfs/xfs_message.c, fs/btrfs/messages.c, fs/f2fs
         r"^XFS \((\S+)\): .*(?:\berror\b|[Ss]hutdown|Corruption)",
-        r"^BTRFS(?: error| critical)?:? \((?:device )?(\S+?)\)?: .*\berror",
+        r"^BTRFS:? (?:error|critical) \(device ([^\s:)]+)",
         r"^F2FS-fs \((\S+)\): .*(?:error|[Cc]heckpoint stopped)",
     )
 )
@@ -285,7 +285,7 @@ Not the lines of a full file system, nor of one that is not what it was thought 
 
 
 def device_errors(lines: Iterable[LogLine]) -> list[tuple[str, LogLine]]:
-    """The device (its name in /sys/block) and the line of each I/O that the kernel says failed."""
+    """Device (its name in /sys/class/block) and line of each I/O that the kernel says failed."""
     found = []
     for line in lines:
         matches = (pattern.search(line.text) for pattern in _DEVICE_ERRORS)

@@ -22,6 +22,7 @@ PARAMETER_BOUNDS: dict[str, tuple[int, int]] = {
 """The module's parameters and their ranges, those of the module's params.c (K9)."""
 
 BlockSize = Literal[512, 4096, 16384, 65536]
+"""Bytes; of the powers of two that QEMU can do, those that real disks have, and the largest."""
 
 ModuleParameters = Annotated[
     dict[str, int],
@@ -172,7 +173,8 @@ class NullBlk(Model):
     zoned: bool = Field(False, description="Of zones that are only written from their start on.")
     no_gaps: bool = Field(
         False,
-        description="Of blocks of 4 KiB, and no request has gaps in memory, as of many NVMe disks.",
+        description="Of blocks of 4 KiB, and no request has gaps in memory, as of many NVMe disks; "
+        "from kernel 5.14 on.",
     )
 
 

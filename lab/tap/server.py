@@ -116,7 +116,10 @@ class DiskServer:
             try:
                 number, answer = self._do(fd, op, offset, length, data)
             except OSError as error:
-                self._tap.host_fault = f"{op} of its disk {self._name} failed on the host: {error}"
+                self._tap.host_fault = (
+                    f"the host could not {op} the guest's disk {self._name}: {error}; see that"
+                    f" {self._file.parent} has room, and run it again"
+                )
                 raise
             client.sendall(_REPLY.pack(_REPLY_MAGIC, number, handle) + answer)
 

@@ -192,6 +192,11 @@ def test_module_lines_above_info_are_complaints_but_not_the_taint_notice() -> No
         ("XFS (vdc): log I/O error -5", "vdc"),
         ("XFS (vdc): Filesystem has been shut down due to log error (0x2).", "vdc"),
         ("BTRFS error (device vdb): bdev /dev/vdb errs: wr 1, rd 0, error", "vdb"),
+        ("BTRFS critical (device vdb): IO error while writing", "vdb"),
+        ("BTRFS error (device vdb: state EA): error writing primary super block", "vdb"),
+        ("BTRFS: error (device vdb) in btrfs_commit_transaction:2460: errno=-5 IO error", "vdb"),
+        ("F2FS-fs (vdb): Issue discard failed, ret: -5, error", "vdb"),
+        ("F2FS-fs (vdb): checkpoint stopped", "vdb"),
     ],
 )
 def test_lines_of_failed_io_and_what_came_of_it(text: str, device: str) -> None:

@@ -15,7 +15,8 @@ from lab.errors import UsageError
 
 _PAGE_OF_WRITES = 2500  # of a report: below 256 KiB
 _DRAWS = 64
-_SEVERAL = (How.IO_URING, How.IO_URING_DSYNC, How.IO_URING_NOWAIT)  # end by finish()
+# Of these put() only submits; they end in finish().
+_URING = (How.IO_URING, How.IO_URING_DSYNC, How.IO_URING_NOWAIT)
 
 
 @load_kind("writers")
@@ -116,7 +117,7 @@ class Writers(Load):
         number: Optional[int] = None
         try:
             put(way, self._tag, 0, (sector, count, seq))
-            if self._how in _SEVERAL:
+            if self._how in _URING:
                 way.finish(sync=False)
             number = way.failures.pop().errno if way.failures else 0
         finally:

@@ -269,8 +269,9 @@ struct blk_snap_snapshot_append_storage {
  * IOCTL_BLK_SNAP_SNAPSHOT_APPEND_STORAGE - Add ranges to the difference storage.
  *
  * All or nothing. Refused: ESRCH (unknown), EINVAL (misaligned to 8 sectors,
- * empty, beyond the device, overlapping one given before, on an image, absurd
- * count), errors of opening the device.
+ * empty, beyond the device, overlapping one given before, on an image, on a device
+ * of zones or of blocks above 4096 bytes, absurd count), errors of opening the
+ * device.
  */
 #define IOCTL_BLK_SNAP_SNAPSHOT_APPEND_STORAGE                  \
 	_IOW(BLK_SNAP, blk_snap_ioctl_snapshot_append_storage,  \
