@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from lab.agent.block.device import SECTOR, geometry, opened
+from lab.agent.block.uring import UringWay
 from lab.agent.block.ways import How, Way
 from lab.agent.block.writing import put, way_to
 from lab.agent.loads.base import Load, load_kind
@@ -15,8 +16,6 @@ from lab.errors import UsageError
 
 _PAGE_OF_WRITES = 2500  # of a report: below 256 KiB
 _DRAWS = 64
-# Of these put() only submits; they end in finish().
-_URING = (How.IO_URING, How.IO_URING_DSYNC, How.IO_URING_NOWAIT)
 
 
 @load_kind("writers")
@@ -117,8 +116,8 @@ class Writers(Load):
         number: Optional[int] = None
         try:
             put(way, self._tag, 0, (sector, count, seq))
-            if self._how in _URING:
-                way.finish(sync=False)
+            if isinstance(way, UringWay):
+                way.finish(sync=False)  # put() has only submitted it
             number = way.failures.pop().errno if way.failures else 0
         finally:
             done = time.monotonic_ns()
