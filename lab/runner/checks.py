@@ -17,12 +17,11 @@ from lab.runner.failures import StepFailed, describe
 from lab.runner.klog import device_errors, module_complaints, spoiled_images, tells_spoiled
 from lab.runner.verbs import filesystem, loads, module, snapshot, stacked
 from lab.runner.wire import read_map, trackers
+from lab.scenario.check_names import STORAGE_ALIGN
 from lab.scenario.steps_snapshot import Create, Take
 
 NEXT = "next-increment"
 """Name of the snapshot that one of the checks takes."""
-STORAGE_BLOCK = 4096
-"""Bytes that a block of a disk may have at most, if the disk is to be a storage."""
 DESTROY_LIMIT = 30.0
 SETTLE_LIMIT = 5.0
 """Seconds in which memory that is freed later (RCU, work queues) must be given back."""
@@ -134,7 +133,7 @@ def compare_next_increment(context: Context) -> Mapping[str, object]:
         device
         for name, device in context.devices.items()
         if device.kind == "disk"
-        and context.scenario.disks[name].logical_block_size <= STORAGE_BLOCK
+        and context.scenario.disks[name].logical_block_size <= STORAGE_ALIGN
     ]
     if not context.module_loaded or not names or not disks:
         return {"compared": []}
