@@ -26,7 +26,7 @@ class State:
     """Names, tags and objects; the layers above it know what happens to them."""
 
     def __init__(self, parameters: Mapping[str, int] | None = None) -> None:
-        self.parameters: dict[str, int] = {**DEFAULTS, **(parameters or {})}
+        self.module_loaded(parameters or {})
         self._nodes: dict[str, Node] = {}
         self._gone: dict[str, Node] = {}
         self._trackers: dict[str, CbtModel] = {}
@@ -40,7 +40,7 @@ class State:
 
     def module_loaded(self, parameters: Mapping[str, int]) -> None:
         """The module was loaded with these; the others are as they are by default."""
-        self.parameters = {**DEFAULTS, **parameters}
+        self.parameters: dict[str, int] = {**DEFAULTS, **parameters}
 
     def set_parameters(self, parameters: Mapping[str, int]) -> None:
         """Parameters changed while the module is loaded."""
