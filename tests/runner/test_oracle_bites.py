@@ -172,6 +172,14 @@ def test_an_injected_failure_that_never_happens_fails(run_one: RunOne) -> None:
     assert result.findings[0].what == "never happened: injected image_new 0 2"
 
 
+def test_nor_does_it_pass_if_the_module_has_gone_since(run_one: RunOne) -> None:
+    end = "  - destroy: {compare: false}\n  - module_unload:"
+    result = run_one(FAILED_TAKE.replace("times: 1", "times: 3").replace("  - take:", end))
+    assert result.verdict is Verdict.FAILED
+    assert result.findings[0].where.startswith("steps[5]")
+    assert result.findings[0].what == "never happened: injected image_new 0 2"
+
+
 def test_a_map_that_lost_an_update_must_not_be_readable(run_one: RunOne) -> None:
     assert run_one(LOST_MAP).findings == ()
     quiet = "\n".join(LOST_MAP.strip().split("\n")[:-1])
