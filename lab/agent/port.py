@@ -3,7 +3,9 @@
 How the guest's driver behaves (drivers/char/virtio_console.c): while no host is connected a read
 returns 0 at once and poll says POLLHUP for ever, and a blocking write waits for ever. So the port
 is non-blocking, and waiting is edge-triggered: the driver wakes its waiters when the host comes,
-goes or sends, and between those edges nothing runs. An answer to a host that has gone is dropped.
+goes or sends, and between those edges nothing runs. Each edge wakes only one of the threads that
+wait, the one that waited last: so who does what is asked for need not be woken by another thread.
+An answer to a host that has gone is dropped.
 """
 
 from __future__ import annotations
@@ -14,7 +16,6 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Optional, Union
@@ -33,12 +34,15 @@ class LineTooLong(str):
     __slots__ = ()
 
 
+Line = Union[bytes, LineTooLong]
+
+
 class PortGone(OSError):  # noqa: N818
     """The port itself disappeared (unplugged); open it anew."""
 
 
 class Port:
-    """An open port. Lines are read by one thread; any thread may send.
+    """An open port. Any thread may receive lines, any may send one.
 
     ends: whether end of file ends it (a socket), or only means that no host is there now.
     """
@@ -49,39 +53,58 @@ class Port:
         self._ends = ends
         self._sending = threading.Lock()
         self._torn = False
+        self._receiving = threading.Lock()
+        self._partial = bytearray()
+        self._overlong = False
+        self._ended = False
         self._waiter = select.epoll()
         self._waiter.register(fd, select.EPOLLIN | select.EPOLLHUP | select.EPOLLET)
 
-    def lines(self) -> Iterator[Union[bytes, LineTooLong]]:
-        """The lines as they come, without their ends. PortGone if the device disappears."""
-        partial = bytearray()
-        overlong = False
+    def receive(self) -> Optional[list[Line]]:
+        """Wait for the next lines, at least one, without their ends; None when the port has ended.
+
+        Each line goes to one of the threads that wait. PortGone if the device disappears.
+        """
         while True:
-            data = self._read()
-            if data is None:
-                self._waiter.poll(_RECHECK_S)
+            with self._receiving:
+                lines = self._arrived()
+                if lines or self._ended:
+                    return lines or None
+            self._waiter.poll(_RECHECK_S)
+
+    def _arrived(self) -> list[Line]:
+        """All that there is to read, whole lines of it: the rest of an edge wakes nobody again."""
+        lines: list[Line] = []
+        while not self._ended and (data := self._read()) is not None:
+            if data:
+                lines += self._split(data)
                 continue
-            if not data:
-                # The host has gone: what it did not finish will never be finished.
-                partial.clear()
-                overlong = False
-                if self._ends:
-                    return
-                self._waiter.poll(_RECHECK_S)
-                continue
-            partial += data
-            if b"\n" in data:
-                *whole, rest = bytes(partial).split(b"\n")
-                partial = bytearray(rest)
-                for line in whole:
-                    if overlong or len(line) > MAX_LINE:
-                        yield LineTooLong(f"a request line over {MAX_LINE} bytes was thrown away")
-                    else:
-                        yield line
-                    overlong = False
-            if len(partial) > MAX_LINE:
-                partial.clear()
-                overlong = True
+            # The host has gone: what it did not finish will never be finished.
+            self._partial.clear()
+            self._overlong = False
+            self._ended = self._ends
+            break
+        return lines
+
+    def _split(self, data: bytes) -> list[Line]:
+        """The lines that end with this data; what follows them is kept."""
+        lines: list[Line] = []
+        self._partial += data
+        if b"\n" in data:
+            *whole, rest = bytes(self._partial).split(b"\n")
+            self._partial = bytearray(rest)
+            for line in whole:
+                if self._overlong or len(line) > MAX_LINE:
+                    lines.append(
+                        LineTooLong(f"a request line over {MAX_LINE} bytes was thrown away")
+                    )
+                else:
+                    lines.append(line)
+                self._overlong = False
+        if len(self._partial) > MAX_LINE:
+            self._partial.clear()
+            self._overlong = True
+        return lines
 
     def send(self, line: bytes) -> bool:
         """Write a whole line, its end included; False if the host has gone or does not read."""
@@ -122,9 +145,12 @@ class Port:
             raise PortGone(error.errno, f"the port is gone: {error.strerror}") from error
 
     def close(self) -> None:
-        """Close it; threads still sending get an error, which they ignore."""
-        with self._sending:
-            self._waiter.close()
+        """Close it; threads still sending get an error, which they ignore.
+
+        Threads that wait end within a second; the last of them gives up what they wait with.
+        """
+        with self._sending, self._receiving:
+            self._ended = True
             os.close(self._fd)
             self._fd = -1  # The number will be another file's soon; late answers must not hit it.
 

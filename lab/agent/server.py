@@ -1,26 +1,38 @@
 """Requests to threads, results and errors to answers.
 
 Whatever a request does or is, the server goes on: the only way out of serve() is the end of the
-port. Each request runs in a thread of its own, from a pool that grows, so one that waits for
-events never delays another; operations that cannot block are done at once.
+port. The thread that receives a request does it, while another one waits for the next: so one that
+waits for events never delays another, and none has to be handed from thread to thread, which costs
+more than most requests do.
 """
 
 from __future__ import annotations
 
 import json
+import threading
 import traceback
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Optional
 
-from lab.agent.port import LineTooLong, Port
+from lab.agent.port import Line, LineTooLong, Port, PortGone
 from lab.agent.registry import Operation, find
 from lab.errors import LabError, UsageError
 
-# Each thread costs address space only; requests beyond this wait for one to end.
 _MAX_THREADS = 512
+# So many wait for requests when there is nothing to do.
+_SPARE = 2
 
 Answer = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be done. number: by which its answer is found."""
+
+    number: object
+    operation: Operation
+    args: Mapping[str, Any]
 
 
 class Server:
@@ -28,39 +40,105 @@ class Server:
 
     def __init__(self, port: Port) -> None:
         self._port = port
-        self._threads = ThreadPoolExecutor(_MAX_THREADS, thread_name_prefix="request")
-        # The pool starts threads one by one; the first answer of a clone should not wait for one.
-        self._threads.submit(int).result()
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._waiting = 0
+        self._over = threading.Event()
+        self._gone: Optional[PortGone] = None
 
     def serve(self) -> None:
-        """Answer requests until the port ends (a real one never does)."""
-        for line in self._port.lines():
-            if isinstance(line, LineTooLong):
-                self._answer(_failure(None, "request", UsageError(str(line))))
-            elif line.strip():
-                self._accept(line)
+        """Answer requests until the port ends (a real one never does). PortGone if it is gone."""
+        for _ in range(_SPARE):
+            self._start(None)
+        self._over.wait()
+        if self._gone is not None:
+            raise self._gone
 
-    def _accept(self, line: bytes) -> None:
+    def _start(self, first: Optional[Request]) -> None:
+        """A thread that waits for requests, after `first`. RuntimeError if there can be none."""
+        with self._lock:
+            if self._threads == _MAX_THREADS:
+                raise RuntimeError(f"{_MAX_THREADS} requests are being done already")
+            self._threads += 1
+            self._waiting += first is None
+        try:
+            threading.Thread(target=self._work, args=(first,), name="request", daemon=True).start()
+        except RuntimeError:  # The guest is out of memory.
+            with self._lock:
+                self._threads -= 1
+                self._waiting -= first is None
+            raise
+
+    def _work(self, first: Optional[Request]) -> None:
+        if first is None or self._do(first):
+            while self._next():
+                pass
+        with self._lock:
+            self._threads -= 1
+
+    def _next(self) -> bool:
+        """Wait for requests and see to them; whether there is more to wait for."""
+        try:
+            lines = self._port.receive()
+        except PortGone as error:
+            self._gone, lines = error, None
+        if lines is None:
+            self._over.set()
+            return False
+        requests = [request for line in lines if (request := self._accepted(line)) is not None]
+        for request in requests[1:]:
+            self._hand_over(request)
+        if not requests:
+            return True
+        with self._lock:
+            self._waiting -= 1
+            alone = self._waiting == 0
+        if alone:
+            try:
+                self._start(None)
+            except RuntimeError as error:
+                with self._lock:
+                    self._waiting += 1
+                self._answer(_failure(requests[0].number, requests[0].operation.name, error))
+                return True
+        return self._do(requests[0])
+
+    def _hand_over(self, request: Request) -> None:
+        """Have a thread of its own do it."""
+        try:
+            self._start(request)
+        except RuntimeError as error:
+            self._answer(_failure(request.number, request.operation.name, error))
+
+    def _do(self, request: Request) -> bool:
+        """Do it and answer; whether this thread is needed to wait for more."""
+        self._answer(outcome(request))
+        with self._lock:
+            needed = self._waiting < _SPARE
+            self._waiting += needed
+        return needed
+
+    def _accepted(self, line: Line) -> Optional[Request]:
+        """The request of a line; None if it has its answer already, or needs none."""
+        if isinstance(line, LineTooLong):
+            self._answer(_failure(None, "request", UsageError(str(line))))
+            return None
+        if not line.strip():
+            return None
         try:
             number, name, args = parsed(line)
         except UsageError as error:
             self._answer(_failure(None, "request", error))
-            return
+            return None
         try:
-            operation = find(name)
+            request = Request(number, find(name), args)
         except UsageError as error:
             self._answer(_failure(number, name, error))
-            return
-        if operation.at_once:
-            self._answer(outcome(number, operation, args))
-            return
-        try:
-            self._threads.submit(self._run, number, operation, args)
-        except RuntimeError as error:  # No thread can be started: the guest is out of memory.
-            self._answer(_failure(number, name, error))
-
-    def _run(self, number: object, operation: Operation, args: Mapping[str, Any]) -> None:
-        self._answer(outcome(number, operation, args))
+            return None
+        if request.operation.at_once:
+            self._answer(outcome(request))
+            return None
+        return request
 
     def _answer(self, answer: Answer) -> None:
         try:
@@ -84,12 +162,12 @@ def parsed(line: bytes) -> tuple[object, str, dict[str, Any]]:
     return request["id"], name, args
 
 
-def outcome(number: object, operation: Operation, args: Mapping[str, Any]) -> Answer:
-    """Do one operation and say what became of it; never raises."""
+def outcome(request: Request) -> Answer:
+    """Do what is asked for and say what became of it; never raises."""
     try:
-        return {"id": number, "ok": True, "result": operation.run(args)}
+        return {"id": request.number, "ok": True, "result": request.operation.run(request.args)}
     except Exception as error:
-        return _failure(number, operation.name, error)
+        return _failure(request.number, request.operation.name, error)
 
 
 def _failure(number: object, name: str, error: Exception) -> Answer:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lab.agent.port import MAX_LINE, LineTooLong, Port, PortGone
+from lab.agent.port import MAX_LINE, Line, LineTooLong, Port, PortGone
 
 
 @pytest.fixture
@@ -26,13 +26,33 @@ def pair() -> Iterator[tuple[socket.socket, Port]]:
 
 def test_lines_come_whole_however_they_were_sent(pair: tuple[socket.socket, Port]) -> None:
     ours, port = pair
-    lines = port.lines()
     ours.sendall(b"one\ntw")
-    assert next(lines) == b"one"
+    assert port.receive() == [b"one"]
     ours.sendall(b"o\n\nthree\nfour")
     ours.shutdown(socket.SHUT_WR)
     # What has no end was never finished.
-    assert list(lines) == [b"two", b"", b"three"]
+    assert port.receive() == [b"two", b"", b"three"]
+    assert port.receive() is None
+
+
+def test_each_line_goes_to_one_of_the_threads_that_wait(pair: tuple[socket.socket, Port]) -> None:
+    ours, port = pair
+    heard: list[Line] = []
+
+    def hear() -> None:
+        while (lines := port.receive()) is not None:
+            heard.extend(lines)
+
+    hearers = [threading.Thread(target=hear) for _ in range(4)]
+    for hearer in hearers:
+        hearer.start()
+    sent = [b"line %d" % number for number in range(200)]
+    for line in sent:
+        ours.sendall(line + b"\n")
+    ours.shutdown(socket.SHUT_WR)
+    for hearer in hearers:
+        hearer.join(20)
+    assert sorted(heard) == sorted(sent)
 
 
 def test_a_line_too_long_is_told_once_and_the_next_one_is_heard(
@@ -42,10 +62,12 @@ def test_a_line_too_long_is_told_once_and_the_next_one_is_heard(
     data = b"x" * (3 * MAX_LINE) + b"\nnext\n"
     sender = threading.Thread(target=ours.sendall, args=(data,))
     sender.start()
-    lines = port.lines()
-    assert isinstance(next(lines), LineTooLong)
-    assert next(lines) == b"next"
+    lines: list[Line] = []
+    while len(lines) < 2:
+        lines += port.receive() or []
     sender.join()
+    assert isinstance(lines[0], LineTooLong)
+    assert lines[1] == b"next"
 
 
 def test_a_line_of_the_largest_size_is_heard(pair: tuple[socket.socket, Port]) -> None:
@@ -53,7 +75,7 @@ def test_a_line_of_the_largest_size_is_heard(pair: tuple[socket.socket, Port]) -
     line = b"y" * MAX_LINE
     sender = threading.Thread(target=ours.sendall, args=(line + b"\n",))
     sender.start()
-    assert next(port.lines()) == line
+    assert port.receive() == [line]
     sender.join()
 
 
@@ -108,11 +130,10 @@ def test_the_host_may_go_and_another_come(tmp_path: Path, monkeypatch: pytest.Mo
     path = tmp_path / "pipe"
     os.mkfifo(path)
     with Port(os.open(path, os.O_RDONLY | os.O_NONBLOCK)) as port:
-        lines = port.lines()
         first = os.open(path, os.O_WRONLY)
         os.write(first, b"hello\nhalf")
         os.close(first)
-        assert next(lines) == b"hello"
+        assert port.receive() == [b"hello"]
         hosts = []
 
         def come(seconds: float) -> None:
@@ -120,8 +141,8 @@ def test_the_host_may_go_and_another_come(tmp_path: Path, monkeypatch: pytest.Mo
             hosts.append(os.open(path, os.O_WRONLY))
             os.write(hosts[0], b"again\n")
 
-        monkeypatch.setattr(port, "_waiter", SimpleNamespace(poll=come, close=lambda: None))
-        assert next(lines) == b"again"
+        monkeypatch.setattr(port, "_waiter", SimpleNamespace(poll=come))
+        assert port.receive() == [b"again"]
         os.close(hosts[0])
 
 
@@ -130,13 +151,13 @@ def test_a_host_that_comes_later_is_heard_at_once(tmp_path: Path) -> None:
     os.mkfifo(path)
     with Port(os.open(path, os.O_RDONLY | os.O_NONBLOCK)) as port:
         heard: list[object] = []
-        reader = threading.Thread(target=lambda: heard.append(next(port.lines())))
+        reader = threading.Thread(target=lambda: heard.append(port.receive()))
         reader.start()
         host = os.open(path, os.O_WRONLY)
         os.write(host, b"hello\n")
         reader.join(20)
         os.close(host)
-        assert heard == [b"hello"]
+        assert heard == [[b"hello"]]
 
 
 def test_a_port_that_vanishes_is_told(pair: tuple[socket.socket, Port]) -> None:
@@ -145,4 +166,4 @@ def test_a_port_that_vanishes_is_told(pair: tuple[socket.socket, Port]) -> None:
     os.dup2(folder, port._fd)
     os.close(folder)
     with pytest.raises(PortGone):
-        next(port.lines())
+        port.receive()
