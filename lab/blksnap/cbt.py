@@ -22,6 +22,8 @@ from .node import Node
 from .results import SectorRange, TrackerInfo
 
 _PIECE = 1 << 20
+# Most maps are smaller than this: memory that is not needed has to be cleared all the same.
+_FIRST_PIECE = 1 << 14
 _SECTOR = 512
 # A pattern, because it walks the bytes in C: one match is one run of equal bytes.
 _EQUAL_BYTES = re.compile(rb"(.)\1*", re.DOTALL)
@@ -67,13 +69,15 @@ class CbtMap:
         """
         _check_blocks(offset, length)
         pieces = []
+        size = _FIRST_PIECE
         while length is None or length > 0:
-            piece = self._read_piece(offset, _PIECE if length is None else min(_PIECE, length))
+            piece = self._read_piece(offset, size if length is None else min(size, length))
             if not piece:
                 break
             pieces.append(piece)
             offset += len(piece)
             length = None if length is None else length - len(piece)
+            size = _PIECE
         return b"".join(pieces)
 
     def runs(self, offset: int = 0, length: Optional[int] = None) -> list[BlockRun]:
@@ -110,7 +114,7 @@ class CbtMap:
         count = self._node.ioctl(
             abi.IOCTL_BLK_SNAP_TRACKER_READ_CBT_MAP, argument, str(self.device)
         )
-        return buffer.raw[:count]
+        return bytes(memoryview(buffer)[:count])
 
     def __enter__(self) -> CbtMap:
         self._info = self._inform()

@@ -95,8 +95,8 @@ def read_map(context: Context, path: str) -> tuple[MapRun, ...]:
         runs += map_runs_from_wire(answer["runs"])
         if answer["next"] is not None:
             offset = int(answer["next"])
-        elif answer["blocks"]:
-            offset += int(answer["blocks"])
+        elif answer["blocks"] == CBT_PIECE:
+            offset += CBT_PIECE
         else:
             context.figures.map_read(context, path, runs)
             return tuple(runs)
