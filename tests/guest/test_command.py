@@ -73,6 +73,14 @@ def test_processors_are_emulated_in_as_many_threads_as_is_safe(
     assert values(command, "-accel") == [f"tcg,thread={threads}"]
 
 
+def test_devices_hear_of_requests_without_a_descriptor_where_no_kvm_reads_it() -> None:
+    devices = values(qemu_command(replace(SPEC, root={"node-name": "root"}), WIRING), "-device")
+    drivers = {json.loads(d)["driver"] if d[0] == "{" else d.split(",")[0] for d in devices}
+    told = set(values(qemu_command(SPEC, WIRING), "-global"))
+    assert told == {f"{one}.ioeventfd=off" for one in drivers if one.startswith("virtio-")}
+    assert values(qemu_command(replace(SPEC, accel=Accel.KVM), WIRING), "-global") == []
+
+
 def test_memory_is_private_in_clones() -> None:
     clone = replace(SPEC, ram_file=Path("/ram"), ram_shared=False)
     backend = json.loads(values(qemu_command(clone, WIRING), "-object")[0])
