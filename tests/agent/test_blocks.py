@@ -143,7 +143,7 @@ def test_digests_are_those_of_the_blocks(agent: Agent, disk: Path) -> None:
 
     def sums(start: int, end: int, block: int) -> list[str]:
         parts = (data[at : min(at + block, end)] for at in range(start, end, block))
-        return [hashlib.blake2b(part, digest_size=8).hexdigest() for part in parts]
+        return [hashlib.md5(part, usedforsecurity=False).hexdigest() for part in parts]
 
     whole = agent.ask("digest", path=str(disk), direct=False)
     assert whole == {"digests": sums(0, len(data), 65536), "errors": []}

@@ -21,7 +21,6 @@ from lab.errors import UsageError
 
 # An answer is sent by then, with the place to go on from.
 _SCAN_S = 8.0
-_DIGEST_BYTES = 8
 _NOWAITS = (How.NOWAIT, How.IO_URING_NOWAIT)
 
 
@@ -157,7 +156,10 @@ def digest(
     ranges: Optional[list[tuple[int, int]]] = None,
     direct: bool = True,
 ) -> Result:
-    """blake2b of 8 bytes for each block of a byte range, or of each sector range in turn."""
+    """MD5 of each block of a byte range, or of each sector range in turn.
+
+    Emulated it is ten times as fast as those that stand up to malice, which nobody has here.
+    """
     if block <= 0 or block % SECTOR or offset % SECTOR:
         raise UsageError(f"digest: block and offset must be multiples of {SECTOR}")
     if ranges is None:
@@ -183,7 +185,7 @@ def device_info(path: str) -> Result:
 
 
 def _digest(pieces: Iterator[Any], errors: list[list[int]]) -> Optional[str]:
-    sum_ = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    sum_ = hashlib.md5(usedforsecurity=False)
     whole = True
     for piece in pieces:
         if isinstance(piece, Bad):
