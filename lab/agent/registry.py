@@ -19,7 +19,7 @@ Function = TypeVar("Function", bound=Callable[..., Result])
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation. at_once: it never blocks, so it is answered without a thread of its own."""
+    """One operation. at_once: it never blocks, so nobody else need wait for requests meanwhile."""
 
     name: str
     function: Callable[..., Result]
@@ -34,12 +34,12 @@ OPERATIONS: dict[str, Operation] = {}
 
 
 def operation(function: Function) -> Function:
-    """Make `function` an operation that runs in a thread of its own."""
+    """Make `function` an operation, done while others are."""
     return _register(function, at_once=False)
 
 
 def at_once(function: Function) -> Function:
-    """Make `function` an operation that is answered before the next request is read."""
+    """Make `function` an operation that is done at once by whoever receives the request."""
     return _register(function, at_once=True)
 
 

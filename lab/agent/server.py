@@ -8,6 +8,7 @@ more than most requests do.
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
 import traceback
@@ -15,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from lab.agent.port import Line, LineTooLong, Port, PortGone
+from lab.agent.port import Line, LineTooLong, Port
 from lab.agent.registry import Operation, find
 from lab.errors import LabError, UsageError
 
@@ -44,46 +45,52 @@ class Server:
         self._threads = 0
         self._waiting = 0
         self._over = threading.Event()
-        self._gone: Optional[PortGone] = None
+        self._error: Optional[BaseException] = None
 
     def serve(self) -> None:
         """Answer requests until the port ends (a real one never does). PortGone if it is gone."""
         for _ in range(_SPARE):
             self._start(None)
         self._over.wait()
-        if self._gone is not None:
-            raise self._gone
+        if self._error is not None:
+            raise self._error
+
+    def _end(self, error: Optional[BaseException]) -> None:
+        """Let serve() return, or raise this."""
+        self._error = error
+        self._over.set()
 
     def _start(self, first: Optional[Request]) -> None:
-        """A thread that waits for requests, after `first`. RuntimeError if there can be none."""
+        """A thread that waits for requests, after `first`. OSError if there can be none."""
         with self._lock:
             if self._threads == _MAX_THREADS:
-                raise RuntimeError(f"{_MAX_THREADS} requests are being done already")
+                raise OSError(errno.EAGAIN, f"{_MAX_THREADS} requests are being done already")
             self._threads += 1
             self._waiting += first is None
         try:
             threading.Thread(target=self._work, args=(first,), name="request", daemon=True).start()
-        except RuntimeError:  # The guest is out of memory.
+        except BaseException as error:  # The guest is out of memory.
             with self._lock:
                 self._threads -= 1
                 self._waiting -= first is None
-            raise
+            raise OSError(errno.EAGAIN, f"no thread for it: {error}") from error
 
     def _work(self, first: Optional[Request]) -> None:
-        if first is None or self._do(first):
-            while self._next():
-                pass
-        with self._lock:
-            self._threads -= 1
+        try:
+            if first is None or self._do(first):
+                while self._next():
+                    pass
+            with self._lock:
+                self._threads -= 1
+        except BaseException as error:
+            # It counts as one that waits and does not: better no agent than a deaf one.
+            self._end(error)
 
     def _next(self) -> bool:
         """Wait for requests and see to them; whether there is more to wait for."""
-        try:
-            lines = self._port.receive()
-        except PortGone as error:
-            self._gone, lines = error, None
+        lines = self._port.receive()
         if lines is None:
-            self._over.set()
+            self._end(None)
             return False
         requests = [request for line in lines if (request := self._accepted(line)) is not None]
         for request in requests[1:]:
@@ -96,7 +103,7 @@ class Server:
         if alone:
             try:
                 self._start(None)
-            except RuntimeError as error:
+            except OSError as error:
                 with self._lock:
                     self._waiting += 1
                 self._answer(_failure(requests[0].number, requests[0].operation.name, error))
@@ -107,7 +114,7 @@ class Server:
         """Have a thread of its own do it."""
         try:
             self._start(request)
-        except RuntimeError as error:
+        except OSError as error:
             self._answer(_failure(request.number, request.operation.name, error))
 
     def _do(self, request: Request) -> bool:

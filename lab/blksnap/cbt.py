@@ -62,10 +62,11 @@ class CbtMap:
         """IOCTL_BLK_SNAP_TRACKER_READ_CBT_MAP: the bytes of blocks offset .. offset + length.
 
         Both in blocks, which are bytes of the map; without length up to the end. Shorter at the
-        end of the map, empty exactly at its end. BlksnapError: EINVAL offset beyond the end;
-        EPERM no snapshot of the device is taken; ENODATA not tracked; EFAULT the map is flagged
-        as wrong and the next take starts a new generation. ValueError: a number below 0, or an
-        offset of more than 32 bits.
+        end of the map, empty exactly at its end. A map of more than 16 KiB takes several calls of
+        the module: within `with` another take between them is noticed. BlksnapError: EINVAL
+        offset beyond the end; EPERM no snapshot of the device is taken; ENODATA not tracked;
+        EFAULT the map is flagged as wrong and the next take starts a new generation. ValueError: a
+        number below 0, or an offset of more than 32 bits.
         """
         _check_blocks(offset, length)
         pieces = []

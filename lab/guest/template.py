@@ -178,6 +178,8 @@ def _greet(machine: Machine, channel: Channel) -> None:
     try:
         channel.hello(BOOT_LIMIT)
         channel.request("exec", {"argv": ["true"], "timeout": 60.0}, HELLO_LIMIT)
+        # What the boot wrote each clone would write back, and one that loses its power lose.
+        channel.request("sync", {}, HELLO_LIMIT)
     except LabError as error:
         tail = "\n".join(machine.console_text().splitlines()[-15:])
         raise TemplateFailed(f"{error.what}; its console ended with:\n{tail}") from error

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lab.cache import digest_of
 from lab.errors import UsageError
-from lab.guest.command import QEMU, Accel, MachineSpec, Recorded
+from lab.guest.command import QEMU, Accel, MachineSpec, Recorded, Wiring, qemu_command
 from lab.guest.disks import (
     BlockSizes,
     DiskFormat,
@@ -24,6 +24,7 @@ from lab.guest.disks import (
 )
 from lab.guest.identity import qemu_identity
 from lab.process import find_program, run
+from lab.units import GIB
 
 FOLDER = "replay"
 FACTS, LOG, INITRD, CONSOLE, ROOT = (
@@ -117,7 +118,8 @@ class Recording:
         """NotRecorded if it cannot be replayed by this machine any more."""
         if self.qemu != player_identity():
             raise NotRecorded(
-                "QEMU or its firmware has changed since this was recorded", "record anew: --fresh"
+                "QEMU, its firmware or the machine has changed since this was recorded",
+                "record anew: --fresh",
             )
         for needed in (self.base, self.kernel):
             if not needed.is_file():
@@ -149,14 +151,29 @@ class Recording:
 
 
 def player_identity() -> str:
-    """QEMU, and a digest of its firmware, a package of its own: with another a replay stands still.
+    """QEMU, and digests of its firmware, a package of its own, and of the machine it is told to be:
+    with another a replay stands still.
 
     The same wherever a recording can be replayed.
     """
     folders = run([find_program(QEMU), "-L", "help"], timeout=CREATE_LIMIT).splitlines()
     found = [Path(folder) / name for name in FIRMWARE for folder in folders]
     contents = [path.read_bytes() for path in found if path.is_file()]
-    return f"{qemu_identity()}; firmware {digest_of(*contents)}"
+    return f"{qemu_identity()}; firmware {digest_of(*contents)}; machine {_machine_digest()}"
+
+
+def _machine_digest() -> str:
+    """Digest of the command line of a recorded machine, as if all its files were in no folder."""
+    spec = machine_spec(
+        Path("/kernel"),
+        Path("/initrd"),
+        {"node-name": "root"},
+        memory=GIB,
+        slots=(Slot(),),
+        recorded=Recorded(Path("/log"), "2000-01-01"),
+    )
+    command = qemu_command(spec, Wiring(0, 0, Path("/console")))
+    return digest_of(*command[command.index("-name") :])
 
 
 def machine_spec(

@@ -103,7 +103,7 @@ def read_map(context: Context, path: str) -> tuple[MapRun, ...]:
 
 
 def read_map_part(context: Context, path: str, offset: int, length: int) -> tuple[MapRun, ...]:
-    """A part of a CBT map, as one call of the module gives it; length in blocks."""
+    """A part of a CBT map, in one answer; length in blocks."""
     args = {"device": path, "offset": offset, "length": length}
     answer = context.request("read_cbt", args)
     if answer["next"] is not None:

@@ -291,6 +291,17 @@ def test_the_map_is_read_in_runs_and_ranges() -> None:
         assert cbt.changed_since(3) == []
 
 
+@pytest.mark.parametrize("size", [1 << 14, (1 << 14) + 1, (1 << 20) + 1, (3 << 20) + 5])
+def test_a_map_of_several_calls_is_read_whole(size: int) -> None:
+    data = bytes(n * 7 % 251 for n in range(size))
+    control, _ = control_with(tracker_collect=collector([3]), tracker_read_cbt_map=map_reader(data))
+    cbt = control.tracker(DEVICE).cbt_map()
+    assert cbt.read() == data
+    assert cbt.read(5) == data[5:]
+    assert cbt.read(3, size - 4) == data[3 : size - 1]
+    assert cbt.read(size) == b""
+
+
 def test_a_map_replaced_while_it_was_read_is_an_error() -> None:
     control, _ = control_with(
         tracker_collect=collector([3, 4]), tracker_read_cbt_map=map_reader(bytes(10))

@@ -20,7 +20,7 @@ from lab.guest.command import (
 from lab.guest.disks import DiskFormat, HostFile, Slot, block_node
 from lab.replay import Comparison, Mark, NotRecorded, Recording, find_recording, refuse
 from lab.replay.play import BUSY, NEAR, STATES, instant, stops
-from lab.replay.recording import RecordedDisk
+from lab.replay.recording import RecordedDisk, player_identity
 from lab.scenario.load import parse_scenario
 from lab.scenario.scenario import Scenario
 
@@ -119,8 +119,15 @@ def test_a_folder_without_a_recording_says_so(tmp_path: Path, text: str | None) 
 
 def test_another_qemu_cannot_replay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lab.replay.recording.player_identity", lambda: "QEMU 2")
-    with pytest.raises(NotRecorded, match="firmware has changed"):
+    with pytest.raises(NotRecorded, match="its firmware or the machine has changed"):
         RECORDING.check()
+
+
+def test_another_machine_is_another_player(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = player_identity()
+    assert player_identity() == before
+    monkeypatch.setattr("lab.guest.command.ADDRESS_NETWORK", 0x1F)
+    assert player_identity() != before
 
 
 def test_an_image_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
