@@ -2,8 +2,7 @@
 
 Whatever a request does or is, the server goes on: the only way out of serve() is the end of the
 port. The thread that receives a request does it, while another one waits for the next: so one that
-waits for events never delays another, and none has to be handed from thread to thread, which costs
-more than most requests do.
+waits for events never delays another, and no other thread has to be woken first.
 """
 
 from __future__ import annotations
