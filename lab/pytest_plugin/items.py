@@ -9,15 +9,12 @@ from typing import Any
 import pytest
 
 from lab.errors import LabError, UsageError
-from lab.pytest_plugin.plugin import lab_of
+from lab.pytest_plugin.plugin import BUILD, lab_of
 from lab.report.summary import explained
 from lab.runner.scenario_run import CHECKS_LIMIT
 from lab.runner.verdict import ScenarioResult, Verdict
 from lab.scenario.load import load_scenario
 from lab.scenario.scenario import Scenario
-
-BUILD = 1800.0
-"""Seconds in which image, module and template are made, if they are not there yet."""
 
 
 class NotPassed(Exception):  # noqa: N818

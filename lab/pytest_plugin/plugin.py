@@ -30,6 +30,8 @@ FOLDERS = "blksnap_scenarios"
 LAB: pytest.StashKey[Lab] = pytest.StashKey()
 LIVE: pytest.StashKey[LiveGuest] = pytest.StashKey()
 RESULTS = "lab_results"
+BUILD = 1800.0
+"""Seconds in which image, module and template are made, if they are not there yet."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -85,16 +87,26 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The marker of tests that boot a guest; selection by rule."""
+    """The marker of tests that boot a guest, and time to build it; selection by rule."""
+    limit = _limit(config)
     for item in items:
         if {"guest", "lab"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("guest")
+            if limit and item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(BUILD + limit))
     wanted = {rule.casefold() for rule in config.getoption("--rule")}
     if not wanted:
         return
     others = [item for item in items if not wanted & _rules(item)]
     items[:] = [item for item in items if wanted & _rules(item)]
     config.hook.pytest_deselected(items=others)
+
+
+def _limit(config: pytest.Config) -> float:
+    """What pytest-timeout gives a test that does not say itself, seconds; 0: no limit."""
+    if not config.pluginmanager.has_plugin("timeout"):
+        return 0.0
+    return float(config.getoption("timeout") or config.getini("timeout") or 0)
 
 
 def _rules(item: pytest.Item) -> set[str]:

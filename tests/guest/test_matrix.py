@@ -8,7 +8,8 @@ from __future__ import annotations
 import pytest
 
 from lab.cli.options import SCENARIOS
-from lab.pytest_plugin.items import BUILD, judge
+from lab.pytest_plugin.items import judge
+from lab.pytest_plugin.plugin import BUILD
 from lab.pytest_plugin.session import Lab
 from lab.runner.scenario_run import CHECKS_LIMIT
 from lab.scenario.load import load_scenario

@@ -354,3 +354,21 @@ def test_two_tests_of_one_name_keep_both_results(run: Run, pytester: pytest.Pyte
 def test_the_results_folder_is_not_made_for_nothing(run: Run, pytester: pytest.Pytester) -> None:
     run(tests="def test_it(): pass").assert_outcomes(passed=1)
     assert not Path(pytester.path / "results").exists()
+
+
+def test_a_guest_may_have_to_be_built_first(run: Callable[..., pytest.RunResult]) -> None:
+    tests = """
+def limit(request):
+    return [one.args[0] for one in request.node.iter_markers("timeout")]
+
+def test_guest(guest, request):
+    assert limit(request) == [1800 + 7]
+
+@pytest.mark.timeout(30)
+def test_own(guest, request):
+    assert limit(request) == [30]
+
+def test_other(request):
+    assert limit(request) == []
+"""
+    run(tests=tests, options=("--timeout", "7")).assert_outcomes(passed=3)
