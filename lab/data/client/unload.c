@@ -2,7 +2,7 @@
 /* K28: the module goes only when nobody needs it, and then at once. */
 #include "client.h"
 
-#define ROUNDS 8
+#define ROUNDS 20
 #define PROMPT_MS 5000
 #define WRITERS 2
 

@@ -4,7 +4,7 @@
 
 #define WAITERS 6
 #define CALLERS 4
-#define ROUNDS 30
+#define ROUNDS 50
 
 static struct blk_snap_snapshot_event event;
 
