@@ -68,7 +68,7 @@ class Server:
             self._waiting += first is None
         try:
             threading.Thread(target=self._work, args=(first,), name="request", daemon=True).start()
-        except BaseException as error:  # The guest is out of memory.
+        except Exception as error:  # The guest is out of memory.
             with self._lock:
                 self._threads -= 1
                 self._waiting -= first is None
