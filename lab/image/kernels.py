@@ -77,10 +77,10 @@ BUILT_KERNELS = tuple(
     if base.name in ("6.1", "6.12")
     for config, fragments in (
         ("small", ()),
-        ("debug", ("debug",)),
+        ("debug", ("debug", "kasan")),
         ("kcsan", ("debug", "kcsan")),
         ("patched", ("patched",)),
-        ("patched-debug", ("patched", "debug")),
+        ("patched-debug", ("patched", "debug", "kasan")),
         ("builtin", ("patched", "builtin")),
     )
     if "patched" not in fragments or base.name in _SERIES

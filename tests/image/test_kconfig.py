@@ -63,4 +63,7 @@ def test_fragments_of_the_lab_can_be_put_together(kernel: Kernel) -> None:
     assert options["CONFIG_VIRTIO_BLK"] == "y"
     both = {options.get("CONFIG_KASAN", "n"), options.get("CONFIG_KCSAN", "n")}
     assert both == ({"y", "n"} if kernel.is_debug else {"n"})
+    # Options inside "if KASAN" are lost without it, and that is an error when it is built.
+    parts = [name for name in options if name.startswith("CONFIG_KASAN_")]
+    assert bool(parts) is ("CONFIG_KASAN" in options)
     assert (options.get("CONFIG_PROVE_LOCKING") == "y") is kernel.is_debug
