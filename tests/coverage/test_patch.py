@@ -37,6 +37,20 @@ def test_lines_that_are_new_or_other_are_found(module: Path) -> None:
     assert found == [("a.c", 2), ("a.c", 4), ("a.c", 5)]
 
 
+def test_all_of_a_source_that_git_does_not_know_is_new(module: Path) -> None:
+    (module / "c.c").write_text("one\ntwo\n")
+    (module / "notes").write_text("not measured\n")
+    measured = {name: text for name, text in sources(module).items() if name != "notes"}
+    found = changed_lines(module, "HEAD", measured)
+    assert found == [("a.c", 2), ("a.c", 4), ("a.c", 5), ("c.c", 1), ("c.c", 2)]
+
+
+@pytest.mark.parametrize("setting", ["diff.mnemonicPrefix", "diff.noprefix"])
+def test_how_a_person_likes_names_in_diffs_does_not_matter(module: Path, setting: str) -> None:
+    git(module, "config", setting, "true")
+    assert changed_lines(module, "HEAD", sources(module))
+
+
 def test_what_only_goes_is_no_line() -> None:
     assert parse_diff("--- a/x.c\n+++ b/x.c\n@@ -3,2 +2,0 @@ f\n-a\n-b\n") == []
 
