@@ -19,7 +19,8 @@
 #include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/minmax.h>
-#include <linux/version.h>
+
+#include "blk-filter-disk.h"
 
 /**
  * struct blk_filter_range - A range of sectors.
@@ -34,30 +35,6 @@ struct blk_filter_range {
 static inline bool blk_filter_changes_data(const struct bio *bio)
 {
 	return op_is_write(bio_op(bio)) && bio->bi_iter.bi_size;
-}
-
-/* From where the sectors of a bio count, on its disk. */
-static inline sector_t blk_filter_bio_start(struct bio *bio)
-{
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 12, 0)
-	if (bio_flagged(bio, BIO_REMAPPED))
-		return 0;
-	return bio->bi_bdev->bd_start_sect;
-#else
-	const struct disk_part_tbl *table;
-	const struct hd_struct *part = NULL;
-	sector_t start;
-
-	/* When the sector was made one of the disk, the number became 0. */
-	rcu_read_lock();
-	table = rcu_dereference(bio->bi_disk->part_tbl);
-	if (bio->bi_partno < table->len)
-		part = rcu_dereference(table->part[bio->bi_partno]);
-	/* If the partition has gone, the bio will fail. */
-	start = part ? part->start_sect : 0;
-	rcu_read_unlock();
-	return start;
-#endif
 }
 
 /* How much of a disk of this size there is from a sector on. */

@@ -23,35 +23,17 @@
 #include <linux/device-mapper.h>
 #include <linux/kdev_t.h>
 #include <linux/module.h>
-#include <linux/part_stat.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
-#include <linux/version.h>
 #include <linux/wait_bit.h>
 
+#include "blk-filter-disk.h"
 #include "blk-filter-settle.h"
 
 /* The longest that writers are kept waiting. */
 #define BLK_FILTER_SETTLE_LIMIT (10 * HZ)
 /* There must be none that often, with time between to get to the driver. */
 #define BLK_FILTER_SETTLE_TIMES 2
-
-/*
- * Drivers that work on requests.
- */
-
-/* Wait for all that holds the queue. */
-static void queue_drain(struct request_queue *queue)
-{
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 14, 0)
-	unsigned int flags = blk_mq_freeze_queue(queue);
-
-	blk_mq_unfreeze_queue(queue, flags);
-#else
-	blk_mq_freeze_queue(queue);
-	blk_mq_unfreeze_queue(queue);
-#endif
-}
 
 /*
  * Device mapper. What it exports is asked for at the moment of use, and is not
@@ -112,34 +94,6 @@ static void mapped_drain(struct gendisk *disk)
  * Drivers that count.
  */
 
-/*
- * Writes to a disk, or its partitions, that have not ended. A moment's sum over
- * all CPUs: that it is 0 is only sure if nothing begins meanwhile.
- */
-static long writes_under_way(struct gendisk *disk)
-{
-	long sum = 0;
-	int cpu;
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 11, 0)
-	struct block_device *part;
-	unsigned long number;
-
-	/* Each is counted where it was sent to. */
-	rcu_read_lock();
-	xa_for_each(&disk->part_tbl, number, part)
-		for_each_possible_cpu(cpu)
-			sum += part_stat_local_read_cpu(part, in_flight[1],
-							cpu);
-	rcu_read_unlock();
-#else
-	/* All are counted for the disk: partitions are no devices yet. */
-	for_each_possible_cpu(cpu)
-		sum += part_stat_local_read_cpu(&disk->part0, in_flight[1],
-						cpu);
-#endif
-	return sum;
-}
-
 static bool writes_drain(struct gendisk *disk)
 {
 	unsigned long end = jiffies + BLK_FILTER_SETTLE_LIMIT;
@@ -148,7 +102,7 @@ static bool writes_drain(struct gendisk *disk)
 	while (none < BLK_FILTER_SETTLE_TIMES) {
 		if (time_after(jiffies, end))
 			return false;
-		if (writes_under_way(disk)) {
+		if (blk_filter_writes_under_way(disk)) {
 			none = 0;
 			usleep_range(1000, 2000);
 		} else {
@@ -179,7 +133,7 @@ void blk_filter_settle(struct gendisk *disk, bool *closed)
 {
 	/* All that was on its way is in the queue, and then out of it. */
 	synchronize_rcu();
-	queue_drain(disk->queue);
+	blk_filter_drain_queue(disk->queue);
 	if (!*closed) {
 		mapped_drain(disk);
 		return;

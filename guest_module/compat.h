@@ -2,8 +2,9 @@
 /*
  * Differences between kernel releases, each with the release that made it.
  *
- * The only place where the version of the kernel is asked for. Everything is
- * written for the newest form; older kernels get it by this header.
+ * The version of the kernel is asked for in compat*.h only, and in
+ * blk-filter-disk.h, which a kernel with filters of its own has too. Everything
+ * else is written for the newest form; older kernels get it by these headers.
  */
 #ifndef BLKSNAP_COMPAT_H
 #define BLKSNAP_COMPAT_H

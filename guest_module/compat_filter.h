@@ -4,8 +4,7 @@
  * hooks, and how; what it knows a device by, and where a bio goes.
  *
  * A part of compat.h, apart because a kernel with filters of its own needs none
- * of it. What it has in common with bdevfilter.ko, blk-filter-*.[ch], asks for the
- * version in place.
+ * of it.
  */
 #ifndef BLKSNAP_COMPAT_FILTER_H
 #define BLKSNAP_COMPAT_FILTER_H

@@ -261,10 +261,10 @@ static void __exit bdevfilter_exit(void)
 {
 	size_t i;
 
-	WARN_ON(!filter_registry_empty());
 	for (i = ARRAY_SIZE(hooks); i--;)
 		hook_remove(&hooks[i]);
 	hooks_quiesce();
+	filter_registry_done();
 	pr_info("bio submission is as it was\n");
 }
 

@@ -17,6 +17,7 @@
  */
 #define pr_fmt(fmt) "bdevfilter: " fmt
 
+#include <linux/atomic.h>
 #include <linux/bdevfilter.h>
 #include <linux/blkdev.h>
 #include <linux/export.h>
@@ -34,6 +35,10 @@
 static DEFINE_MUTEX(filter_mutex);
 DEFINE_HASHTABLE(filter_disks, FILTER_HASH_BITS);
 
+/* How many there are, on their lists or not; for filter_registry_done(). */
+static atomic_t filter_disk_count = ATOMIC_INIT(0);
+static atomic_t filter_place_count = ATOMIC_INIT(0);
+
 /*
  * Disks.
  */
@@ -48,6 +53,7 @@ static struct filter_disk *filter_disk_new(struct block_device *bdev)
 		kfree(new);
 		return NULL;
 	}
+	atomic_inc(&filter_disk_count);
 	kref_init(&new->kref);
 	INIT_LIST_HEAD(&new->places);
 	new->disk = bdev->bd_disk;
@@ -63,6 +69,7 @@ static void filter_disk_free(struct kref *kref)
 	cleanup_srcu_struct(&disk->srcu);
 	iput(disk->whole);
 	kfree(disk);
+	atomic_dec(&filter_disk_count);
 }
 
 static void filter_disk_update(struct filter_disk *disk)
@@ -116,6 +123,7 @@ static struct filter_place *filter_place_new(struct block_device *bdev,
 
 	if (!place)
 		return NULL;
+	atomic_inc(&filter_place_count);
 	place->bdev = bdev;
 	place->filter = filter;
 	place->altitude = altitude;
@@ -133,6 +141,7 @@ static void filter_place_free(struct filter_place *place)
 		kref_put(&place->disk->kref, filter_disk_free);
 	iput(compat_bdev_inode(place->bdev));
 	kfree(place);
+	atomic_dec(&filter_place_count);
 }
 
 /* The disk takes the place in, behind those of the same altitude. */
@@ -307,7 +316,12 @@ unsigned int bdev_filter_resizes(struct bdev_filter *flt)
 }
 EXPORT_SYMBOL_GPL(bdev_filter_resizes);
 
-bool filter_registry_empty(void)
+void filter_registry_done(void)
 {
-	return hash_empty(filter_disks);
+	int disks = atomic_read(&filter_disk_count);
+	int places = atomic_read(&filter_place_count);
+
+	WARN_ON(!hash_empty(filter_disks));
+	if (disks || places)
+		pr_err("leak: %d disks, %d places of filters\n", disks, places);
 }

@@ -113,7 +113,7 @@ static inline sector_t filter_place_note_size(struct filter_place *place)
 	return size;
 }
 
-/* At unload: every user of the module is gone, so nothing must be left. */
-bool filter_registry_empty(void);
+/* At unload: every user of the module is gone; tells what is left all the same. */
+void filter_registry_done(void);
 
 #endif /* FILTER_REGISTRY_H */

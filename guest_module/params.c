@@ -102,7 +102,7 @@ PARAMETER(tracking_block_maximum_shift,
 PARAMETER(tracking_block_maximum_count,
 	  CONFIG_BLK_SNAP_TRACKING_BLOCK_MAXIMUM_COUNT, 1, INT_MAX,
 	  "number of tracking blocks above which they are made larger");
-/* The storage is given out in units of 4 KiB; a chunk is copied at once. */
+/* The storage is given out in units of 4 KiB. */
 PARAMETER(chunk_minimum_shift, CONFIG_BLK_SNAP_CHUNK_MINIMUM_SHIFT, 12, 30,
 	  "log2 of the smallest chunk in bytes");
 PARAMETER(chunk_maximum_shift, CONFIG_BLK_SNAP_CHUNK_MAXIMUM_SHIFT, 12, 30,
@@ -110,7 +110,7 @@ PARAMETER(chunk_maximum_shift, CONFIG_BLK_SNAP_CHUNK_MAXIMUM_SHIFT, 12, 30,
 PARAMETER(chunk_maximum_count, CONFIG_BLK_SNAP_CHUNK_MAXIMUM_COUNT, 1, INT_MAX,
 	  "number of chunks of a device above which they are made larger");
 PARAMETER(chunk_maximum_in_cache, CONFIG_BLK_SNAP_CHUNK_MAXIMUM_IN_CACHE,
-	  1, INT_MAX, "limit of chunks of a device that are held in memory");
+	  1, INT_MAX, "limit of the buffers of a device");
 PARAMETER(free_diff_buffer_pool_size, CONFIG_BLK_SNAP_FREE_DIFF_BUFFER_POOL_SIZE,
 	  0, INT_MAX, "limit of spare buffers of a device");
 PARAMETER(diff_storage_minimum, CONFIG_BLK_SNAP_DIFF_STORAGE_MINIMUM, 1, INT_MAX,
