@@ -35,6 +35,11 @@ def test_every_rule_is_proven() -> None:
     assert [rule for rule, found in table.items() if not found] == []
 
 
+def test_every_trap_has_a_scenario_that_guards_against_it() -> None:
+    guarded = {one for found in load_folder(SCENARIOS) for one in found.regression_for}
+    assert [trap for trap in contract() if trap.startswith("W-") and trap not in guarded] == []
+
+
 @pytest.mark.parametrize(
     ("key", "right", "wrong"),
     [
