@@ -1,5 +1,7 @@
 """`build`: what a run needs, made beforehand."""
 
+from typing import Annotated
+
 import typer
 
 from lab.cli.groups import grouped
@@ -12,13 +14,24 @@ from lab.doctor import require_programs
 from lab.guest.prepare import prepare
 from lab.image import kernel_names
 from lab.runner.ports import facts
+from lab.runner.verdict import ExitStatus
 
 
 @grouped
-def build_command(guest: GuestOptions, kernel: KernelsOption = None) -> None:
-    """Build image, module and template, so that a run begins at once; tell where they are."""
+def build_command(
+    guest: GuestOptions,
+    kernel: KernelsOption = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="A warning of the compiler is a failure.")
+    ] = False,
+) -> None:
+    """Build image, module and template, so that a run begins at once; tell where they are.
+
+    Exit status 1 with --strict if the compiler warned, of any of the kernels.
+    """
     wanted = [guest.settings(name) for name in kernel_names(kernel or ())]
     require_programs()
+    warned = False
     for settings in wanted:
         with ProgressLine(settings.recipe.kernel.name) as progress:
             template = prepare(settings, progress)
@@ -26,3 +39,6 @@ def build_command(guest: GuestOptions, kernel: KernelsOption = None) -> None:
             typer.echo(f"{name}: {value}")
         for warning in template.module.warnings if template.module else ():
             typer.echo(warning)
+            warned = True
+    if strict and warned:
+        raise typer.Exit(ExitStatus.NOT_ALL_PASSED)
