@@ -4,7 +4,7 @@
  *
  * The way of a chunk, with who moves it:
  *
- *	untouched -> loading	a writer
+ *	loading			a writer made it
  *	loading -> in_memory	completion of the last read; the writer may go on
  *				when no image reader reads from the original any
  *				more
@@ -14,17 +14,17 @@
  * stored independently, the first ones maybe stored while others still wait for
  * a buffer. Each holds a reference on the area.
  *
- * An image reader of an untouched or loading chunk reads from the original, and
- * is counted, so that no writer overtakes it. Readers that come later find the
- * copy: the count only falls once the chunk is in memory.
+ * An image reader of a chunk that was not written to, or is loading, reads from
+ * the original, and is counted, so that no writer overtakes it. Readers that come
+ * later find the copy: the count only falls once the chunk is in memory.
  *
- * A chunk that was written to once stays till the area is freed. One that only
- * had readers goes with the last of them; so reading the whole image does not
- * fill the memory with chunks.
+ * A chunk is made by the first write to it, and stays till the area is freed.
+ * Before, its readers are a number in its place in area->chunks, as long as there
+ * are any: reading the whole image does not fill the memory.
  *
  * Context: starting and waiting in process context, the rest in any.
  *
- * Locking: the lock of area->chunks, with interrupts off. Lookup is by RCU.
+ * Locking: the lock of area->chunks, with interrupts off. Lookup needs none.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME "-chunk: " fmt
 
@@ -38,13 +38,12 @@
 #include "diff_area.h"
 
 /* The bound of memory in README.md counts on these. */
-static_assert(sizeof(struct chunk) <= 80);
+static_assert(sizeof(struct chunk) <= 64);
 static_assert(sizeof(struct diff_extent) <= 24);
 
 /* ---- States ---- */
 
 static const u8 chunk_may_follow[] = {
-	[chunk_untouched] = BIT(chunk_loading),
 	[chunk_loading] = BIT(chunk_in_memory) | BIT(chunk_failed),
 	[chunk_in_memory] = BIT(chunk_stored) | BIT(chunk_failed),
 	[chunk_stored] = 0,
@@ -118,40 +117,21 @@ static void chunk_discard(struct chunk *chunk)
 	account_free(account_chunk, chunk, sizeof(*chunk));
 }
 
-/*
- * Make the object, if it is not there. It may be gone again when the caller
- * looks: another reader may have come and left. Return: 0, -ENOMEM.
- */
-static int chunk_make(struct diff_area *area, unsigned long number, gfp_t gfp)
+/* The chunk in an entry of area->chunks; NULL if that is nothing, or readers. */
+static struct chunk *chunk_of_entry(void *entry)
 {
-	struct chunk *chunk;
-	int ret;
+	return xa_is_value(entry) ? NULL : entry;
+}
 
-	chunk = account_zalloc(account_chunk, sizeof(*chunk), gfp);
-	if (!chunk)
-		return -ENOMEM;
-	chunk->area = area;
-	chunk->number = number;
-
-	xa_lock_irq(&area->chunks);
-	ret = __xa_insert(&area->chunks, number, chunk, gfp);
-	xa_unlock_irq(&area->chunks);
-	if (ret)
-		chunk_discard(chunk);
-	return ret == -EBUSY ? 0 : ret;
+/* How many readers an entry without a chunk has counted. */
+static unsigned long chunk_entry_readers(void *entry)
+{
+	return entry ? xa_to_value(entry) : 0;
 }
 
 struct chunk *chunk_find(struct diff_area *area, unsigned long number)
 {
-	struct chunk *chunk;
-
-	rcu_read_lock();
-	chunk = xa_load(&area->chunks, number);
-	/* Any other state is for good, and so is the chunk then. */
-	if (chunk && chunk_state(chunk) == chunk_untouched)
-		chunk = NULL;
-	rcu_read_unlock();
-	return chunk;
+	return chunk_of_entry(xa_load(&area->chunks, number));
 }
 
 bool chunk_is_safe(struct diff_area *area, unsigned long number)
@@ -163,10 +143,14 @@ bool chunk_is_safe(struct diff_area *area, unsigned long number)
 
 void chunk_free_all(struct diff_area *area)
 {
-	struct chunk *chunk;
 	unsigned long number;
+	void *entry;
 
-	xa_for_each(&area->chunks, number, chunk) {
+	xa_for_each(&area->chunks, number, entry) {
+		struct chunk *chunk = chunk_of_entry(entry);
+
+		if (WARN_ON_ONCE(!chunk))
+			continue;
 		WARN_ON_ONCE(chunk->readers || chunk->buffers);
 		diff_region_free(&chunk->region);
 		chunk_discard(chunk);
@@ -353,7 +337,7 @@ static int chunk_copy_part(struct chunk *chunk, sector_t first)
 	return 0;
 }
 
-/* The chunk is ours to copy: it was untouched, and is loading now. */
+/* The chunk is ours to copy: we made it. */
 static int chunk_copy(struct chunk *chunk)
 {
 	struct diff_area *area = chunk->area;
@@ -371,30 +355,54 @@ static int chunk_copy(struct chunk *chunk)
 	return ret;
 }
 
-/* Return: 1 if the chunk is ours to copy, 0 if not; -ENOMEM. */
-static int chunk_claim(struct diff_area *area, unsigned long number,
-		       struct chunk **claimed)
+/*
+ * Put a new chunk in its place; it takes over those who read the original there.
+ * Return: 0; -EEXIST if another writer was first; -ENOMEM.
+ */
+static int chunk_insert(struct chunk *chunk)
+{
+	struct xarray *chunks = &chunk->area->chunks;
+	void *entry, *found;
+
+	xa_lock_irq(chunks);
+	found = xa_load(chunks, chunk->number);
+	do {
+		entry = found;
+		if (chunk_of_entry(entry))
+			break;
+		chunk->readers = chunk_entry_readers(entry);
+		/* Gives the lock up if it has to wait for memory. */
+		found = __xa_cmpxchg(chunks, chunk->number, entry, chunk,
+				     GFP_NOIO);
+	} while (found != entry && !xa_is_err(found));
+	xa_unlock_irq(chunks);
+	return chunk_of_entry(entry) ? -EEXIST : xa_err(found);
+}
+
+/* Make a chunk, and have it copied. Return: 0, also if it was there; errno. */
+static int chunk_begin(struct diff_area *area, unsigned long number)
 {
 	struct chunk *chunk;
-	int ret;
+	int ret = -ENOMEM;
 
-	do {
-		xa_lock_irq(&area->chunks);
-		chunk = xa_load(&area->chunks, number);
-		ret = chunk && chunk->state == chunk_untouched;
-		if (ret)
-			chunk_set_state(chunk, chunk_loading);
-		xa_unlock_irq(&area->chunks);
-		if (!chunk)
-			ret = chunk_make(area, number, GFP_NOIO);
-	} while (!chunk && !ret);
-	*claimed = chunk;
+	chunk = account_zalloc(account_chunk, sizeof(*chunk), GFP_NOIO);
+	if (chunk) {
+		chunk->area = area;
+		chunk->number = number;
+		chunk->state = chunk_loading;
+		ret = chunk_insert(chunk);
+		if (!ret)
+			return chunk_copy(chunk);
+		chunk_discard(chunk);
+	}
+	if (ret == -EEXIST)
+		return 0;
+	diff_area_spoil(area, ret);
 	return ret;
 }
 
 int chunk_copy_start(struct diff_area *area, unsigned long number)
 {
-	struct chunk *chunk;
 	unsigned int noio;
 	int ret;
 
@@ -402,11 +410,7 @@ int chunk_copy_start(struct diff_area *area, unsigned long number)
 		return diff_area_error(area);
 
 	noio = memalloc_noio_save();
-	ret = chunk_claim(area, number, &chunk);
-	if (ret < 0)
-		diff_area_spoil(area, ret);
-	else if (ret)
-		ret = chunk_copy(chunk);
+	ret = chunk_begin(area, number);
 	memalloc_noio_restore(noio);
 	return ret ?: diff_area_error(area);
 }
@@ -452,7 +456,6 @@ static int chunk_view_of(struct chunk *chunk, sector_t first,
 	lockdep_assert_held(&chunk->area->chunks.xa_lock);
 	view->chunk = chunk;
 	switch ((enum chunk_state)chunk->state) {
-	case chunk_untouched:
 	case chunk_loading:
 		view->source = chunk_from_original;
 		chunk->readers++;
@@ -478,18 +481,29 @@ static int chunk_view_of(struct chunk *chunk, sector_t first,
 int chunk_view_get(struct diff_area *area, unsigned long number, sector_t first,
 		   gfp_t gfp, struct chunk_view *view)
 {
-	struct chunk *chunk;
-	int ret = -EIO;
+	void *entry, *found;
+	int ret;
 
+	xa_lock_irq(&area->chunks);
+	found = xa_load(&area->chunks, number);
 	do {
-		xa_lock_irq(&area->chunks);
-		chunk = xa_load(&area->chunks, number);
-		if (chunk)
-			ret = chunk_view_of(chunk, first, view);
-		xa_unlock_irq(&area->chunks);
-		if (!chunk)
-			ret = chunk_make(area, number, gfp);
-	} while (!chunk && !ret);
+		unsigned long readers;
+
+		entry = found;
+		if (chunk_of_entry(entry))
+			break;
+		readers = chunk_entry_readers(entry) + 1;
+		/* Gives the lock up if it has to wait for memory. */
+		found = __xa_cmpxchg(&area->chunks, number, entry,
+				     xa_mk_value(readers), gfp);
+	} while (found != entry && !xa_is_err(found));
+	if (chunk_of_entry(entry)) {
+		ret = chunk_view_of(entry, first, view);
+	} else {
+		view->source = chunk_from_original;
+		ret = xa_err(found);
+	}
+	xa_unlock_irq(&area->chunks);
 	return ret;
 }
 
@@ -497,20 +511,22 @@ void chunk_reader_done(struct diff_area *area, unsigned long number)
 {
 	struct chunk *chunk;
 	unsigned long flags;
-	bool last, drop;
+	bool last = false;
+	void *entry;
 
 	xa_lock_irqsave(&area->chunks, flags);
-	chunk = xa_load(&area->chunks, number);
-	last = !--chunk->readers;
-	drop = last && chunk->state == chunk_untouched;
-	if (drop)
+	entry = xa_load(&area->chunks, number);
+	chunk = chunk_of_entry(entry);
+	if (chunk)
+		last = !--chunk->readers;
+	else if (chunk_entry_readers(entry) > 1)
+		/* Needs no memory: the place is there. */
+		__xa_store(&area->chunks, number,
+			   xa_mk_value(chunk_entry_readers(entry) - 1), 0);
+	else
 		__xa_erase(&area->chunks, number);
 	xa_unlock_irqrestore(&area->chunks, flags);
 
-	if (drop) {
-		account_sub(account_chunk, sizeof(*chunk));
-		kfree_rcu(chunk, rcu);
-	} else if (last) {
+	if (last)
 		chunk_wake(chunk);
-	}
 }

@@ -2,13 +2,11 @@
 /*
  * Chunks: the pieces of an original that are copied as a whole.
  *
- * A chunk object exists from the first write that touches the chunk - and while
- * readers of the image read it from the original.
+ * A chunk object exists from the first write that touches the chunk.
  */
 #ifndef BLKSNAP_CHUNK_H
 #define BLKSNAP_CHUNK_H
 
-#include <linux/rcupdate.h>
 #include <linux/types.h>
 
 #include "diff_storage.h"
@@ -18,7 +16,6 @@ struct diff_buffer;
 
 /**
  * enum chunk_state - How far the copy of a chunk is.
- * @chunk_untouched: Not copied; only readers are there.
  * @chunk_loading: Being read from the original; what is there is still old.
  * @chunk_in_memory: All old data is in buffers, or parts of it in the storage
  *	already: the original may be written.
@@ -28,7 +25,6 @@ struct diff_buffer;
  * Only forward; from loading and in_memory also to failed.
  */
 enum chunk_state {
-	chunk_untouched,
 	chunk_loading,
 	chunk_in_memory,
 	chunk_stored,
@@ -37,7 +33,6 @@ enum chunk_state {
 
 /**
  * struct chunk - A chunk.
- * @rcu: For freeing.
  * @area: Its area.
  * @number: Which one.
  * @state: enum chunk_state; written with the lock of area->chunks held.
@@ -47,7 +42,6 @@ enum chunk_state {
  * @region: Where it is stored; set before the state says so.
  */
 struct chunk {
-	struct rcu_head rcu;
 	struct diff_area *area;
 	unsigned long number;
 	u8 state;
@@ -72,7 +66,7 @@ enum chunk_source {
 /**
  * struct chunk_view - What an image reader gets.
  * @source: Where the data is.
- * @chunk: The chunk; from the original, until the reader is done with it.
+ * @chunk: The chunk; not set from the original.
  * @buffer: The buffer, if it is there.
  */
 struct chunk_view {
@@ -83,8 +77,8 @@ struct chunk_view {
 
 /*
  * Where is sector @first of the chunk, and what lies in the same buffer? @gfp: for
- * the chunk's object, if there is none. Process context. Return: 0; the area's
- * error; -ENOMEM, which without waiting may well be.
+ * counting the reader, where there is no chunk. Process context. Return: 0; the
+ * area's error; -ENOMEM, which without waiting may well be.
  */
 int chunk_view_get(struct diff_area *area, unsigned long number, sector_t first,
 		   gfp_t gfp, struct chunk_view *view);
