@@ -88,8 +88,8 @@ def replay_command(
 
     The recording is kept in the folder "replay" of the results; if there is one it is replayed.
     The scenario, kernel, module and options are those of the results, but the guest has one
-    emulated processor: a failure that needs two at a time does not come again. Exit status of
-    --check: 0 identical, 1 not.
+    emulated processor: a failure that needs two at a time does not come again. Exit status 1 if the
+    recording has another verdict than the results, and with --check if a console differs.
     """
     require_programs()
     folder = None if fresh else find_recording(result)
@@ -98,6 +98,9 @@ def replay_command(
     recording = Recording.load(folder)
     print(f"{recording.scenario}: recorded, {recording.verdict}{_because(recording)}")
     print(f"recording: {folder}")
+    differs = told_differently(result, recording)
+    if differs:
+        print(differs)
     wants_gdb = gdb if gdb is not None else sys.stdin.isatty() and not check
     with Cache().scratch("replay") as scratch:
         if check:
@@ -111,6 +114,26 @@ def replay_command(
             commands += ["-batch"] if batch else []
             status = _debug(recording, folder, scratch / "gdb", at, commands, vmlinux)
             raise typer.Exit(status)
+    if differs:
+        raise typer.Exit(int(ExitStatus.NOT_ALL_PASSED))
+
+
+def told_differently(path: Path, recording: Recording) -> str:
+    """What to say if a recording has another verdict than the results that it was made of.
+
+    Nothing if it has the same one, or was moved away from them.
+    """
+    try:
+        result = stored(path.parent if find_recording(path) == path else path)
+    except UsageError:
+        return ""
+    if result.verdict == recording.verdict:
+        return ""
+    return (
+        f"the run had another verdict: {result.verdict}"
+        f"{f': {result.reason}' if result.reason else ''}; it did not come again, "
+        "and may need two processors or another timing (try again: --fresh)"
+    )
 
 
 def _debug(
