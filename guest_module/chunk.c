@@ -516,6 +516,7 @@ void chunk_reader_done(struct diff_area *area, unsigned long number)
 
 	xa_lock_irqsave(&area->chunks, flags);
 	entry = xa_load(&area->chunks, number);
+	WARN_ON_ONCE(!entry);
 	chunk = chunk_of_entry(entry);
 	if (chunk)
 		last = !--chunk->readers;

@@ -2,9 +2,10 @@
 /*
  * Differences between kernel releases, each with the release that made it.
  *
- * The version of the kernel is asked for in compat*.h only, and in
- * blk-filter-disk.h, which a kernel with filters of its own has too. Everything
- * else is written for the newest form; older kernels get it by these headers.
+ * The version of the kernel is asked for in compat*.h only, and in what a kernel
+ * with filters of its own has in its block layer (blk-filter-disk.h and
+ * kernel/blk-filter.c). Everything else is written for the newest form; older
+ * kernels get it by these headers.
  */
 #ifndef BLKSNAP_COMPAT_H
 #define BLKSNAP_COMPAT_H

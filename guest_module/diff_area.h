@@ -36,8 +36,9 @@ struct event_queue;
  * @smallest: Its smallest size since the take, or a larger one, in sectors.
  * @capacity: Its size at the take, in sectors.
  * @chunk_shift: log2 of the size of a chunk, bytes.
- * @chunks: The chunks that were touched, by number. Its lock, taken with
- *	interrupts off, protects their states as well.
+ * @chunks: By number the chunks that were written to, and how many read the
+ *	others from the original. Its lock, taken with interrupts off, protects
+ *	the states of chunks as well.
  * @pool: Buffers.
  * @storage: Where copies go; the snapshot's.
  * @events: The snapshot's.

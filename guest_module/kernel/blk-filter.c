@@ -175,6 +175,7 @@ void blk_filter_disk_release(struct gendisk *disk)
 static struct inode *blk_filter_inode(struct block_device *bdev)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+	/* Since 6.10 struct block_device has its mapping, and no inode. */
 	return bdev->bd_mapping->host;
 #else
 	return bdev->bd_inode;

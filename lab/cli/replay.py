@@ -113,7 +113,8 @@ def replay_command(
             commands = [part for text in execute or () for part in ("-ex", text)]
             commands += ["-batch"] if batch else []
             status = _debug(recording, folder, scratch / "gdb", at, commands, vmlinux)
-            raise typer.Exit(status)
+            if status:
+                raise typer.Exit(status)
     if differs:
         raise typer.Exit(int(ExitStatus.NOT_ALL_PASSED))
 
@@ -124,16 +125,14 @@ def told_differently(path: Path, recording: Recording) -> str:
     Nothing if it has the same one, or was moved away from them.
     """
     try:
-        result = stored(path.parent if find_recording(path) == path else path)
+        result = stored(path.resolve().parent if find_recording(path) == path else path)
     except UsageError:
         return ""
     if result.verdict == recording.verdict:
         return ""
-    return (
-        f"the run had another verdict: {result.verdict}"
-        f"{f': {result.reason}' if result.reason else ''}; it did not come again, "
-        "and may need two processors or another timing (try again: --fresh)"
-    )
+    because = f": {result.reason}" if result.reason else ""
+    again = "it may need two processors, or another timing (try again: --fresh)"
+    return f"the run had another verdict: {result.verdict}{because}; {again}"
 
 
 def _debug(

@@ -12,7 +12,10 @@ from lab.process import CommandFailed, run
 
 LIMIT = 60.0
 # Whatever a person has configured: names as they are, with prefixes that are known.
-_DIFF = ("diff", "--unified=0", "--no-color", "--no-ext-diff", "--src-prefix=a/", "--dst-prefix=b/")
+_DIFF = (
+    *("diff", "--unified=0", "--inter-hunk-context=0", "--no-color", "--no-ext-diff"),
+    *("--src-prefix=a/", "--dst-prefix=b/"),
+)
 _FILE = re.compile(r"\+\+\+ b/(.+)")
 _HUNK = re.compile(r"@@ -\S+ \+(\d+)(?:,(\d+))? @@")
 

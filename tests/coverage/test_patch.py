@@ -45,10 +45,13 @@ def test_all_of_a_source_that_git_does_not_know_is_new(module: Path) -> None:
     assert found == [("a.c", 2), ("a.c", 4), ("a.c", 5), ("c.c", 1), ("c.c", 2)]
 
 
-@pytest.mark.parametrize("setting", ["diff.mnemonicPrefix", "diff.noprefix"])
-def test_how_a_person_likes_names_in_diffs_does_not_matter(module: Path, setting: str) -> None:
-    git(module, "config", setting, "true")
-    assert changed_lines(module, "HEAD", sources(module))
+@pytest.mark.parametrize(
+    "setting", ["diff.mnemonicPrefix=true", "diff.noprefix=true", "diff.interHunkContext=10"]
+)
+def test_how_a_person_likes_diffs_does_not_matter(module: Path, setting: str) -> None:
+    git(module, "config", *setting.split("="))
+    found = changed_lines(module, "HEAD", sources(module))
+    assert found == [("a.c", 2), ("a.c", 4), ("a.c", 5)]
 
 
 def test_what_only_goes_is_no_line() -> None:
