@@ -11,6 +11,9 @@ from itertools import zip_longest
 
 Place = tuple[str, int]
 
+LINES_WANTED, BRANCHES_WANTED = 90.0, 80.0
+"""Percent of a module's lines and branches that its scenarios are to reach."""
+
 
 @dataclass(frozen=True)
 class Function:
@@ -60,6 +63,19 @@ class Reached:
         """Lines that were reached, of a file or of all."""
         counts = [count for (name, _), count in self.lines.items() if file in (None, name)]
         return Share(sum(map(bool, counts)), len(counts))
+
+    @property
+    def shortages(self) -> tuple[str, ...]:
+        """What there is too little of, of lines and of branches, in words."""
+        shares = (
+            ("lines", self.line_share(), LINES_WANTED),
+            ("branches", self.branch_share(), BRANCHES_WANTED),
+        )
+        return tuple(
+            f"only {share.percent:.1f} % of all {what} are reached; {wanted:.0f} % are to be"
+            for what, share, wanted in shares
+            if share.percent < wanted
+        )
 
     def branch_share(self, file: str | None = None) -> Share:
         """Branches that were taken, of a file or of all."""

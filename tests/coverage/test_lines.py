@@ -93,3 +93,22 @@ def test_counters_of_another_build_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(LabError, match="stamp mismatch"):
         _read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "branches", "words"),
+    [
+        (9, 8, []),
+        (8, 8, ["80.0 % of all lines"]),
+        (9, 7, ["70.0 % of all branches"]),
+        (0, 0, ["0.0 % of all lines", "0.0 % of all branches"]),
+    ],
+)
+def test_too_little_is_told(lines: int, branches: int, words: list[str]) -> None:
+    """`lines`, `branches`: how many of ten are reached."""
+    found = Reached(
+        {("a.c", number): int(number < lines) for number in range(10)},
+        {("a.c", 0): tuple(int(number < branches) for number in range(10))},
+    )
+    assert len(found.shortages) == len(words)
+    assert all(word in said for word, said in zip(words, found.shortages, strict=True))
