@@ -79,6 +79,7 @@ def record(
         qemu=player_identity(),
         kernel=template.image.kernel,
         base=template.image.disk,
+        image=template.image.contents,
         started=started,
         memory=template.spec.memory,
         disks=source.disks,

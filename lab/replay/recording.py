@@ -9,7 +9,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lab.cache import digest_of
+from lab.cache import contents, digest_of
 from lab.errors import UsageError
 from lab.guest.command import QEMU, Accel, MachineSpec, Recorded, Wiring, qemu_command
 from lab.guest.disks import (
@@ -67,7 +67,8 @@ class RecordedDisk:
 
 @dataclass(frozen=True)
 class Recording:
-    """What a recording is made of. Paths are the host's, sizes bytes.
+    """What a recording is made of. Paths are the host's, sizes bytes. `image`: digest of what the
+    image, whose files `kernel` and `base` are, had in it.
 
     `end`: instructions when the recording was ended, None if the guest ended by itself.
     `debug_modules`, `module_source`: folders of the kernel modules with all their symbols, and of
@@ -80,6 +81,7 @@ class Recording:
     qemu: str
     kernel: Path
     base: Path
+    image: str
     started: str
     memory: int
     disks: tuple[RecordedDisk, ...]
@@ -127,6 +129,12 @@ class Recording:
                     f"{needed} is not in the cache any more, which the replay needs",
                     "record anew: --fresh",
                 )
+        # Of one recipe comes another image as Debian's archive moves on, in the same place.
+        if contents(self.base.parent) != self.image:
+            raise NotRecorded(
+                "the image was built anew since this was recorded, and differs",
+                "record anew: --fresh",
+            )
 
     def replay_spec(self, folder: Path, scratch: Path) -> MachineSpec:
         """The machine that replays the recording in a folder; makes its disks in another one."""

@@ -24,6 +24,7 @@ def recording(debug_modules: Path) -> Recording:
         qemu="QEMU 1",
         kernel=Path("/k"),
         base=Path("/b"),
+        image="",
         started="2026-01-02T03:04:05",
         memory=1 << 30,
         disks=(),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.cache import contents, seal
 from lab.errors import UsageError
 from lab.guest.command import (
     Accel,
@@ -43,6 +44,7 @@ RECORDING = Recording(
     qemu="QEMU 1",
     kernel=Path("/k"),
     base=Path("/b"),
+    image="digest",
     started="2026-01-02T03:04:05",
     memory=1 << 30,
     disks=(RecordedDisk("a", 1 << 20, "a", 512, 4096),),
@@ -134,6 +136,24 @@ def test_an_image_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("lab.replay.recording.player_identity", lambda: "QEMU 1")
     with pytest.raises(NotRecorded, match="/b is not in the cache"):
         RECORDING.check()
+
+
+def test_an_image_that_was_built_anew_is_another_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`contents`: the second one of the same recipe."""
+    monkeypatch.setattr("lab.replay.recording.player_identity", lambda: "QEMU 1")
+    for name in ("kernel", "disk"):
+        (tmp_path / name).write_text("first")
+    seal(tmp_path)
+    first = replace(
+        RECORDING, kernel=tmp_path / "kernel", base=tmp_path / "disk", image=contents(tmp_path)
+    )
+    first.check()
+    (tmp_path / "disk").write_text("second")
+    seal(tmp_path)
+    with pytest.raises(NotRecorded, match="was built anew"):
+        first.check()
 
 
 def test_consoles_are_compared_byte_for_byte() -> None:
