@@ -9,7 +9,7 @@ import typer
 from lab.cli.options import MODULE, ModuleOption
 from lab.cli.progress import ProgressLine
 from lab.coverage.lcov import lcov
-from lab.coverage.lines import Place, Reached
+from lab.coverage.lines import BRANCHES_WANTED, LINES_WANTED, Place, Reached
 from lab.coverage.page import page
 from lab.coverage.patch import changed_lines
 from lab.coverage.reasons import LIST, Judgement, judge, load_reasons
@@ -51,7 +51,8 @@ def coverage_command(
         typer.Option(
             "--strict",
             help="A line that no scenario reaches, and has no reason, is a failure; so is a"
-            " reason that does not fit, and less than 90 % of all lines or 80 % of all branches."
+            f" reason that does not fit, and less than {LINES_WANTED:.0f} % of all lines or"
+            f" {BRANCHES_WANTED:.0f} % of all branches."
             " For a run of all scenarios.",
         ),
     ] = False,
