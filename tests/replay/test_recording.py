@@ -141,7 +141,6 @@ def test_an_image_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 def test_an_image_that_was_built_anew_is_another_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """`contents`: the second one of the same recipe."""
     monkeypatch.setattr("lab.replay.recording.player_identity", lambda: "QEMU 1")
     for name in ("kernel", "disk"):
         (tmp_path / name).write_text("first")
