@@ -31,6 +31,7 @@
 #include <linux/minmax.h>
 #include <linux/mutex.h>
 #include <linux/rculist.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
 #include <linux/version.h>
@@ -420,16 +421,20 @@ static enum bdev_filter_result blk_filter_call(struct blk_filter_place *place,
 		return bdev_filter_pass;
 	if (fops->writes_only && !blk_filter_changes_data(bio))
 		return bdev_filter_pass;
-	if (blk_filter_is_stale(place) ||
-	    !blk_filter_place_clip(place, bio, &range))
+	if (!blk_filter_place_clip(place, bio, &range))
 		return bdev_filter_pass;
 	if (!blk_filter_enter(&place->closed, bio))
 		return bdev_filter_skip;
-	do {
+	/* Only now, as that may have taken long. */
+	if (blk_filter_is_stale(place))
+		return bdev_filter_pass;
+	for (;;) {
 		result = fops->submit_bio_cb(bio, place->filter, range.sector,
 					     range.count);
-	} while (result == bdev_filter_repeat);
-	return result;
+		if (result != bdev_filter_repeat)
+			return result;
+		cond_resched();
+	}
 }
 
 static enum bdev_filter_result blk_filters_call(struct blk_filters *filters,

@@ -35,9 +35,11 @@ struct bdev_filter;
  * @bdev_filter_skip: The filter has completed the bio or keeps it. Nobody else
  *	touches it any more.
  * @bdev_filter_pass: On to the next filter, then to the device.
- * @bdev_filter_repeat: Call the same filter again.
+ * @bdev_filter_repeat: Call the same filter again. That this comes to an end is
+ *	the filter's business.
  * @bdev_filter_redirect: The bio goes to another device now; start again with
- *	the filters of that one.
+ *	the filters of that one. The filter has that device open until the bio has
+ *	ended, which may be after the filter was detached.
  */
 enum bdev_filter_result {
 	bdev_filter_skip = 0,
