@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Another user of the block device filter: counts the writes to a device, and
- * changes nothing. Loaded with the device and the altitude; what it has seen are
- * parameters to read.
+ * changes nothing. Loaded with the device and the altitude; what it has seen, and
+ * whether there was a filter at the other altitude when it came, are parameters to
+ * read.
  *
  * Context: counting in the submitter's context.
  */
@@ -23,6 +24,8 @@ static DEFINE_SPINLOCK(second_lock);
 static unsigned long bios, sectors;
 module_param(bios, ulong, 0444);
 module_param(sectors, ulong, 0444);
+static bool met;
+module_param(met, bool, 0444);
 
 static enum bdev_filter_result second_submit_bio(struct bio *bio,
 						 struct bdev_filter *filter,
@@ -50,6 +53,17 @@ static const struct bdev_filter_operations second_operations = {
 
 static struct bdev_filter *second;
 
+static bool second_meets(struct block_device *bdev)
+{
+	enum bdev_filter_altitudes place =
+		altitude == bdev_filter_alt_blksnap ? bdev_filter_alt_second :
+						      bdev_filter_alt_blksnap;
+	struct bdev_filter *other = bdev_filter_get_by_altitude(bdev, place);
+
+	bdev_filter_put(other);
+	return other;
+}
+
 static int __init second_init(void)
 {
 	struct compat_bdev opened;
@@ -58,6 +72,7 @@ static int __init second_init(void)
 	ret = compat_bdev_open(&opened, MKDEV(major, minor));
 	if (ret)
 		return ret;
+	met = second_meets(opened.bdev);
 	ret = -ENOMEM;
 	second = kzalloc(sizeof(*second), GFP_KERNEL);
 	if (!second)
