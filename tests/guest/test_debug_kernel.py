@@ -1,13 +1,13 @@
-"""The debug kernel finds what it is there for, and the lab calls each report by its right name.
+"""The debug kernels find what they are there for, and the lab calls each report by its right name.
 
-Building the kernel takes half an hour, so this is not part of the default run.
+Building a kernel takes half an hour, so this is not part of the default run.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,29 +24,56 @@ from lab.runner.leaks import GROWN, KMEMLEAK
 BUILD = 3 * 3600
 pytestmark = [pytest.mark.guest, pytest.mark.slow, pytest.mark.timeout(BUILD)]
 
-KERNEL = "6.1-debug"
+DEBUG, RACES, STOCK = "6.1-debug", "6.1-kcsan", "6.1"
 SOURCE = Path(__file__).with_name("splat")
 LIMIT = 300.0
 IMPATIENT_S = 5
 """Seconds after which the guest's kernel calls a task hung, and RCU stalled."""
 HUNG_AFTER = "/proc/sys/kernel/hung_task_timeout_secs"
 STALLED_AFTER = "/sys/module/rcupdate/parameters/rcu_cpu_stall_timeout"
+LOCKED_AFTER = "/sys/module/workqueue/parameters/watchdog_thresh"
+SAMPLED_EVERY_MS = "/sys/module/kfence/parameters/sample_interval"
+
+MISTAKES = [
+    ("warning", SplatKind.WARNING, "WARNING: CPU: "),
+    ("oops", SplatKind.OOPS, "BUG: kernel NULL pointer dereference"),
+    ("bug", SplatKind.BUG, "kernel BUG at "),
+    ("out-of-bounds", SplatKind.KASAN, "slab-out-of-bounds in splat_out_of_bounds"),
+    ("after-free", SplatKind.KASAN, "use-after-free in splat_after_free"),
+    ("shift", SplatKind.UBSAN, "UBSAN: shift-out-of-bounds in "),
+    ("inversion", SplatKind.LOCKDEP, "WARNING: possible circular locking dependency detected"),
+    ("sleep", SplatKind.SLEEPING, "BUG: scheduling while atomic"),
+    ("hang", SplatKind.HUNG_TASK, "blocked for more than 5 seconds"),
+    ("stall", SplatKind.RCU, "rcu: INFO: rcu_preempt "),
+    ("list", SplatKind.LIST, "list_del corruption"),
+    ("refcount", SplatKind.REFCOUNT, "refcount_t: addition on 0; use-after-free"),
+    ("panic", SplatKind.PANIC, "Kernel panic - not syncing: splat: that is all"),
+    ("slab", SplatKind.SLAB, "Objects remaining in splat"),
+    ("module-leak", SplatKind.MODULE_LEAK, "splat: leak: 1 objects"),
+    ("lockup", SplatKind.LOCKUP, "BUG: workqueue lockup - pool cpus=0"),
+    ("allocation", SplatKind.ALLOCATION, "page allocation failure: order:10"),
+    ("oom", SplatKind.OOM, "invoked oom-killer"),
+    ("trace", SplatKind.TRACE, "Call Trace:"),
+]
+"""What the module is told to do, the kind of the report, and what it says."""
+ELSEWHERE = {SplatKind.KCSAN, SplatKind.KFENCE, SplatKind.KMEMLEAK}
+"""Kinds with a test of their own."""
 
 
 @pytest.fixture(scope="module")
-def template() -> Iterator[Template]:
-    """The debug kernel with the module that makes mistakes."""
-    made = prepare(GuestSettings(module=SOURCE, recipe=Recipe(kernel_named(KERNEL))))
-    yield made
-    made.release()
+def templates() -> Iterator[Callable[[str], Template]]:
+    """A kernel, by its name, with the module that makes mistakes."""
+    made: dict[str, Template] = {}
 
+    def template(kernel: str) -> Template:
+        if kernel not in made:
+            recipe = Recipe(kernel_named(kernel))
+            made[kernel] = prepare(GuestSettings(module=SOURCE, recipe=recipe))
+        return made[kernel]
 
-@pytest.fixture
-def guest(template: Template, tmp_path: Path) -> Iterator[Guest]:
-    with template.clone([], tmp_path) as guest:
-        for path in (HUNG_AFTER, STALLED_AFTER):
-            write(guest, path, str(IMPATIENT_S))
-        yield guest
+    yield template
+    for each in made.values():
+        each.release()
 
 
 def write(guest: Guest, path: str, text: str) -> None:
@@ -78,41 +105,59 @@ def mistakes(guest: Guest) -> list[Splat]:
     return [splat for splat in find_splats(logged(guest)) if "splat" in " ".join(splat.trace)]
 
 
-@pytest.mark.parametrize(
-    ("what", "kind", "said"),
-    [
-        ("warning", SplatKind.WARNING, "WARNING: CPU: "),
-        ("oops", SplatKind.OOPS, "BUG: kernel NULL pointer dereference"),
-        ("bug", SplatKind.BUG, "kernel BUG at "),
-        ("out-of-bounds", SplatKind.KASAN, "slab-out-of-bounds in splat_out_of_bounds"),
-        ("after-free", SplatKind.KASAN, "use-after-free in splat_after_free"),
-        ("shift", SplatKind.UBSAN, "UBSAN: shift-out-of-bounds in "),
-        ("inversion", SplatKind.LOCKDEP, "WARNING: possible circular locking dependency detected"),
-        ("sleep", SplatKind.SLEEPING, "BUG: scheduling while atomic"),
-        ("hang", SplatKind.HUNG_TASK, "blocked for more than 5 seconds"),
-        ("stall", SplatKind.RCU, "rcu: INFO: rcu_preempt "),
-        ("list", SplatKind.LIST, "list_del corruption"),
-        ("refcount", SplatKind.REFCOUNT, "refcount_t: addition on 0; use-after-free"),
-    ],
-)
-def test_each_mistake_is_found_and_named(
-    guest: Guest, what: str, kind: SplatKind, said: str
-) -> None:
-    make_mistake(guest, what)
+def assert_named(guest: Guest, kind: SplatKind, said: str) -> None:
     found = mistakes(guest)
     print("\n".join(line for splat in found for line in splat.trace))
     assert found, logged(guest)[-60:]
     assert (found[0].kind, said in " ".join(found[0].trace)) == (kind, True)
 
 
-def test_a_leak_is_found_and_named(guest: Guest) -> None:
-    write(guest, KMEMLEAK, "clear")
-    make_mistake(guest, "leak")
-    time.sleep(GROWN)
-    write(guest, KMEMLEAK, "scan")
-    write(guest, KMEMLEAK, "scan")
-    kinds = [splat.kind for splat in find_splats(logged(guest))]
-    assert kinds == [SplatKind.KMEMLEAK]
-    said = guest.channel.request("read_file", {"path": KMEMLEAK}, LIMIT)["text"]
-    print(said)
-    assert "splat_leak" in said
+@pytest.mark.parametrize(("what", "kind", "said"), MISTAKES)
+def test_each_mistake_is_found_and_named(
+    templates: Callable[[str], Template],
+    tmp_path: Path,
+    what: str,
+    kind: SplatKind,
+    said: str,
+) -> None:
+    with templates(DEBUG).clone([], tmp_path) as guest:
+        for path in (HUNG_AFTER, STALLED_AFTER, LOCKED_AFTER):
+            write(guest, path, str(IMPATIENT_S))
+        make_mistake(guest, what)
+        assert_named(guest, kind, said)
+
+
+def test_a_data_race_is_found_and_named(
+    templates: Callable[[str], Template], tmp_path: Path
+) -> None:
+    with templates(RACES).clone([], tmp_path) as guest:
+        make_mistake(guest, "race")
+        assert_named(guest, SplatKind.KCSAN, "BUG: KCSAN: data-race in splat_racer")
+
+
+def test_what_kfence_samples_is_found_and_named(
+    templates: Callable[[str], Template], tmp_path: Path
+) -> None:
+    """On a distribution's kernel, which has it, but does not sample unless it is told to."""
+    with templates(STOCK).clone([], tmp_path) as guest:
+        write(guest, SAMPLED_EVERY_MS, "1")
+        make_mistake(guest, "sampled")
+        assert_named(guest, SplatKind.KFENCE, "BUG: KFENCE: use-after-free read in splat_")
+
+
+def test_a_leak_is_found_and_named(templates: Callable[[str], Template], tmp_path: Path) -> None:
+    with templates(DEBUG).clone([], tmp_path) as guest:
+        write(guest, KMEMLEAK, "clear")
+        make_mistake(guest, "leak")
+        time.sleep(GROWN)
+        write(guest, KMEMLEAK, "scan")
+        write(guest, KMEMLEAK, "scan")
+        kinds = [splat.kind for splat in find_splats(logged(guest))]
+        assert kinds == [SplatKind.KMEMLEAK]
+        said = guest.channel.request("read_file", {"path": KMEMLEAK}, LIMIT)["text"]
+        print(said)
+        assert "splat_leak" in said
+
+
+def test_there_is_a_mistake_of_each_kind() -> None:
+    assert {kind for _, kind, _ in MISTAKES} | ELSEWHERE == set(SplatKind)

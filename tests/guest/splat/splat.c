@@ -4,20 +4,27 @@
  * reports of a debug kernel can be looked at: `what=oops`, and so on.
  */
 #include <linux/delay.h>
+#include <linux/gfp.h>
 #include <linux/kthread.h>
 #include <linux/list.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/oom.h>
 #include <linux/refcount.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
+#include <linux/workqueue.h>
 
 static char *what = "";
 module_param(what, charp, 0400);
 
 /* Longer than the limits that the test sets. */
 #define TOO_LONG_S 12
+
+/* The largest blocks of pages that there are, as a power of two. */
+#define LARGEST 10
 
 /* What the compiler must not know beforehand. */
 static volatile int forty = 40;
@@ -154,6 +161,142 @@ static void splat_refcount(void)
 	refcount_inc(&count);
 }
 
+static void splat_panic(void)
+{
+	panic("splat: that is all");
+}
+
+static void splat_object_new(void *object)
+{
+	memset(object, 0, forty);
+}
+
+/* With a constructor, as it is no alias of another cache then. */
+static void splat_slab(void)
+{
+	struct kmem_cache *cache = kmem_cache_create("splat", forty, 0, 0,
+						     splat_object_new);
+
+	if (!cache)
+		return;
+	(void)!kmem_cache_alloc(cache, GFP_KERNEL);
+	kmem_cache_destroy(cache);
+}
+
+static void splat_module_leak(void)
+{
+	pr_err("splat: leak: 1 objects, %d bytes\n", forty);
+}
+
+static void splat_busy(struct work_struct *work)
+{
+	int i;
+
+	for (i = 0; i < TOO_LONG_S * 1000; i++)
+		udelay(1000);
+}
+
+static DECLARE_WORK(busy, splat_busy);
+static DECLARE_WORK(behind, splat_busy);
+
+static void splat_lockup(void)
+{
+	schedule_work_on(0, &busy);
+	schedule_work_on(0, &behind);
+	flush_work(&behind);
+}
+
+static void splat_free(struct list_head *pages, unsigned int order)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, pages, lru) {
+		list_del(&page->lru);
+		__free_pages(page, order);
+	}
+}
+
+static void splat_allocation(void)
+{
+	struct page *page;
+	LIST_HEAD(pages);
+
+	while ((page = alloc_pages(GFP_ATOMIC, LARGEST)))
+		list_add(&page->lru, &pages);
+	splat_free(&pages, LARGEST);
+}
+
+static bool enough;
+
+static int splat_at_oom(struct notifier_block *block, unsigned long action,
+			void *freed)
+{
+	WRITE_ONCE(enough, true);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block oom_block = { .notifier_call = splat_at_oom };
+
+static void splat_oom(void)
+{
+	struct page *page;
+	LIST_HEAD(pages);
+
+	if (register_oom_notifier(&oom_block))
+		return;
+	while (!READ_ONCE(enough)) {
+		page = alloc_page(GFP_KERNEL);
+		if (!page)
+			break;
+		list_add(&page->lru, &pages);
+	}
+	splat_free(&pages, 0);
+	unregister_oom_notifier(&oom_block);
+}
+
+static void splat_trace(void)
+{
+	dump_stack();
+}
+
+/* KFENCE watches one allocation every now and then. */
+static void splat_sampled(void)
+{
+	int i;
+
+	for (i = 0; i < TOO_LONG_S * 200; i++) {
+		volatile char *bytes = kmalloc(forty, GFP_KERNEL);
+
+		kfree((void *)bytes);
+		if (bytes)
+			(void)bytes[0];
+		usleep_range(1000, 2000);
+	}
+}
+
+static int raced;
+
+static int splat_racer(void *unused)
+{
+	while (!kthread_should_stop()) {
+		raced++;
+		cond_resched();
+	}
+	return 0;
+}
+
+static void splat_race(void)
+{
+	struct task_struct *one = kthread_run(splat_racer, NULL, "splat-one");
+	struct task_struct *other = kthread_run(splat_racer, NULL, "splat-two");
+
+	ssleep(TOO_LONG_S);
+	if (!IS_ERR(one))
+		kthread_stop(one);
+	if (!IS_ERR(other))
+		kthread_stop(other);
+}
+
 static const struct {
 	const char *name;
 	void (*does)(void);
@@ -171,6 +314,15 @@ static const struct {
 	{ "leak", splat_leak },
 	{ "list", splat_list },
 	{ "refcount", splat_refcount },
+	{ "panic", splat_panic },
+	{ "slab", splat_slab },
+	{ "module-leak", splat_module_leak },
+	{ "lockup", splat_lockup },
+	{ "allocation", splat_allocation },
+	{ "oom", splat_oom },
+	{ "trace", splat_trace },
+	{ "sampled", splat_sampled },
+	{ "race", splat_race },
 };
 
 static int __init splat_init(void)
