@@ -18,8 +18,8 @@ from lab.guest.prepare import prepare
 from lab.guest.settings import GuestSettings
 from lab.guest.template import Template
 from lab.image import Recipe, kernel_named
+from lab.runner import leaks
 from lab.runner.klog import LogLine, Splat, SplatKind, find_splats, parse_console
-from lab.runner.leaks import GROWN, KMEMLEAK
 
 BUILD = 3 * 3600
 pytestmark = [pytest.mark.guest, pytest.mark.slow, pytest.mark.timeout(BUILD)]
@@ -147,16 +147,25 @@ def test_what_kfence_samples_is_found_and_named(
 
 def test_a_leak_is_found_and_named(templates: Callable[[str], Template], tmp_path: Path) -> None:
     with templates(DEBUG).clone([], tmp_path) as guest:
-        write(guest, KMEMLEAK, "clear")
+        write(guest, leaks.KMEMLEAK, "clear")
         make_mistake(guest, "leak")
-        time.sleep(GROWN)
-        write(guest, KMEMLEAK, "scan")
-        write(guest, KMEMLEAK, "scan")
+        time.sleep(leaks.GROWN)
+        write(guest, leaks.KMEMLEAK, "scan")
+        write(guest, leaks.KMEMLEAK, "scan")
         kinds = [splat.kind for splat in find_splats(logged(guest))]
         assert kinds == [SplatKind.KMEMLEAK]
-        said = guest.channel.request("read_file", {"path": KMEMLEAK}, LIMIT)["text"]
+        said = guest.channel.request("read_file", {"path": leaks.KMEMLEAK}, LIMIT)["text"]
         print(said)
         assert "splat_leak" in said
+        whose = leaks.whose("splat")
+        assert all(any(map(whose.search, one)) for one in leaks.records(said))
+
+        guest.channel.request("module_unload", {"name": "splat", "timeout": LIMIT}, LIMIT)
+        said = guest.channel.request("read_file", {"path": leaks.KMEMLEAK}, LIMIT)["text"]
+        print(said)
+        assert "splat_leak" not in said
+        assert leaks.records(said)
+        assert all(any(map(whose.search, one)) for one in leaks.records(said))
 
 
 def test_there_is_a_mistake_of_each_kind() -> None:
