@@ -27,18 +27,28 @@ from lab.units import MIB
 BUILD = 3 * 3600
 pytestmark = [pytest.mark.guest, pytest.mark.slow, pytest.mark.timeout(BUILD)]
 
-KERNEL, BUILT_IN = "6.1-patched", "6.1-builtin"
+KERNELS, BUILT_IN = ("6.1-patched", "6.12-patched"), "6.1-builtin"
 SOURCE = Path(__file__).with_name("filter")
-SMOKE = ("lifecycle/worked-example", "cbt/whole-disk-and-partition", "overflow/exhausted")
+SMOKE = (
+    "lifecycle/worked-example",
+    "lifecycle/two-filters",
+    "cbt/whole-disk-and-partition",
+    "overflow/exhausted",
+)
 LIMIT = 120.0
 PATTERN = "yes LAB | dd bs=4096 count=1 iflag=fullblock oflag=direct conv=fsync status=none of="
 IS_PATTERN = "head -c 3 "
 
 
+@pytest.fixture(scope="module", params=KERNELS)
+def kernel(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def template() -> Iterator[Template]:
+def template(kernel: str) -> Iterator[Template]:
     """The patched kernel with a filter that answers what it is told to."""
-    made = prepare(GuestSettings(module=SOURCE, recipe=Recipe(kernel_named(KERNEL))))
+    made = prepare(GuestSettings(module=SOURCE, recipe=Recipe(kernel_named(kernel))))
     yield made
     made.release()
 
@@ -177,11 +187,11 @@ def test_a_device_that_goes_is_detached(guest: Guest, what: str) -> None:
 
 
 @pytest.mark.parametrize("name", SMOKE)
-def test_scenario(name: str, lab: Lab) -> None:
-    template = lab.template(kernel=KERNEL)
+def test_scenario(name: str, kernel: str, lab: Lab) -> None:
+    template = lab.template(kernel=kernel)
     assert template.module is not None
     assert [file for file, _ in template.module.files()] == ["blksnap.ko"]
-    result = lab.run(load_scenario(SCENARIOS / f"{name}.yaml", SCENARIOS), kernel=KERNEL)
+    result = lab.run(load_scenario(SCENARIOS / f"{name}.yaml", SCENARIOS), kernel=kernel)
     judge(result)
 
 

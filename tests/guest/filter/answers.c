@@ -3,13 +3,14 @@
  * A filter that answers what it is told to, and a second one on the device that
  * it sends bios to. What they saw are parameters to read.
  *
- * For kernels before 6.5 with filters in the block layer.
+ * For kernels with filters in the block layer: ours are 6.1 and 6.12.
  */
 #include <linux/bdevfilter.h>
 #include <linux/blkdev.h>
 #include <linux/delay.h>
 #include <linux/module.h>
 #include <linux/string.h>
+#include <linux/version.h>
 
 #define REPEATS 3
 #define HOLD_MS 20
@@ -33,7 +34,43 @@ module_param(seen_by_target, ulong, 0444);
 static int detached = 1;
 module_param(detached, int, 0444);
 
+/* A device that is open. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+static struct file *answers_open(dev_t dev)
+{
+	return bdev_file_open_by_dev(dev, BLK_OPEN_READ, NULL, NULL);
+}
+
+static struct block_device *answers_bdev(struct file *opened)
+{
+	return file_bdev(opened);
+}
+
+static void answers_close(struct file *opened)
+{
+	bdev_fput(opened);
+}
+
+static struct file *target;
+#else
+static struct block_device *answers_open(dev_t dev)
+{
+	return blkdev_get_by_dev(dev, FMODE_READ, NULL);
+}
+
+static struct block_device *answers_bdev(struct block_device *opened)
+{
+	return opened;
+}
+
+static void answers_close(struct block_device *opened)
+{
+	blkdev_put(opened, FMODE_READ);
+}
+
 static struct block_device *target;
+#endif
+
 static bool gone;
 static DEFINE_SPINLOCK(count_lock);
 
@@ -67,7 +104,7 @@ static enum bdev_filter_result answers_submit_bio(struct bio *bio,
 		return bdev_filter_skip;
 	}
 	if (!strcmp(answer, "redirect")) {
-		bio_set_dev(bio, target);
+		bio_set_dev(bio, answers_bdev(target));
 		return bdev_filter_redirect;
 	}
 	if (!strcmp(answer, "hold"))
@@ -121,14 +158,14 @@ static int attach_target(void)
 
 	if (!to_major)
 		return 0;
-	target = blkdev_get_by_dev(MKDEV(to_major, to_minor), FMODE_READ, NULL);
+	target = answers_open(MKDEV(to_major, to_minor));
 	if (IS_ERR(target))
 		return PTR_ERR(target);
 	bdev_filter_init(&at_target, &target_operations);
-	ret = bdev_filter_attach(target, KBUILD_MODNAME,
+	ret = bdev_filter_attach(answers_bdev(target), KBUILD_MODNAME,
 				 bdev_filter_alt_second, &at_target);
 	if (ret)
-		blkdev_put(target, FMODE_READ);
+		answers_close(target);
 	return ret;
 }
 
@@ -137,25 +174,30 @@ static void detach_target(void)
 	if (!to_major)
 		return;
 	bdev_filter_detach(&at_target, KBUILD_MODNAME, bdev_filter_alt_second);
-	blkdev_put(target, FMODE_READ);
+	answers_close(target);
+}
+
+static int attach(void)
+{
+	typeof(target) opened = answers_open(MKDEV(major, minor));
+	int ret;
+
+	if (IS_ERR(opened))
+		return PTR_ERR(opened);
+	bdev_filter_init(&answers, &answers_operations);
+	ret = bdev_filter_attach(answers_bdev(opened), KBUILD_MODNAME,
+				 bdev_filter_alt_second, &answers);
+	answers_close(opened);
+	return ret;
 }
 
 static int __init answers_init(void)
 {
-	struct block_device *bdev;
 	int ret = attach_target();
 
 	if (ret)
 		return ret;
-	bdev = blkdev_get_by_dev(MKDEV(major, minor), FMODE_READ, NULL);
-	if (IS_ERR(bdev)) {
-		detach_target();
-		return PTR_ERR(bdev);
-	}
-	bdev_filter_init(&answers, &answers_operations);
-	ret = bdev_filter_attach(bdev, KBUILD_MODNAME, bdev_filter_alt_second,
-				 &answers);
-	blkdev_put(bdev, FMODE_READ);
+	ret = attach();
 	if (ret)
 		detach_target();
 	return ret;
