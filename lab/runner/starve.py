@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 MOST_ALLOCATIONS = 2000
 """No command makes so many; one that does never ends."""
 COMMANDS = frozenset(
-    {"append_storage", "mark_dirty", "read_cbt", "snapshot_create", "snapshot_destroy"}
-    | {"snapshot_take", "write"}
+    {"append_storage", "mark_dirty", "read_cbt", "tracker_collect", "tracker_remove"}
+    | {"snapshot_collect", "snapshot_create", "snapshot_destroy", "snapshot_take", "write"}
 )
 """Operations of the agent that can be done so: one call of the module, or a write."""
 

@@ -20,7 +20,8 @@ from lab.scenario.step import PowerCut, Starve, Step
 NESTING = frozenset({"expect_error", "power_cut", "repeat", "starve"})
 """Verbs that hold other steps."""
 STARVED = frozenset(
-    {"append_storage", "create", "destroy", "mark_dirty", "read_cbt", "take", "write"}
+    {"append_storage", "check_snapshots", "check_tracker", "create", "destroy", "mark_dirty"}
+    | {"read_cbt", "take", "tracker_remove", "write"}
 )
 """Verbs with a request to the module of which each allocation can be made to fail."""
 INVALID = "\0invalid"
