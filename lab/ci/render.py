@@ -19,6 +19,8 @@ SHARDS = 4
 """Machines for each kernel."""
 # Kernels that the tests need guests of (tests/guest/test_matrix.py); the others are for scenarios.
 TESTED = ("6.1", "6.12")
+OWN = ("6.1-debug", "6.1-patched", "6.1-patched-debug", "6.12-debug", "6.12-patched")
+"""Kernels of the lab that scenarios run on, once a week."""
 
 
 class Service(StrEnum):
@@ -60,6 +62,7 @@ def render(service: Service, kernels: tuple[Kernel, ...] = KERNELS, shards: int 
     return environment.from_string(text).render(
         service=service.value,
         guests=guests,
+        own_kernels=OWN,
         tested=[guest for guest in guests if guest.kernel in TESTED],
         shards=[f"{number}/{shards}" for number in range(1, shards + 1)],
     )

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
-from lab.ci.render import FILES, SHARDS, Service, render
+from lab.ci.render import FILES, OWN, SHARDS, Service, render
 from lab.cli.run import run_command
-from lab.image import KERNELS, Kernel, Recipe
+from lab.image import KERNELS, Kernel, Recipe, kernel_named
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 NAMES = [kernel.name for kernel in KERNELS]
@@ -51,7 +51,7 @@ def test_the_repository_has_what_is_rendered(service: Service) -> None:
 def test_both_services_run_the_same_lines() -> None:
     ours = [{line for line in scripts(one) if line.startswith("ci/")} for one in Service]
     assert ours[0] == ours[1]
-    assert len(ours[0]) == 3
+    assert len(ours[0]) == 5
     for line in ours[0]:
         assert os.access(CHECKOUT / line.split()[0], os.X_OK)
 
@@ -68,6 +68,16 @@ def test_gitlab_runs_every_shard_on_every_kernel_with_its_image() -> None:
     matrix = jobs(Service.GITLAB)["scenarios"]["parallel"]["matrix"]
     wanted = [{"KERNEL": one.name, "IMAGE": Recipe(one).key, "SHARD": PARTS} for one in KERNELS]
     assert matrix == wanted
+
+
+def test_once_a_week_scenarios_run_on_kernels_of_the_lab() -> None:
+    series = [kernel_named(name).series for name in OWN]
+    assert series == ["", "6.1", "6.1", "", "6.12"]
+    assert jobs(Service.GITHUB)["kernels"]["strategy"]["matrix"] == {"kernel": list(OWN)}
+    assert jobs(Service.GITLAB)["kernels"]["parallel"]["matrix"] == [{"KERNEL": list(OWN)}]
+    for name in ("slow", "kernels"):
+        assert "schedule" in jobs(Service.GITHUB)[name]["if"]
+        assert jobs(Service.GITLAB)[name]["extends"] == ".weekly"
 
 
 def test_a_new_kernel_or_recipe_makes_another_pipeline() -> None:
