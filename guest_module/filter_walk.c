@@ -54,11 +54,16 @@ static enum bdev_filter_result filter_place_call(struct filter_place *place,
 		return bdev_filter_pass;
 	if (!blk_filter_enter(&place->closed, bio))
 		return bdev_filter_skip;
-	do {
+	/* Again, as that may have taken long. */
+	if (filter_place_stale(place))
+		return bdev_filter_pass;
+	for (;;) {
 		result = fops->submit_bio_cb(bio, place->filter, range.sector,
 					     range.count);
-	} while (result == bdev_filter_repeat);
-	return result;
+		if (result != bdev_filter_repeat)
+			return result;
+		cond_resched();
+	}
 }
 
 static enum bdev_filter_result filter_disk_call(struct filter_disk *disk,
