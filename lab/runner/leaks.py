@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lab.guest.channel import AgentFailure
 from lab.runner.context import Context
@@ -21,15 +21,16 @@ KMEMLEAK = "/sys/kernel/debug/kmemleak"
 GROWN = 5.5
 """Seconds that an object must be old; the kernel takes no younger one for lost."""
 SCAN_LIMIT = 120.0
+_MODULE = re.compile(r" \[([-\w]+)\]$")
+_NAMELESS = re.compile(r"^\s*\[<[0-9a-f]+>\] 0x[0-9a-f]+$")
 READ_LIMIT = 200_000
 
 
 def check(context: Context) -> Mapping[str, object]:
     """Nothing that the module allocated is lost. To be made while it holds nothing.
 
-    What code allocated that is not loaded any more has no name; nothing is unloaded in a scenario
-    but the module and what it was tried on, so that counts as the module's. What others lost is
-    not our business, and its mention in the log is taken back. Without kmemleak nothing is checked.
+    What others lost is not our business, and its mention in the log is taken back. Without
+    kmemleak nothing is checked.
     """
     if not _exists(context):
         return {"checked": False}
@@ -40,17 +41,24 @@ def check(context: Context) -> Mapping[str, object]:
     lost = records(str(context.request("read_file", args)["text"]))
     context.log.poll(context.guest)
     context.log.forget(SplatKind.KMEMLEAK)
-    traced = whose(context.flavour.module, context.flavour.filter)
-    ours = [record for record in lost if any(map(traced.search, record))]
+    names = (context.flavour.module, context.flavour.filter)
+    ours = [record for record in lost if is_of(record, names)]
     if ours:
         lines = [line for record in ours for line in record]
         raise StepFailed(f"kmemleak: the module lost {len(ours)} objects: {ours[0][0]}", lines)
     return {"checked": True, "lost by others": len(lost)}
 
 
-def whose(*modules: str) -> re.Pattern[str]:
-    """Finds a line of a backtrace that is in one of these modules, or in code that was unloaded."""
-    return re.compile(rf"\[(?:{'|'.join(modules)})\]|^\s*\[<[0-9a-f]+>\] 0x[0-9a-f]+$")
+def is_of(record: Sequence[str], modules: Sequence[str]) -> bool:
+    """Whether code of these modules is in a report's backtrace.
+
+    Code that is not there any more has no name: of a module that was unloaded, or of any module's
+    beginning. It counts as theirs, unless the report names another module.
+    """
+    named = {found[1] for line in record if (found := _MODULE.search(line))}
+    if named:
+        return not named.isdisjoint(modules)
+    return any(map(_NAMELESS.search, record))
 
 
 def records(text: str) -> list[tuple[str, ...]]:

@@ -29,6 +29,9 @@ unreferenced object 0xffff88800f7a3000 (size 64):
     [<ffffffffa0012345>] region_new+0x25/0x90 [blksnap]
 """
 
+LOADER = """\
+    [<ffffffffa0312345>] device_add+0x25/0x90 [null_blk]
+"""
 UNLOADED = OURS.replace("region_new+0x25/0x90 [blksnap]", "0xffffffffa0012345")
 
 
@@ -62,6 +65,9 @@ def test_memory_that_the_module_lost_fails(
     assert len(result.findings) == 1
 
 
-def test_what_others_lost_is_not_our_business(run_one: RunOne, says: Callable[[str], None]) -> None:
-    says(OTHERS)
+@pytest.mark.parametrize("lost", [OTHERS, UNLOADED + LOADER])
+def test_what_others_lost_is_not_our_business(
+    run_one: RunOne, says: Callable[[str], None], lost: str
+) -> None:
+    says(lost)
     assert run_one(CYCLE).verdict is Verdict.PASSED
