@@ -12,6 +12,7 @@
 #include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 
 #include "blk-filter-range.h"
 #include "blk-filter-settle.h"
