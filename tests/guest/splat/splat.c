@@ -11,6 +11,7 @@
 #include <linux/mutex.h>
 #include <linux/notifier.h>
 #include <linux/oom.h>
+#include <linux/rcupdate.h>
 #include <linux/refcount.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -125,12 +126,19 @@ static void splat_hang(void)
 		kthread_stop(stuck);
 }
 
+static void splat_nothing(struct rcu_head *head)
+{
+}
+
+/* There has to be somebody who waits. PROVE_RCU has the kernel wait 5 s longer. */
 static void splat_stall(void)
 {
+	static struct rcu_head waiting;
 	int i;
 
+	call_rcu(&waiting, splat_nothing);
 	rcu_read_lock();
-	for (i = 0; i < TOO_LONG_S * 1000; i++)
+	for (i = 0; i < 2 * TOO_LONG_S * 1000; i++)
 		udelay(1000);
 	rcu_read_unlock();
 }
