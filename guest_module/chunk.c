@@ -268,10 +268,8 @@ static void chunk_loaded_done(struct diff_buffer *buffer)
 /* Sectors of a part that can be read: a device may end within a block. */
 static sector_t chunk_part_readable(const struct chunk *chunk, sector_t first)
 {
-	struct block_device *bdev = chunk->area->original.bdev;
-
 	return round_down(chunk_part_sectors(chunk, first),
-			  bdev_logical_block_size(bdev) >> SECTOR_SHIFT);
+			  chunk->area->block_sectors);
 }
 
 void chunk_load(struct diff_buffer *buffer)
@@ -458,7 +456,7 @@ static int chunk_view_of(struct chunk *chunk, sector_t first,
 	switch ((enum chunk_state)chunk->state) {
 	case chunk_loading:
 		view->source = chunk_from_original;
-		chunk->readers++;
+		WRITE_ONCE(chunk->readers, chunk->readers + 1);
 		return 0;
 	case chunk_in_memory:
 		view->buffer = chunk_buffer_at(chunk, first);
@@ -518,14 +516,17 @@ void chunk_reader_done(struct diff_area *area, unsigned long number)
 	entry = xa_load(&area->chunks, number);
 	WARN_ON_ONCE(!entry);
 	chunk = chunk_of_entry(entry);
-	if (chunk)
-		last = !--chunk->readers;
-	else if (chunk_entry_readers(entry) > 1)
+	if (chunk) {
+		/* The writer who waits for it asks without the lock. */
+		smp_store_release(&chunk->readers, chunk->readers - 1);
+		last = !chunk->readers;
+	} else if (chunk_entry_readers(entry) > 1) {
 		/* Needs no memory: the place is there. */
 		__xa_store(&area->chunks, number,
 			   xa_mk_value(chunk_entry_readers(entry) - 1), 0);
-	else
+	} else {
 		__xa_erase(&area->chunks, number);
+	}
 	xa_unlock_irqrestore(&area->chunks, flags);
 
 	if (last)

@@ -150,15 +150,16 @@ static int diff_area_make_event(struct diff_area *area)
 static int diff_area_measure(struct diff_area *area)
 {
 	struct block_device *bdev = area->original.bdev;
-	u32 block_shift = ilog2(bdev_logical_block_size(bdev));
+	unsigned int block = bdev_logical_block_size(bdev);
 	struct params params;
 
 	params_read(&params);
 	area->capacity = bdev_nr_sectors(bdev);
+	area->block_sectors = block >> SECTOR_SHIFT;
 	/* Chunks are of whole blocks, which may have 64 KiB since 6.15. */
 	area->chunk_shift = chunk_shift_choose(area->capacity,
 					       max(params.chunk_minimum_shift,
-						   block_shift),
+						   (u32)ilog2(block)),
 					       params.chunk_maximum_shift,
 					       params.chunk_maximum_count);
 	/* Chunks are numbered by an unsigned long. */

@@ -35,6 +35,7 @@ struct event_queue;
  * @since: When its disk got the content that it has, see compat_bdev_since().
  * @smallest: Its smallest size since the take, or a larger one, in sectors.
  * @capacity: Its size at the take, in sectors.
+ * @block_sectors: Sectors of a block of the device, which may change later.
  * @chunk_shift: log2 of the size of a chunk, bytes.
  * @chunks: By number the chunks that were written to, and how many read the
  *	others from the original. Its lock, taken with interrupts off, protects
@@ -60,6 +61,7 @@ struct diff_area {
 	u64 since;
 	const atomic64_t *smallest;
 	sector_t capacity;
+	unsigned int block_sectors;
 	u32 chunk_shift;
 	struct xarray chunks;
 	struct diff_buffer_pool pool;

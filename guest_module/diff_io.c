@@ -168,7 +168,8 @@ int diff_io_part_sync(struct diff_buffer *buffer,
 	diff_io_begin(buffer, diff_io_wake);
 	diff_io_part(buffer, extents, first, count, opf);
 	diff_io_finish(buffer);
-	wait_var_event(&buffer->pending, !atomic_read(&buffer->pending));
+	/* With what the last of them left: its error, its data. */
+	wait_var_event(&buffer->pending, !atomic_read_acquire(&buffer->pending));
 	return buffer->error;
 }
 

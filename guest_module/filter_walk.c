@@ -137,7 +137,8 @@ static void filter_disk_resized(struct filter_disk *disk, sector_t size)
 	list_for_each_entry_rcu(place, &disk->places, link) {
 		sector_t left = blk_filter_left_of(size, place->start);
 
-		if (blk_filter_is_resized(place->bdev, place->size, left))
+		if (blk_filter_is_resized(place->bdev, READ_ONCE(place->size),
+					  left))
 			filter_place_resized(place, left);
 	}
 }

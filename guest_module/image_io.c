@@ -325,7 +325,7 @@ static int image_bounce(struct diff_area *area, struct bio *bio,
 	buffer->first = first;
 	if (op_is_write(bio_op(bio)))
 		wait_var_event(&area->image_writes,
-			       !atomic_read(&area->image_writes));
+			       !atomic_read_acquire(&area->image_writes));
 	ret = diff_io_part_sync(buffer, extents, first, count,
 				REQ_OP_READ | REQ_SYNC);
 	if (!ret) {

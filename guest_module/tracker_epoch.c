@@ -34,7 +34,8 @@ void tracker_object_gone(void)
 
 void tracker_objects_wait(void)
 {
-	wait_var_event(&tracker_objects, !atomic_read(&tracker_objects));
+	wait_var_event(&tracker_objects,
+		       !atomic_read_acquire(&tracker_objects));
 }
 
 static void tracker_epoch_free(struct tracker_epoch *epoch)
