@@ -9,10 +9,18 @@
 #include <linux/bio.h>
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
+#include <linux/fs.h>
+#include <linux/list.h>
 #include <linux/part_stat.h>
 #include <linux/rcupdate.h>
 #include <linux/version.h>
 #include <linux/xarray.h>
+
+/* Has the device of this inode been taken off its disk? With or without locks. */
+static inline bool blk_filter_is_removed(const struct inode *inode)
+{
+	return hlist_unhashed_lockless(&inode->i_hash);
+}
 
 /* Wait for all that holds the queue. */
 static inline void blk_filter_drain_queue(struct request_queue *queue)

@@ -45,6 +45,19 @@ static inline struct inode *compat_bdev_inode(struct block_device *bdev)
 }
 
 /*
+ * The sectors of a device, which its driver may change at this moment. 5.16 counts
+ * them without its inode being asked.
+ */
+static inline sector_t compat_bdev_sectors(const struct block_device *bdev)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 16, 0)
+	return READ_ONCE(bdev->bd_nr_sectors);
+#else
+	return i_size_read(bdev->bd_inode) >> SECTOR_SHIFT;
+#endif
+}
+
+/*
  * 6.4 made the class and the attribute const in an attribute of a class, and
  * took the owner from a class.
  */

@@ -75,16 +75,6 @@ static inline void compat_bio_init(struct bio *bio)
 }
 
 /*
- * 5.16 counts the sectors of a device without its inode being asked.
- */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 16, 0)
-static inline sector_t bdev_nr_sectors(struct block_device *bdev)
-{
-	return i_size_read(bdev->bd_inode) >> SECTOR_SHIFT;
-}
-#endif
-
-/*
  * 5.12 bounds the segments of a bio by this.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 12, 0)

@@ -154,7 +154,7 @@ static int diff_area_measure(struct diff_area *area)
 	struct params params;
 
 	params_read(&params);
-	area->capacity = bdev_nr_sectors(bdev);
+	area->capacity = compat_bdev_sectors(bdev);
 	area->block_sectors = block >> SECTOR_SHIFT;
 	/* Chunks are of whole blocks, which may have 64 KiB since 6.15. */
 	area->chunk_shift = chunk_shift_choose(area->capacity,

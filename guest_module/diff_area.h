@@ -17,6 +17,7 @@
 #include <linux/xarray.h>
 
 #include "chunk_core.h"
+#include "compat.h"
 #include "compat_bdev.h"
 #include "compat_bio.h"
 #include "diff_buffer.h"
@@ -129,7 +130,8 @@ static inline sector_t diff_area_kept(const struct diff_area *area)
 /* And how much of that is there now? To be asked before a read. */
 static inline sector_t diff_area_present(const struct diff_area *area)
 {
-	return min(diff_area_kept(area), bdev_nr_sectors(area->original.bdev));
+	return min(diff_area_kept(area),
+		   compat_bdev_sectors(area->original.bdev));
 }
 
 /* Sectors of a chunk that go into one buffer. */

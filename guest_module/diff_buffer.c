@@ -104,8 +104,8 @@ static void diff_buffer_give(struct diff_buffer_pool *pool,
 
 	spin_lock_irqsave(&pool->lock, flags);
 	list_add(&buffer->link, &pool->idle);
-	pool->idle_count++;
-	pool->returned++;
+	WRITE_ONCE(pool->idle_count, pool->idle_count + 1);
+	WRITE_ONCE(pool->returned, pool->returned + 1);
 	/* With the lock held: once it is free, the pool may go. */
 	wake_up(&pool->wait);
 	spin_unlock_irqrestore(&pool->lock, flags);
@@ -148,7 +148,7 @@ static void diff_buffer_pool_shrink(struct diff_buffer_pool *pool, u32 keep)
 	spin_lock_irq(&pool->lock);
 	while (pool->idle_count > keep) {
 		list_move(pool->idle.next, &surplus);
-		pool->idle_count--;
+		WRITE_ONCE(pool->idle_count, pool->idle_count - 1);
 		pool->total--;
 	}
 	spin_unlock_irq(&pool->lock);
@@ -179,7 +179,7 @@ static struct diff_buffer *diff_buffer_take_idle(struct diff_buffer_pool *pool,
 	buffer = list_first_entry_or_null(&pool->idle, struct diff_buffer, link);
 	if (buffer) {
 		list_del_init(&buffer->link);
-		pool->idle_count--;
+		WRITE_ONCE(pool->idle_count, pool->idle_count - 1);
 	}
 	*may_alloc = !buffer && pool->total < pool->limit;
 	if (*may_alloc)
@@ -217,7 +217,7 @@ static struct diff_buffer *diff_buffer_try_get(struct diff_buffer_pool *pool)
 /* Is there any hope in waiting on? */
 static int diff_buffer_sleep(struct diff_buffer_pool *pool, const int *error)
 {
-	u64 returned = READ_ONCE(pool->returned);
+	unsigned long returned = READ_ONCE(pool->returned);
 	DEFINE_WAIT(wait);
 	long left = 1;
 

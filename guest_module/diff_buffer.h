@@ -74,7 +74,7 @@ struct diff_buffer_pool {
 	u32 total;
 	u32 limit;
 	u32 keep;
-	u64 returned;
+	unsigned long returned;
 	size_t size;
 	wait_queue_head_t wait;
 };

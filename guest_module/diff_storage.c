@@ -22,6 +22,7 @@
 #include <linux/blksnap.h>
 
 #include "account.h"
+#include "compat.h"
 #include "compat_bdev.h"
 #include "diff_storage.h"
 #include "event_queue.h"
@@ -130,7 +131,7 @@ static int diff_ranges_make(struct block_device *bdev, struct list_head *list,
 			    const struct blk_snap_block_range *ranges,
 			    u32 count)
 {
-	sector_t capacity = bdev_nr_sectors(bdev);
+	sector_t capacity = compat_bdev_sectors(bdev);
 	u32 i;
 
 	for (i = 0; i < count; i++) {
@@ -222,8 +223,10 @@ static void diff_storage_provide_event(struct diff_storage *storage)
 	event = event_alloc(GFP_KERNEL, blk_snap_event_code_low_free_space,
 			    &empty, sizeof(empty));
 	mutex_lock(&storage->lock);
-	if (!storage->event && !storage->closed)
-		swap(storage->event, event);
+	if (!storage->event && !storage->closed) {
+		WRITE_ONCE(storage->event, event);
+		event = NULL;
+	}
 	mutex_unlock(&storage->lock);
 	event_free(event);
 }

@@ -226,7 +226,7 @@ static long hook_tasks_sum(void)
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		sum += per_cpu(hook_tasks, cpu);
+		sum += READ_ONCE(per_cpu(hook_tasks, cpu));
 	return sum;
 }
 

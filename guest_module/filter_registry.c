@@ -28,6 +28,7 @@
 #include <linux/slab.h>
 #include <linux/srcu.h>
 
+#include "blk-filter-disk.h"
 #include "blk-filter-settle.h"
 #include "compat_filter.h"
 #include "filter_registry.h"
@@ -129,7 +130,7 @@ static struct filter_place *filter_place_new(struct block_device *bdev,
 	place->altitude = altitude;
 	place->start = get_start_sect(bdev);
 	place->sequence = compat_disk_sequence(bdev->bd_disk);
-	place->size = bdev_nr_sectors(bdev);
+	place->size = compat_bdev_sectors(bdev);
 	place->closed = blk_filter_must_close(bdev->bd_disk);
 	ihold(compat_bdev_inode(bdev));
 	return place;
@@ -164,12 +165,15 @@ static void filter_place_insert(struct filter_disk *disk,
 
 bool filter_place_stale(const struct filter_place *place)
 {
-	struct inode *inode = compat_bdev_inode(place->bdev);
 	const struct filter_disk *disk = place->disk;
 
 	if (place->sequence != compat_disk_sequence(disk->disk))
 		return true;
-	return inode_unhashed(inode) && !inode_unhashed(disk->whole);
+	if (likely(!blk_filter_is_removed(compat_bdev_inode(place->bdev))))
+		return false;
+	/* A disk that goes is unhashed before its partitions. */
+	smp_rmb();
+	return !blk_filter_is_removed(disk->whole);
 }
 
 /*
@@ -184,7 +188,7 @@ static int filter_attach_locked(struct filter_place *place,
 	struct filter_disk *disk = filter_disk_find(bdev->bd_disk);
 
 	lockdep_assert_held(&filter_mutex);
-	if (inode_unhashed(compat_bdev_inode(bdev)))
+	if (blk_filter_is_removed(compat_bdev_inode(bdev)))
 		return -ENODEV;
 	if (disk) {
 		if (filter_place_find(disk, bdev, place->altitude))
@@ -293,7 +297,7 @@ bool bdev_filter_is_dead(struct bdev_filter *flt)
 	mutex_lock(&filter_mutex);
 	place = filter_place_of(flt);
 	if (place)
-		dead = inode_unhashed(compat_bdev_inode(place->bdev)) ||
+		dead = blk_filter_is_removed(compat_bdev_inode(place->bdev)) ||
 		       filter_place_stale(place);
 	mutex_unlock(&filter_mutex);
 	return dead;

@@ -104,7 +104,7 @@ static inline void filter_place_resized(struct filter_place *place,
  */
 static inline sector_t filter_place_note_size(struct filter_place *place)
 {
-	sector_t size = bdev_nr_sectors(place->bdev);
+	sector_t size = compat_bdev_sectors(place->bdev);
 
 	if (unlikely(size != READ_ONCE(place->size))) {
 		WRITE_ONCE(place->size, size);

@@ -99,8 +99,10 @@ static struct image_piece image_front(const struct diff_area *area,
  */
 static void image_check_original(struct diff_area *area, bool failed)
 {
+	struct inode *inode = compat_bdev_inode(area->original.bdev);
+
 	if (diff_area_original_changed(area) ||
-	    (failed && inode_unhashed(compat_bdev_inode(area->original.bdev))))
+	    (failed && hlist_unhashed_lockless(&inode->i_hash)))
 		diff_area_spoil(area, -EIO);
 }
 
@@ -293,7 +295,9 @@ static bool image_needs_bounce(struct bio *bio, const struct image_piece *piece,
 	u32 i;
 
 	for (i = 0; i < chunk->region.count; i++) {
-		unsigned int block = bdev_logical_block_size(extents[i].bdev);
+		/* A loop device may change it; if it grew, the store fails. */
+		unsigned int block =
+			data_race(bdev_logical_block_size(extents[i].bdev));
 
 		if (block > SECTOR_SIZE && !image_piece_fits(bio, piece, block))
 			return true;

@@ -71,7 +71,7 @@ static struct tracker *tracker_alloc(struct block_device *bdev)
 
 	if (fault_at(fault_tracker_new))
 		return ERR_PTR(-ENOMEM);
-	map = cbt_map_create(bdev_nr_sectors(bdev));
+	map = cbt_map_create(compat_bdev_sectors(bdev));
 	if (IS_ERR(map))
 		return ERR_CAST(map);
 	tracker = account_zalloc(account_tracker, sizeof(*tracker), GFP_KERNEL);
@@ -173,7 +173,7 @@ static int tracker_attach(struct tracker *tracker, struct compat_bdev *opened)
 	}
 	tracker_settle(opened);
 	pr_info("tracking %u:%u, %llu sectors\n", MAJOR(tracker->dev),
-		MINOR(tracker->dev), (u64)bdev_nr_sectors(bdev));
+		MINOR(tracker->dev), (u64)compat_bdev_sectors(bdev));
 	return 0;
 }
 

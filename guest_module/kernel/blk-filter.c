@@ -36,6 +36,7 @@
 #include <linux/srcu.h>
 #include <linux/version.h>
 
+#include "blk-filter-disk.h"
 #include "blk-filter-range.h"
 #include "blk-filter-settle.h"
 #include "blk-filter.h"
@@ -183,6 +184,12 @@ static struct inode *blk_filter_inode(struct block_device *bdev)
 #endif
 }
 
+/* The sectors of a device, which its driver may change at this moment. */
+static sector_t blk_filter_sectors(const struct block_device *bdev)
+{
+	return READ_ONCE(bdev->bd_nr_sectors);
+}
+
 static struct blk_filter_place *
 blk_filter_find(struct blk_filters *filters, struct block_device *bdev,
 		enum bdev_filter_altitudes altitude)
@@ -250,7 +257,7 @@ static int blk_filter_link(struct blk_filter_place *place)
 	struct blk_filter_place *other;
 
 	lockdep_assert_held(&blk_filter_mutex);
-	if (inode_unhashed(blk_filter_inode(bdev)))
+	if (blk_filter_is_removed(blk_filter_inode(bdev)))
 		return -ENODEV;
 	if (blk_filter_find(filters, bdev, place->altitude))
 		return -EALREADY;
@@ -334,7 +341,7 @@ void blk_filter_bdev_gone(struct block_device *bdev)
 	struct blk_filter_place *place;
 
 	mutex_lock(&blk_filter_mutex);
-	filters = bdev->bd_disk->filters;
+	filters = READ_ONCE(bdev->bd_disk->filters);
 	if (filters)
 		blk_filter_leave(filters, bdev);
 	mutex_unlock(&blk_filter_mutex);
@@ -352,11 +359,12 @@ static void blk_filter_place_resized(struct blk_filter_place *place,
 				     struct block_device *bdev, sector_t size)
 {
 	if (place->bdev != bdev) {
+		sector_t before = blk_filter_sectors(place->bdev);
+
 		if (bdev_is_partition(bdev))
 			return;
 		size = blk_filter_left_of(size, place->bdev->bd_start_sect);
-		if (!blk_filter_is_resized(place->bdev,
-					   bdev_nr_sectors(place->bdev), size))
+		if (!blk_filter_is_resized(place->bdev, before, size))
 			return;
 	}
 	atomic_inc(&place->resizes);
@@ -407,7 +415,7 @@ static bool blk_filter_place_clip(const struct blk_filter_place *place,
 		return bio->bi_bdev == bdev;
 	}
 	return blk_filter_clip(range, bdev->bd_start_sect,
-			       bdev_nr_sectors(bdev));
+			       blk_filter_sectors(bdev));
 }
 
 static enum bdev_filter_result blk_filter_call(struct blk_filter_place *place,
@@ -582,7 +590,7 @@ bool bdev_filter_is_dead(struct bdev_filter *flt)
 
 	mutex_lock(&blk_filter_mutex);
 	place = blk_filter_place_of(&blk_filter_places, flt);
-	dead = !place || inode_unhashed(blk_filter_inode(place->bdev)) ||
+	dead = !place || blk_filter_is_removed(blk_filter_inode(place->bdev)) ||
 	       blk_filter_is_stale(place);
 	mutex_unlock(&blk_filter_mutex);
 	return dead;

@@ -132,7 +132,7 @@ class Context:
         self.folder = folder
         self.stop = stop
         self.deadline = Deadline(scenario.timeout, patience)
-        self.log = KernelLog(patience)
+        self.log = KernelLog(patience, (self.flavour.module, self.flavour.filter))
         self.parameters = dict(scenario.module)
         self.model = World(self.parameters)
         self.devices: dict[str, Device] = {}

@@ -216,6 +216,21 @@ class _Open:
         return Splat(self.kind, self.headline, tuple(self.lines))
 
 
+_OF_MODULE = re.compile(r" \[([-\w]+)\]")
+
+
+def concerns(splat: Splat, modules: Sequence[str]) -> bool:
+    """False for a data race between code that is not of these modules.
+
+    KCSAN tells of each race that it comes upon, and a kernel has many that do no harm. Its headline
+    names the two functions, each with its module (kernel/kcsan/report.c), what they were called
+    from does not matter. All other reports concern everybody.
+    """
+    if splat.kind is not SplatKind.KCSAN:
+        return True
+    return not set(_OF_MODULE.findall(splat.headline)).isdisjoint(modules)
+
+
 def panicked(lines: Iterable[LogLine]) -> bool:
     """True if the kernel said that it panics."""
     return any("Kernel panic - not syncing" in line.text for line in lines)

@@ -11,6 +11,7 @@ from lab.runner.klog import (
     Splat,
     SplatKind,
     classify,
+    concerns,
     find_splats,
     panicked,
     parse_console,
@@ -26,10 +27,12 @@ POLL_TIMEOUT = 20.0
 class KernelLog:
     """Lines of the kernel log since the mark; each report is told once.
 
-    patience: the limit of each look is stretched by it, see Deadline.
+    patience: the limit of each look is stretched by it, see Deadline. modules: whose data races
+    are judged, the kernel has many of its own.
     """
 
-    def __init__(self, patience: float = 1.0) -> None:
+    def __init__(self, patience: float = 1.0, modules: Sequence[str] = ()) -> None:
+        self._modules = modules
         self._limit = POLL_TIMEOUT * patience
         self.lines: list[LogLine] = []
         self._mark = ""
@@ -80,8 +83,8 @@ class KernelLog:
 
     @property
     def splats(self) -> list[Splat]:
-        """All reports so far."""
-        return find_splats(self.lines)
+        """All reports so far, but for data races of others."""
+        return [one for one in find_splats(self.lines) if concerns(one, self._modules)]
 
     def judge(self, where: str) -> list[Finding]:
         """One finding for each report that was not told before, one for what nobody can judge."""

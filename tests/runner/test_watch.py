@@ -10,7 +10,7 @@ import pytest
 
 from lab.guest.lost import GuestLost
 from lab.runner.failures import finding_of
-from lab.runner.klog import LogLine
+from lab.runner.klog import LogLine, SplatKind
 from lab.runner.verdict import Verdict
 from lab.runner.watch import KernelLog
 
@@ -49,6 +49,28 @@ def test_a_report_is_told_once(guest: FakeGuest, log: KernelLog) -> None:
     assert (finding.verdict, finding.where) == (Verdict.SPLAT, "here")
     log.poll(guest)
     assert log.judge("there") == []
+
+
+@pytest.mark.parametrize(
+    ("racers", "told"),
+    [
+        ("chunk_wait [blksnap] / chunk_done [blksnap]", True),
+        ("bdev_set_nr_sectors / filter_walk [bdevfilter]", True),
+        ("tick_sched_do_timer / tick_sched_do_timer", False),
+        ("loop_queue_work [loop] / blksnap_alike", False),
+    ],
+)
+def test_a_data_race_is_told_if_code_of_the_module_is_in_it(
+    guest: FakeGuest, racers: str, told: bool
+) -> None:
+    log = KernelLog(modules=("blksnap", "bdevfilter"))
+    log.mark(guest, "the mark")
+    guest.kernel.say(f"BUG: KCSAN: data-race in {racers}")
+    guest.kernel.say(" submit_bio_noacct+0x10/0x20 [blksnap]")
+    guest.kernel.say("WARNING: CPU: 0 PID: 9 at x.c:1 f")
+    log.poll(guest)
+    kinds = [splat.kind for splat in log.splats]
+    assert kinds == [SplatKind.KCSAN] * told + [SplatKind.WARNING]
 
 
 def test_what_was_overwritten_before_it_was_read_is_an_error_once(
