@@ -4,8 +4,8 @@
  * surprise its user later: they are waited for. How depends on the driver of the
  * disk.
  *
- * - One that works on requests: each holds the queue, and to freeze that is to
- *   wait for them.
+ * - One that works on requests, request-based device mapper (multipath) too: each
+ *   holds the queue, and to freeze that is to wait for them.
  * - Device mapper works on bios, but can be suspended for a moment; which is to
  *   wait for all that it has been given. It may be a module.
  * - Others that work on bios (md): most count them, for the statistics of the
@@ -135,7 +135,9 @@ void blk_filter_settle(struct gendisk *disk, bool *closed)
 	synchronize_rcu();
 	blk_filter_drain_queue(disk->queue);
 	if (!*closed) {
-		mapped_drain(disk);
+		/* With requests it would wait for a moment without any. */
+		if (!queue_is_mq(disk->queue))
+			mapped_drain(disk);
 		return;
 	}
 	if (!writes_drain(disk))

@@ -106,9 +106,12 @@ bool filter_run(struct bio *bio)
 {
 	enum bdev_filter_result result;
 
-	do {
+	for (;;) {
 		result = filter_run_once(bio);
-	} while (result == bdev_filter_redirect);
+		if (result != bdev_filter_redirect)
+			break;
+		cond_resched();
+	}
 	return result == bdev_filter_pass;
 }
 

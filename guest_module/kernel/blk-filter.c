@@ -489,6 +489,8 @@ bool blk_filter_walk(struct bio *bio)
 		if (!filters || !blk_filters_want(filters, bio))
 			return true;
 		result = blk_filters_call(filters, bio);
+		if (result == bdev_filter_redirect)
+			cond_resched();
 	}
 	return result == bdev_filter_pass;
 }

@@ -14,6 +14,10 @@
  * once by the same filter, when the block layer splits it and submits the
  * remainder again (the range is right in each case).
  *
+ * The result is for the whole bio, also if the filter's device has only a part of
+ * it. Where the bio is for another device of the disk, bi_sector is a sector of
+ * that, and not the one that the callback is told.
+ *
  * A filter never keeps its device: it holds memory only. When the device goes
  * away, or (loop, removable media) gets another content, the filter is dead:
  * its callback is not run any more, and what remains to be done is to detach it.
@@ -37,9 +41,10 @@ struct bdev_filter;
  * @bdev_filter_pass: On to the next filter, then to the device.
  * @bdev_filter_repeat: Call the same filter again. That this comes to an end is
  *	the filter's business.
- * @bdev_filter_redirect: The bio goes to another device now; start again with
- *	the filters of that one. The filter has that device open until the bio has
- *	ended, which may be after the filter was detached.
+ * @bdev_filter_redirect: The bio goes to another device now, by bio_set_dev() and
+ *	bi_sector; start again with the filters of that one. The filter has that
+ *	device open until the bio has ended, which may be after the filter was
+ *	detached. That it does not go round in circles is the filters' business.
  */
 enum bdev_filter_result {
 	bdev_filter_skip = 0,
@@ -67,7 +72,9 @@ enum bdev_filter_altitudes {
  *	@count is 0 for a bio without data, such as a flush. May sleep, may
  *	submit bios and wait for them - but if current->bio_list is set the
  *	caller is inside the driver of a stacked device and a bio submitted here
- *	is only queued: hand it to a worker then.
+ *	is only queued: hand it to a worker then, and do not wait for one to the
+ *	same disk, whose queue the caller may hold so that no other bio gets in
+ *	while somebody waits to freeze it.
  * @detach_cb: Releases the filter when its last reference is given back. Never
  *	called in bio submission; with no lock held but, where the device has
  *	gone, those of its removal. Must not call anything of this interface.
@@ -129,7 +136,8 @@ static inline void bdev_filter_resized(struct bdev_filter *flt, sector_t size)
  * bdev_filter_attach - Put a filter on a device.
  *
  * The caller has the device open, for this call only. The filter's place takes
- * over the caller's initial reference. When this returns, all writes that had
+ * over the caller's initial reference; the module that the filter is of is not
+ * held, so it detaches its filters before it goes. When this returns, all writes that had
  * entered the device before the filter saw its first bio have been completed, if
  * the device lets that be known: see blk-filter-settle.c. Bios may be kept
  * waiting for that.
