@@ -17,13 +17,16 @@ from lab.guest.disks import (
     BlockSizes,
     DiskSpec,
     HostFile,
+    Limits,
     Slot,
     block_node,
     create_host_file,
     device_path,
     disk_device,
+    failing_node,
     logging_node,
     served_node,
+    throttling,
 )
 from lab.guest.machine import Machine
 from lab.units import SECTOR
@@ -177,6 +180,11 @@ class DiskBay:
         self.await_sizes(channel, [name], REQUEST_LIMIT)
         return self.disks[name]
 
+    def throttle(self, machine: Machine, name: str, limits: Limits) -> None:
+        """Let a disk of the running machine do only so much."""
+        self._known(name)
+        machine.qmp("block_set_io_throttle", throttling(self._placed(name).device, limits))
+
     def unplug(self, machine: Machine, name: str) -> None:
         """Take a disk out of the running machine; its file stays."""
         self._known(name)
@@ -221,9 +229,10 @@ class DiskBay:
             self._restart_log(name)
 
     def may_fail(self, node: object) -> bool:
-        """Whether the disk with this node has a server that lets I/O fail."""
+        """Whether I/O of the disk with this node is meant to fail."""
         names = [name for name, place in self._places.items() if place.node == node]
-        return any(self._specs[name].server is not None for name in names)
+        specs = [self._specs[name] for name in names]
+        return any(spec.server is not None or spec.errors for spec in specs)
 
     def remove_files(self) -> None:
         """Remove the files of all disks."""
@@ -252,6 +261,9 @@ class DiskBay:
         discard, server = self._specs[name].discard, self._specs[name].server
         if server is not None:
             return served_node(node, name, server, discard=discard)
+        if self._specs[name].errors:
+            below = block_node(f"{node}-disk", self._files[name], discard=discard)
+            return failing_node(node, below, self._specs[name].errors)
         if name not in self._logs:
             return block_node(node, self._files[name], discard=discard)
         below = block_node(f"{node}-disk", self._files[name], discard=discard)

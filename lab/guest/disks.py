@@ -48,10 +48,29 @@ DEFAULT_SLOTS = (BlockSizes(),) * 18 + (BlockSizes(512, 4096),) * 2 + (BlockSize
 
 
 @dataclass(frozen=True)
+class DiskError:
+    """I/O of a disk that fails: its kind, a sector it must touch (None: any), once or always."""
+
+    kind: str
+    sector: int | None = None
+    once: bool = False
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a disk may do in a second: bytes read, bytes written, operations; 0: no limit."""
+
+    read: int = 0
+    write: int = 0
+    operations: int = 0
+
+
+@dataclass(frozen=True)
 class DiskSpec:
     """A disk that a scenario declares. Sizes in bytes; `serial` is the name unless given.
 
     `log`: all that reaches it is logged (lab.crash.log), and may be lost at a power cut.
+    `errors`: I/Os that fail.
     `server`: socket of a server (lab.tap) that reads and writes its file, and may let I/O fail.
     """
 
@@ -62,6 +81,7 @@ class DiskSpec:
     discard: bool = True
     serial: str | None = None
     log: bool = False
+    errors: tuple[DiskError, ...] = ()
     server: Path | None = None
 
     def __post_init__(self) -> None:
@@ -150,6 +170,37 @@ def logging_node(node: str, below: dict[str, object], log: Path) -> dict[str, ob
         "log": {"driver": "file", "filename": str(log), "cache": _CACHE},
         "log-sector-size": SECTOR,
         "log-super-update-interval": 1,
+    }
+
+
+def failing_node(
+    node: str, below: dict[str, object], errors: tuple[DiskError, ...]
+) -> dict[str, object]:
+    """A node that lets some I/Os of the node below it fail (docs/devel/blkdebug of QEMU)."""
+    rules = [
+        {"event": "none", "iotype": error.kind, "errno": errno.EIO, "once": error.once}
+        | ({} if error.sector is None else {"sector": error.sector})
+        for error in errors
+    ]
+    return {
+        "driver": "blkdebug",
+        "node-name": node,
+        "discard": below["discard"],
+        "image": below,
+        "inject-error": rules,
+    }
+
+
+def throttling(device: str, limits: Limits) -> dict[str, object]:
+    """QEMU's words (block_set_io_throttle) for the limits of a virtio disk."""
+    return {
+        "id": f"/machine/peripheral/{device}/virtio-backend",
+        "bps": 0,
+        "bps_rd": limits.read,
+        "bps_wr": limits.write,
+        "iops": limits.operations,
+        "iops_rd": 0,
+        "iops_wr": 0,
     }
 
 

@@ -14,7 +14,7 @@ from lab.flavour import Flavour
 from lab.guest.bay import Attached, DiskBay, GuestDisk
 from lab.guest.channel import Channel
 from lab.guest.command import MachineSpec
-from lab.guest.disks import DiskSpec
+from lab.guest.disks import DiskSpec, Limits
 from lab.guest.lost import GuestLost, HostFault
 from lab.guest.machine import Ending, Machine, MachineState, MachineStateError
 from lab.guest.qmp import QmpEvent
@@ -144,6 +144,10 @@ class Guest:
     def resize_disk(self, name: str, size: int) -> GuestDisk:
         """Change the size of a disk (bytes); the guest's kernel knows it on return."""
         return self._bay.resize(self._machine, self.channel, name, size)
+
+    def throttle(self, name: str, limits: Limits) -> None:
+        """Let a disk do only so much from now on."""
+        self._bay.throttle(self._machine, name, limits)
 
     def unplug(self, name: str) -> None:
         """Take a disk out of the running guest."""

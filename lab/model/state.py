@@ -12,6 +12,8 @@ from lab.model.sizes import DEFAULTS
 from lab.model.snapshot import ImageModel, SnapshotModel
 from lab.scenario import devices as declared
 
+_WHOLE_WINDOWS = (declared.Delay, declared.Flakey, declared.ErrorZone, declared.Multipath)
+
 
 @dataclass(frozen=True, slots=True)
 class WriteLabel:
@@ -64,7 +66,7 @@ class State:
             node = partition_node(name, tag, disk, stack.at // 512, sectors)
         elif isinstance(stack, declared.Linear):
             node = window_node(name, tag, self._nodes[stack.on], stack.at // 512, sectors)
-        elif isinstance(stack, (declared.Delay, declared.Flakey, declared.ErrorZone)):
+        elif isinstance(stack, _WHOLE_WINDOWS):
             node = window_node(name, tag, self._nodes[stack.on], 0, sectors)
         else:
             node = self._assembled(name, tag, device, sectors)

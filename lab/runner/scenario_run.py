@@ -19,7 +19,7 @@ from lab.data import program
 from lab.errors import LabError
 from lab.guest import sections
 from lab.guest.channel import ChannelTimeout
-from lab.guest.disks import DiskSpec
+from lab.guest.disks import DiskError, DiskSpec
 from lab.guest.kept import FOLDER
 from lab.guest.lost import GuestLost
 from lab.runner import artifacts, checks, coverage, start
@@ -38,6 +38,7 @@ from lab.runner.verdict import Finding, ScenarioResult, Verdict
 from lab.scenario.scenario import Scenario
 from lab.tap.record import Tap, watching
 from lab.tap.server import DiskServer
+from lab.units import SECTOR
 
 CHECKS_LIMIT = 600.0
 """Seconds that all automatic checks of a scenario may take together."""
@@ -190,6 +191,10 @@ class ScenarioRun:
                 discard=disk.discard,
                 serial=disk.serial,
                 log=disk.log,
+                errors=tuple(
+                    DiskError(bad.of, None if bad.at is None else bad.at // SECTOR, bad.once)
+                    for bad in disk.errors
+                ),
                 server=sockets.get(name),
             )
             for name, disk in self._scenario.disks.items()

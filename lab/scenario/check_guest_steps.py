@@ -231,6 +231,9 @@ class GuestSteps(Walk):
         if action.disk in self.known:
             self.known[action.disk].size = action.size
 
+    def _throttle(self, action: machine.Throttle, place: Place) -> None:
+        self._disk(action.disk, place)
+
     def _unplug(self, action: machine.Unplug, place: Place) -> None:
         self._disk(action.disk, place)
         if action.disk in self.known:

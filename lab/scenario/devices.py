@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, WithJsonSchema, model_validator
 
 from lab.scenario.values import GuestPath, Model, Name, Size
+from lab.units import SECTOR
 
 PARAMETER_BOUNDS: dict[str, tuple[int, int]] = {
     "tracking_block_minimum_shift": (9, 31),
@@ -39,6 +40,20 @@ ModuleParameters = Annotated[
 ]
 
 
+class BadIo(Model):
+    """I/O that fails below the guest, in QEMU (blkdebug); it gets an I/O error."""
+
+    of: Literal["read", "write", "discard", "flush"] = Field(description="Which kind.")
+    at: Size | None = Field(None, description="A sector that it must touch; any if left out.")
+    once: bool = Field(False, description="Only the first such I/O, not all.")
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> BadIo:
+        if self.at is not None and (self.of == "flush" or self.at % SECTOR):
+            raise ValueError("`at` is the start of a sector (512 bytes), and no matter of a flush")
+        return self
+
+
 class Disk(Model):
     """A virtio disk of the guest, sparse, full of zeros at the start."""
 
@@ -56,6 +71,13 @@ class Disk(Model):
         description="Log all that reaches it, for check_log, compare_logs and crash_states; a "
         "power_cut then loses what the guest had not flushed.",
     )
+    errors: tuple[BadIo, ...] = Field((), description="I/Os of it that fail, below the guest.")
+
+    @model_validator(mode="after")
+    def _one_below(self) -> Disk:
+        if self.log and self.errors:
+            raise ValueError("`log` tells what reached the disk; with `errors` some of it did not")
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -107,6 +129,10 @@ class ErrorZone(OnOne):
 
     at: Size = Field(description="Where the bad range begins.")
     size: Size = Field(description="How long it is.")
+
+
+class Multipath(OnOne):
+    """dm-multipath with one path, the device below: of requests, as that is."""
 
 
 class Loop(Model):
@@ -204,6 +230,7 @@ StackKind = (
     | Delay
     | Flakey
     | ErrorZone
+    | Multipath
     | Loop
     | Zram
     | Stripe
@@ -228,6 +255,7 @@ class Device(Model):
     delay: Delay | None = Field(None, description="dm-delay.")
     flakey: Flakey | None = Field(None, description="dm-flakey.")
     error: ErrorZone | None = Field(None, description="dm-error over one range.")
+    multipath: Multipath | None = Field(None, description="dm-multipath.")
     loop: Loop | None = Field(None, description="A loop device.")
     zram: Zram | None = Field(None, description="A zram device.")
     stripe: Stripe | None = Field(None, description="dm-stripe.")

@@ -145,6 +145,7 @@ class Step(Model):
     remove_device: machine.RemoveDevice | None = None
     assemble: machine.Assemble | None = None
     resize: machine.Resize | None = None
+    throttle: machine.Throttle | None = None
     unplug: machine.Unplug | None = None
     plug: machine.Plug | None = None
     power_cut: PowerCut | None = None
@@ -251,6 +252,7 @@ Action = (
     | machine.RemoveDevice
     | machine.Assemble
     | machine.Resize
+    | machine.Throttle
     | machine.Unplug
     | machine.Plug
     | PowerCut

@@ -132,6 +132,17 @@ class Resize(Model):
     size: Size = Field(description="New size.")
 
 
+class Throttle(Model):
+    """Let a disk do only so much from now on, below the guest (QEMU's throttling); all left out: no
+    limit. A power cut, a reboot or unplugging ends it.
+    """
+
+    disk: Name = Field(description="The disk.")
+    read: Size = Field(0, description="Bytes it reads in a second.")
+    write: Size = Field(0, description="Bytes it writes in a second.")
+    operations: int = Field(0, ge=0, description="Reads and writes it does in a second.")
+
+
 class Unplug(Model):
     """Pull a disk out of the running machine."""
 

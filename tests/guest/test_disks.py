@@ -10,11 +10,17 @@ from lab.errors import UsageError
 from lab.guest.bay import DiskBay
 from lab.guest.disks import (
     BlockSizes,
+    DiskError,
     DiskFormat,
     DiskSpec,
+    HostFile,
+    Limits,
+    block_node,
     create_host_file,
     device_path,
     disk_device,
+    failing_node,
+    throttling,
 )
 from lab.units import MIB, TIB
 
@@ -150,3 +156,33 @@ def test_a_disk_with_a_server_may_fail(bay: DiskBay, tmp_path: Path) -> None:
     assert node is not None
     assert (node["driver"], node["export"]) == ("nbd", "a")
     assert [bay.may_fail(name) for name in ("slot0", "slot1", None)] == [True, False, False]
+
+
+def test_only_what_is_named_fails() -> None:
+    below = block_node("a-disk", HostFile(Path("/a.raw"), DiskFormat.RAW), discard=False)
+    node = failing_node("a", below, (DiskError("write", 16, once=True), DiskError("flush")))
+    rule = {"event": "none", "errno": errno.EIO}
+    assert node["inject-error"] == [
+        {**rule, "iotype": "write", "sector": 16, "once": True},
+        {**rule, "iotype": "flush", "once": False},
+    ]
+    assert (node["node-name"], node["image"], node["discard"]) == ("a", below, "ignore")
+
+
+def test_a_disk_with_errors_is_known_to_fail(tmp_path: Path) -> None:
+    bay = DiskBay(tmp_path, (BlockSizes(), BlockSizes()))
+    bay.declare([DiskSpec("a", MIB, errors=(DiskError("read"),)), DiskSpec("b", MIB)])
+    nodes = [slot.node or {} for slot in bay.slots()]
+    assert [node["driver"] for node in nodes] == ["blkdebug", "raw"]
+    assert [bay.may_fail(node["node-name"]) for node in nodes] == [True, False]
+
+
+def test_limits_are_those_of_one_disk() -> None:
+    told = throttling("slot3", Limits(read=1, write=2, operations=3))
+    assert told["id"] == "/machine/peripheral/slot3/virtio-backend"
+    assert {key: value for key, value in told.items() if value} == {
+        "id": told["id"],
+        "bps_rd": 1,
+        "bps_wr": 2,
+        "iops": 3,
+    }

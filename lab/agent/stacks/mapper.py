@@ -1,4 +1,4 @@
-"""Device-mapper targets through dmsetup: linear, delay, error, flakey, stripe, crypt, thin.
+"""Device-mapper targets through dmsetup: linear, delay, error, flakey, multipath, stripe, ...
 
 Source of the tables: the kernel's Documentation/admin-guide/device-mapper.
 """
@@ -146,6 +146,18 @@ class Flakey(Mapped):
         words = [str(len(self._options)), *self._options] if self._options else []
         extra = " ".join(["", *words])
         return f"0 {size_of(self._on)} flakey {self._on} 0 {self._up} {self._down}{extra}\n"
+
+
+@stack_kind("multipath")
+class Multipath(Mapped):
+    """The device `on` as the one path of a multipath device."""
+
+    def __init__(self, name: str, on: str) -> None:
+        super().__init__(name)
+        self._on = on
+
+    def table(self) -> str:
+        return f"0 {size_of(self._on)} multipath 0 0 1 1 round-robin 0 1 1 {self._on} 1\n"
 
 
 @stack_kind("stripe")

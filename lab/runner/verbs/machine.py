@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from lab.guest.disks import Limits
 from lab.runner import coverage
 from lab.runner.context import Context, Device, Executor
 from lab.runner.failures import StepFailed
@@ -22,6 +23,14 @@ def resize(context: Context, action: verbs.Resize) -> Detail:
     context.device(action.disk).size = disk.size
     context.model.resized(action.disk, disk.size // SECTOR)
     return {"bytes": disk.size}
+
+
+def throttle(context: Context, action: verbs.Throttle) -> Detail:
+    """A disk with a limit, or without one."""
+    context.device(action.disk)
+    limits = Limits(action.read, action.write, action.operations)
+    context.guest.throttle(action.disk, limits)
+    return {}
 
 
 def unplug(context: Context, action: verbs.Unplug) -> Detail:
@@ -98,6 +107,7 @@ def _booted(context: Context, console: Path) -> Detail:
 
 EXECUTORS: dict[str, Executor] = {
     "resize": resize,
+    "throttle": throttle,
     "unplug": unplug,
     "plug": plug,
     "boot": boot,
