@@ -125,6 +125,16 @@ def test_a_write_that_failed_without_a_program_that_is_told_fails(run_one: RunOn
     assert run_one(misfortunes=(image,)).verdict is Verdict.PASSED
 
 
+def test_a_disk_that_was_to_fail_must_have(run_one: RunOne) -> None:
+    text = CYCLE.replace("a: {size: 1MiB", "a: {errors: [{of: write}], size: 1MiB")
+    assert text != CYCLE
+    result = run_one(text)
+    assert (result.verdict, result.findings[0].where) == (Verdict.FAILED, "no I/O failed")
+    assert "no I/O of a failed" in result.findings[0].what
+    failed = Misfortune("snapshot_take", "failed write-back")
+    assert run_one(text, misfortunes=(failed,)).verdict is Verdict.PASSED
+
+
 def test_the_first_failure_wins_and_the_rest_is_kept(run_one: RunOne) -> None:
     result = run_one(CYCLE, "original sector lost", "module busy")
     assert "original a" in result.findings[0].what
