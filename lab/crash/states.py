@@ -63,23 +63,26 @@ def choose(
     of them were drawn.
 
     One at each flush, and `subsets` in each interval between two flushes, at a random point of it.
+    Those at flushes are never left out, however many they are.
     """
     dice = random.Random(seed)
-    found: set[Cut] = set()
+    at_flushes: set[Cut] = set()
+    between: set[Cut] = set()
     begin = start
     for end in [*flushes(entries[start:]), len(entries) - start]:
         stop = start + end
         if end < len(entries) - start:
-            found.add(Cut(stop + 1))
+            at_flushes.add(Cut(stop + 1))
         drawn: set[Cut] = set()
         for _ in range(subsets * TRIES if stop > begin else 0):
             if len(drawn) < subsets:
                 drawn.add(draw(entries, dice.randint(begin + 1, stop), dice))
-        found |= drawn
+        between |= drawn
         begin = stop + 1
-    if len(found) <= limit:
-        return sorted(found), len(found)
-    return sorted(dice.sample(sorted(found), limit)), len(found)
+    total, room = len(at_flushes) + len(between), max(0, limit - len(at_flushes))
+    if len(between) > room:
+        between = set(dice.sample(sorted(between), room))
+    return sorted(at_flushes | between), total
 
 
 class Rebuilder:

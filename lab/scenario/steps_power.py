@@ -47,6 +47,12 @@ class CrashStates(Model):
 
     device: Name = Field(description="A disk with a log, since its mkfs.")
     subsets: int = Field(2, ge=0, le=100, description="Subsets between each two flushes.")
-    limit: int = Field(60, ge=1, le=10_000, description="Most states; drawn if there are more.")
+    limit: int = Field(
+        60,
+        ge=1,
+        le=10_000,
+        description="Most states; if there are more, subsets are drawn. Those at flushes are all"
+        " checked, also if they alone are more.",
+    )
     least: int = Field(1, ge=1, description="Fewest states.")
     seed: int = Field(1, description="Another seed, other subsets.")

@@ -69,6 +69,20 @@ def test_there_is_a_state_at_every_flush_and_some_between(tmp_path: Path) -> Non
         assert total == len(cuts)
 
 
+def test_a_limit_leaves_out_subsets_and_no_state_at_a_flush(tmp_path: Path) -> None:
+    puts = [one for n in range(20) for one in (Put(n, 1, 2 * n + 1), Put(n + 20, 1, 2), FLUSH)]
+    with WriteLog(write_log(tmp_path / "log", puts)) as log:
+        at_flushes = {Cut(place + 1) for place in flushes(log.entries)}
+        assert len(at_flushes) == 20
+        for seed in range(5):
+            cuts, total = choose(log.entries, subsets=2, limit=30, seed=seed)
+            assert len(cuts) == 30 < total
+            assert at_flushes < set(cuts)
+            assert cuts == sorted(cuts)
+            fewer, _ = choose(log.entries, subsets=2, limit=5, seed=seed)
+            assert set(fewer) == at_flushes, "they stay, though they are more than the limit"
+
+
 def test_what_fua_wrote_and_what_was_flushed_is_never_lost(tmp_path: Path) -> None:
     puts = [Put(0, 1, 1), FLUSH, Put(1, 1, 2), Put(2, 1, 3, Flag.FUA)]
     with WriteLog(write_log(tmp_path / "log", puts)) as log:
