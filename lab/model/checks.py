@@ -202,6 +202,22 @@ class Checks(Loads):
                     found.append((start, end - start))
         return tuple(sorted(found))
 
+    def may_hold_copies(self, snapshot: str, disk: str, sector: int, count: int) -> bool:
+        """Whether a range of a disk is difference storage of a snapshot; an empty one: whether any
+        of the disk is. Of a device that spreads over several disks the place is not known."""
+        for root, start, length in self._snapshots[snapshot].storage.ranges:
+            overlaps = not count or (start < sector + count and sector < start + length)
+            if disk in self.disks_of(root) and (overlaps or root != disk):
+                return True
+        return False
+
+    def disks_of(self, device: str) -> set[str]:
+        """Names of the disks that a device lies on, its own if it is one."""
+        root = (self._nodes.get(device) or self._gone[device]).root
+        if not root.members:
+            return {root.name}
+        return {disk for member in root.members for disk in self.disks_of(member)}
+
 
 def _opaque(content: RunMap[Cell]) -> tuple[tuple[int, int], ...]:
     return tuple((run.start, run.count) for run in content.runs() if run.value is None)

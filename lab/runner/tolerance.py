@@ -4,11 +4,13 @@ write of an original       only the writer's own I/O, a write to that disk or a 
                            make it fail, and then it must: nobody may swallow the error
 write into an image,       may fail as soon as the fault has happened
 take, create ...           (take must then work at the second try: K27)
-read of an image           right or EIO, never anything else
+read of an image           right; or EIO if the fault has happened and may have spoiled it, or was
+                           an I/O of the read; never anything else
 read of an original        may fail once, if a read of that disk was the fault
-destroy                    before it, events of images that the fault spoiled are taken; then the
+destroy                    before it, events of images that the fault spoiled are taken: it was a read
+                           of that original or an I/O to that snapshot's storage (K21); then the
                            comparison is strict: an image with an event gives EIO everywhere,
-                           one without is right everywhere (K18, K21)
+                           one without is right everywhere (K18)
 """
 
 from __future__ import annotations
@@ -35,8 +37,7 @@ def do(context: Context, step: Step, work: Work) -> Detail:
     assert context.tap.fault is not None
     fault, action, before = context.tap.fault, step.action, context.tap.hit
     if isinstance(action, io.ReadImage):
-        lenient = {"expect": io.ImageExpect.MODEL_OR_EIO}
-        return work(action.model_copy(update=lenient))
+        return _read_image(context, action, work)
     if isinstance(action, snap.Destroy):
         take_events(context, action.snapshot, fault)
     try:
@@ -58,6 +59,30 @@ def do(context: Context, step: Step, work: Work) -> Detail:
     if not before and context.tap.hit and _is_own(action, fault):
         raise StepFailed(f"{step.verb} succeeded, though its own I/O failed: {fault}")
     return detail
+
+
+def _read_image(context: Context, action: io.ReadImage, work: Work) -> Detail:
+    """Read an image, which may refuse what it cannot know any more; the table says how much. As
+    the fault may happen while it is read, whether it might is known only afterwards."""
+    detail = work(action.model_copy(update={"expect": io.ImageExpect.MODEL_OR_EIO}))
+    refused, sectors = int(str(detail["EIO"])), int(str(detail["sectors"]))
+    if not _explains(context, action.snapshot, action.device):
+        allowed = {io.ImageExpect.MODEL: 0, io.ImageExpect.EIO: sectors}.get(action.expect, refused)
+        if refused != allowed:
+            raise StepFailed(
+                f"{refused} sectors of the image of {action.device} gave EIO, must be {allowed}: "
+                f"{_state_of(context)}"
+            )
+    if refused:
+        context.consequences.append(f"read_image of {action.device}: {refused} sectors EIO")
+    return detail
+
+
+def _state_of(context: Context) -> str:
+    assert context.tap is not None
+    if context.tap.struck is None:
+        return "nothing had failed yet"
+    return f"all that failed was {context.tap.struck}"
 
 
 def _is_own(action: Action, fault: Io) -> bool:
@@ -95,8 +120,7 @@ def take_events(context: Context, name: str, fault: Io) -> None:
     for event in events.drain(context, living):
         if event.kind != snap.EventKind.CORRUPTED:
             continue
-        assert context.tap is not None
-        if not context.tap.hit or event.number != errno.EIO or not _explains(fault, event.device):
+        if event.number != errno.EIO or not _explains(context, name, event.device):
             raise StepFailed(f"{event}, which {fault} does not explain")
         context.consequences.append(str(event))
     events.claim(context, name)
@@ -105,6 +129,14 @@ def take_events(context: Context, name: str, fault: Io) -> None:
         context.consequences.append(f"image of {device} {state}")
 
 
-def _explains(fault: Io, device: str) -> bool:
-    """Whether a fault may spoil the image of a device: its own reads, and all of the storage."""
-    return fault.disk != device or fault.op is Op.READ
+def _explains(context: Context, snapshot: str, device: str) -> bool:
+    """Whether the fault has happened, and may have spoiled the image of a device: its own reads
+    may, and whatever goes to the storage of its snapshot. Other originals have images of their own
+    (K21), and what fails of a write to the original fails the write only."""
+    assert context.tap is not None
+    fault = context.tap.struck
+    if fault is None:
+        return False
+    if fault.op is Op.READ and fault.disk in context.model.disks_of(device):
+        return True
+    return context.model.may_hold_copies(snapshot, fault.disk, fault.sector, fault.count)

@@ -49,7 +49,7 @@ class Tap:
         self._lock = threading.Lock()
         self._open = False
         self._ios: list[Io] = []
-        self._hit = False
+        self._struck: Io | None = None
         self.host_fault = ""
         """What of a disk the host could not do; the guest has met an error that nobody chose."""
 
@@ -67,8 +67,13 @@ class Tap:
     @property
     def hit(self) -> bool:
         """Whether the fault has happened."""
+        return self.struck is not None
+
+    @property
+    def struck(self) -> Io | None:
+        """The I/O that has failed, as it was in this run: neighbours may be joined to it."""
         with self._lock:
-            return self._hit
+            return self._struck
 
     def fails(self, disk: str, op: Op, sector: int, count: int) -> bool:
         """Note an I/O; whether it has to fail."""
@@ -78,7 +83,8 @@ class Tap:
             io = Io(disk, op, sector, count, self._reaching(disk, op, sector) + 1)
             hit = self.fault is not None and self._is(io, self.fault)
             self._ios.append(io)
-            self._hit |= hit
+            if hit:
+                self._struck = io
             return hit
 
     def _is(self, io: Io, fault: Io) -> bool:

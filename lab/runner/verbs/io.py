@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from lab.guest.channel import AgentFailure
 from lab.guest.lost import GuestLost
+from lab.model.seen import SeenKind
 from lab.model.writes import Plan
 from lab.runner.context import Context, Executor, agree
 from lab.runner.failures import StepFailed
@@ -173,6 +174,7 @@ def read_image(context: Context, action: verbs.ReadImage) -> Detail:
     if action.expect is not verbs.ImageExpect.MODEL:
         events.claim(context, action.snapshot, action.device)
     grain = eio_grain(context) if action.expect is verbs.ImageExpect.EIO else GRAIN
+    refused = 0
     for sector, count, seen in scan_ranges(
         context, path, ranges, direct=action.direct, grain=grain
     ):
@@ -185,7 +187,8 @@ def read_image(context: Context, action: verbs.ReadImage) -> Detail:
             expect=action.expect,
         )
         agree("", wrong)
-    return {"sectors": _total(ranges), "expect": action.expect.value}
+        refused += sum(run.count for run in seen if run.kind is SeenKind.ERROR)
+    return {"sectors": _total(ranges), "expect": action.expect.value, "EIO": refused}
 
 
 def eio_grain(context: Context) -> int:
