@@ -24,28 +24,36 @@ from lab.scenario.scenario import FailEach, Scenario
 from lab.tap.record import Io, Tap
 
 RECORD = "record"
-LEAST_REACHED = 0.75
-"""Share of the runs in which the fault must have happened; I/Os that are under way at once may be
-joined otherwise in another run."""
+TRIES = 3
+"""Runs for an I/O until its fault happens: those that are under way at once may be joined otherwise
+in another run, or not."""
+LEAST_REACHED = 0.9
+"""Share of the I/Os that must have failed by then; some may be joined so only once."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One I/O: what came of its failure."""
+    """One I/O: what came of its failure. log: what the module said in the kernel log. tries: runs
+    until it failed; the last one counts."""
 
     io: Io
     reached: bool
     said: tuple[str, ...]
+    log: tuple[str, ...]
     verdict: Verdict
     reason: str
     seconds: float
     kept: str
+    tries: int = 1
 
     def __str__(self) -> str:
         said = "; ".join(self.said) if self.reached else "NOT REACHED"
+        tries = f" (run {self.tries})" if self.tries > 1 else ""
         io = self.io
         place = f"{io.disk:8} {io.op:12} {io.sector:>8}+{io.count:<6} {io.nth:>2}."
-        return f"{place}  {self.verdict:8} {said or 'nobody noticed'}  {self.reason}".rstrip()
+        what = f"{said or 'nobody noticed'}{tries}"
+        line = f"{place}  {self.verdict:8} {what}  {self.reason}".rstrip()
+        return "\n".join((line, *(f"    {one}" for one in self.log)))
 
 
 def run_each(
@@ -56,20 +64,29 @@ def run_each(
     began = time.monotonic()
     with place.seats:
         record = Tap()
-        first, _ = attempt(scenario, template, replace(place, tap=record), bus, stop)
+        first = attempt(scenario, template, replace(place, tap=record), bus, stop).result
     if first.verdict is not Verdict.PASSED:
         return first
     ios = sorted(record.ios)
     chosen = choose(ios, scenario.fail_each)
     silent = Bus(())
 
-    def one(number: int) -> Row:
+    def once(number: int, nth: int) -> Row:
         io, tap = chosen[number], Tap(chosen[number])
-        inner = replace(place, folder=_folder(place.folder, number), tap=tap)
+        inner = replace(place, folder=_folder(place.folder, number, nth), tap=tap)
         with place.seats:
             stop.check()
-            result, said = attempt(scenario, template, inner, silent, stop)
-        return Row(io, tap.hit, said, result.verdict, result.reason, result.duration, result.kept)
+            made = attempt(scenario, template, inner, silent, stop)
+        end = made.result
+        what = (made.consequences, made.complaints, end.verdict, end.reason, end.duration, end.kept)
+        return Row(io, tap.hit, *what, nth)
+
+    def one(number: int) -> Row:
+        for nth in range(1, TRIES + 1):
+            row = once(number, nth)
+            if row.reached or row.verdict is not Verdict.PASSED:
+                break
+        return row
 
     with ThreadPoolExecutor(place.jobs, thread_name_prefix="each") as pool:
         rows = list(pool.map(one, range(len(chosen))))
@@ -86,8 +103,9 @@ def choose(ios: Sequence[Io], wanted: FailEach) -> list[Io]:
     return sorted(random.Random(wanted.seed).sample(list(ios), wanted.limit))
 
 
-def _folder(folder: Folder, number: int) -> Folder:
-    path = folder.path / f"io-{number + 1:03}"
+def _folder(folder: Folder, number: int, nth: int) -> Folder:
+    again = f"-run-{nth}" if nth > 1 else ""
+    path = folder.path / f"io-{number + 1:03}{again}"
     path.mkdir()
     return Folder(path)
 
@@ -100,13 +118,16 @@ def _result(
     rows: Sequence[Row],
 ) -> ScenarioResult:
     kinds = Counter(f"{io.op} of {io.disk}" for io in ios)
-    reached = sum(row.reached for row in rows)
+    missed = [str(row.io) for row in rows if not row.reached]
+    reached = len(rows) - len(missed)
     report = {
         "I/Os": len(ios),
         "kinds": dict(kinds),
         "runs": len(rows),
         "drawn with seed": wanted.seed if len(rows) < len(ios) else None,
         "fault happened in": reached,
+        "not in the first run": sum(row.tries > 1 for row in rows),
+        "never happened": missed,
         "table": str(place.folder.path / "every-io.txt"),
     }
     head = "".join(f"{key}: {value}\n" for key, value in report.items())
@@ -121,7 +142,7 @@ def _result(
         what = f"there are {len(ios)} I/Os; {wanted.least} needed"
         findings.append(Finding(Verdict.FAILED, RECORD, what))
     if reached < LEAST_REACHED * len(rows):
-        what = f"the fault happened in {reached} of {len(rows)} runs only"
+        what = f"only {reached} of {len(rows)} I/Os failed in any run; not: {'; '.join(missed)}"
         findings.append(Finding(Verdict.FAILED, RECORD, what))
     result = replace(first, reports={**first.reports, "every I/O once": report})
     if findings:

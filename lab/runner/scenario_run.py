@@ -29,6 +29,7 @@ from lab.runner.events import CheckFinished
 from lab.runner.failures import StepsEnded, finding_of
 from lab.runner.folder import Folder, HostDiskFull
 from lab.runner.journal import Journal
+from lab.runner.klog import module_complaints
 from lab.runner.ports import Guest, Template, debug_folder, facts
 from lab.runner.start import SkipScenario
 from lab.runner.stepper import Stepper
@@ -76,15 +77,24 @@ def run_scenario(
     Raises Interrupted if the run was stopped, HostDiskFull if results cannot be kept.
     """
     with place.seats:
-        return attempt(scenario, template, place, bus, stop)[0]
+        return attempt(scenario, template, place, bus, stop).result
 
 
-def attempt(
-    scenario: Scenario, template: Template, place: Place, bus: Bus, stop: Stop
-) -> tuple[ScenarioResult, tuple[str, ...]]:
-    """One clone: its result, and what the fault of the tap brought about in words."""
+@dataclass(frozen=True)
+class Attempt:
+    """What came of one clone. consequences: of the fault of the tap, in words. complaints: lines
+    that the module wrote to the kernel log, but for mere information."""
+
+    result: ScenarioResult
+    consequences: tuple[str, ...]
+    complaints: tuple[str, ...]
+
+
+def attempt(scenario: Scenario, template: Template, place: Place, bus: Bus, stop: Stop) -> Attempt:
+    """Run a scenario in one clone."""
     one = ScenarioRun(scenario, template, place, bus, stop)
-    return one.go(), one.consequences
+    result = one.go()
+    return Attempt(result, one.consequences, one.complaints)
 
 
 class ScenarioRun:
@@ -133,6 +143,14 @@ class ScenarioRun:
     def consequences(self) -> tuple[str, ...]:
         """What steps said of the I/O that failed."""
         return tuple(self._context.consequences) if self._context is not None else ()
+
+    @property
+    def complaints(self) -> tuple[str, ...]:
+        """What the module said in the kernel log, but for mere information."""
+        if self._context is None:
+            return ()
+        lines, names = self._context.log.lines, self._context.flavour.log
+        return tuple(line.said for line in module_complaints(lines, names))
 
     @property
     def sections(self) -> str:

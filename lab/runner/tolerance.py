@@ -7,10 +7,10 @@ take, create ...           (take must then work at the second try: K27)
 read of an image           right; or EIO if the fault has happened and may have spoiled it, or was
                            an I/O of the read; never anything else
 read of an original        may fail once, if a read of that disk was the fault
-destroy                    before it, events of images that the fault spoiled are taken: it was a read
-                           of that original or an I/O to that snapshot's storage (K21); then the
+destroy                    before it, events of images that the fault spoiled are taken: it was a
+                           read of that original or an I/O to that snapshot's storage; then the
                            comparison is strict: an image with an event gives EIO everywhere,
-                           one without is right everywhere (K18)
+                           one without is right everywhere (K18, K21)
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import errno
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import pytest
 from lab.guest.disks import DiskSpec
 from lab.runner import scenario_run
 from lab.runner.every_io import choose
+from lab.runner.klog import LogLine
 from lab.runner.verdict import RunResult, Verdict
+from lab.runner.watch import KernelLog
 from lab.scenario.load import parse_scenario
 from lab.scenario.mistakes import ScenarioError
 from lab.scenario.scenario import FailEach
@@ -85,6 +88,25 @@ class TappedTemplate(FakeTemplate):
             yield guest
 
 
+@dataclass
+class ShyTemplate(TappedTemplate):
+    """The last I/O of a run is met only in the third run that waits for it, or in none."""
+
+    runs: int = 0
+
+    @contextmanager
+    def clone(
+        self, disks: Sequence[DiskSpec], folder: Path, *, keepable: bool = False
+    ) -> Iterator[FakeGuest]:
+        with super().clone(disks, folder, keepable=keepable) as guest:
+            assert isinstance(guest, TappedGuest)
+            if guest.tap.fault is not None and guest.tap.fault.sector == 1024:
+                self.runs += 1
+                if self.runs < 3 or "never met" in self.broken:
+                    guest.tap = Tap()
+            yield guest
+
+
 @pytest.fixture(autouse=True)
 def servers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scenario_run, "DiskServer", Server)
@@ -120,6 +142,44 @@ def test_an_image_that_is_spoiled_without_cause_is_found(run_all: RunAll) -> Non
     (result,) = run_all(EACH, template=template).results
     assert result.verdict is Verdict.FAILED
     assert "does not explain" in result.reason
+
+
+def test_an_io_that_was_not_met_is_run_again(run_all: RunAll) -> None:
+    (result,) = run_all(EACH, template=ShyTemplate()).results
+    assert result.verdict is Verdict.PASSED, result.reason
+    assert result.folder is not None
+    report = json.loads((result.folder / "every-io.json").read_text())
+    assert [row["tries"] for row in report["rows"]] == [1, 1, 1, 3]
+    assert all(row["reached"] for row in report["rows"])
+    assert report["report"]["not in the first run"] == 1
+    assert (result.folder / "io-004-run-3" / "verdict.json").is_file()
+    assert "(run 3)" in (result.folder / "every-io.txt").read_text()
+
+
+def test_an_io_that_is_never_met_is_named(run_all: RunAll) -> None:
+    template = ShyTemplate(broken=frozenset({"never met"}))
+    (result,) = run_all(EACH, template=template).results
+    assert result.verdict is Verdict.FAILED
+    assert "only 3 of 4 I/Os failed in any run; not: write of a sectors 1024+8" in result.reason
+    assert template.runs == 3
+
+
+def test_the_table_has_what_the_module_said(
+    run_all: RunAll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = [LogLine("blksnap: no good", 3, 1_000_000), LogLine("blksnap: by the way", 6)]
+    mark = KernelLog.mark
+
+    def marked(log: KernelLog, *args: Any) -> None:
+        mark(log, *args)
+        log.lines += said if TAPS[next(reversed(TAPS))].fault is not None else []
+
+    monkeypatch.setattr(KernelLog, "mark", marked)
+    (result,) = run_all(EACH, template=TappedTemplate()).results
+    assert result.folder is not None
+    table = (result.folder / "every-io.txt").read_text().splitlines()
+    assert table.count("    [    1.000000] blksnap: no good") == 4
+    assert not any("by the way" in line for line in table)
 
 
 def test_too_few_ios_prove_nothing(run_all: RunAll) -> None:
