@@ -16,12 +16,13 @@ from lab.agent.loads import cycles, watches
 from .conftest import Agent
 
 SECTORS = (4 << 20) // 512
+NONE = 2**62
 
 
 def poll_until(agent: Agent, name: str, wanted: Callable[[Any], bool]) -> Any:
     end = time.monotonic() + 30
     while time.monotonic() < end:
-        report = agent.ask("load_poll", name=name)
+        report = agent.ask("load_poll", name=name, start=NONE)
         if wanted(report) or report["failed"]:
             return report
         time.sleep(0.01)
@@ -66,6 +67,20 @@ def test_the_largest_number_of_all_writes_to_a_sector_is_what_it_holds(
     for run in stamp.scan(disk.read_bytes(), 0):
         for sector in range(run.sector, run.sector + run.count):
             assert model.get(sector) == run.seq
+
+
+def test_writes_that_the_host_has_are_dropped_and_figures_come_without_any(
+    agent: Agent, disk: Path
+) -> None:
+    agent.ask("load_start", name="w", kind="writers", path=str(disk), tag=1, how="buffered")
+    poll_until(agent, "w", lambda report: report["finished"] > 20)
+    final = agent.ask("load_stop", name="w", start=NONE)["report"]
+    assert (final["writes"], final["more"]) == ([], False)
+    writes = all_writes(agent, "w")
+    assert len(writes) == final["finished"] > 20
+    assert agent.ask("load_poll", name="w", start=5)["writes"][0] == writes[5]
+    assert agent.ask("load_poll", name="w", start=5)["finished"] == len(writes)
+    assert "is no longer there" in agent.fail("load_poll", name="w", start=4)["message"]
 
 
 def test_writers_keep_their_rate(agent: Agent, disk: Path) -> None:

@@ -113,7 +113,7 @@ class Impatient:
         self.deadline = self
 
     def request(self, op: str, args: dict[str, Any]) -> dict[str, Any]:
-        assert (op, args["name"]) == ("load_poll", "l")
+        assert (op, args["name"], args["start"]) == ("load_poll", "l", loads.NONE)
         return {"appended": 1, "running": 1}
 
     def left(self) -> float:

@@ -59,6 +59,7 @@ class Writers(Load):
         self._boundary = boundary
         self._flying: dict[int, tuple[int, int, int]] = {}  # seq: (sector, count, issued)
         self._done: list[list[int]] = []
+        self._dropped = 0
         self._max_latency = 0
 
     def begin(self) -> None:
@@ -131,10 +132,19 @@ class Writers(Load):
 
     def report(self, start: int) -> Mapping[str, Any]:
         """writes: finished ones from entry `start` on; next, more: to page; in_flight: the rest;
-        max_latency_ns: of the slowest finished one."""
+        max_latency_ns: of the slowest finished one.
+
+        Who asks for an entry has those before it: they are dropped, as there may be millions. A
+        `start` beyond the last one asks for none.
+        """
         with self.lock:
-            page = self._done[start : start + _PAGE_OF_WRITES]
-            total = len(self._done)
+            total = self._dropped + len(self._done)
+            if start < self._dropped:
+                raise UsageError(f"writers: entry {start} is no longer there; {self._dropped} is")
+            if start <= total:
+                del self._done[: start - self._dropped]
+                self._dropped = start
+            page = self._done[:_PAGE_OF_WRITES] if start <= total else []
             flying = [
                 [seq, sector, count, issued, None, None]
                 for seq, (sector, count, issued) in self._flying.items()

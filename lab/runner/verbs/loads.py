@@ -20,6 +20,8 @@ Detail = Mapping[str, object]
 STOP_LIMIT = 45.0
 """Seconds in which the threads of a load end."""
 POLL_PAUSE = 0.05
+NONE = 2**62
+"""The entry of a report that asks for none: only its figures are wanted."""
 LASTING = (verbs.ReadersExpect.VALID_THEN_EIO, verbs.ReadersExpect.VALID_THEN_GONE)
 """What readers expect that allows no read to succeed after one has failed."""
 OPERATIONS = {
@@ -247,7 +249,7 @@ def ring_marks(context: Context, snapshot: str) -> Iterator[None]:
         load.marks[snapshot] = (before[load.name], int(_poll(context, load)["started_n"]))
 
 
-def _poll(context: Context, load: Load, start: int = 0) -> Report:
+def _poll(context: Context, load: Load, start: int = NONE) -> Report:
     return context.request("load_poll", {"name": load.name, "start": start})
 
 
