@@ -62,7 +62,7 @@ class Fuzz(ClientStep):
     refused. Snapshots are left to nobody; the originals are not written.
     """
 
-    seconds: Seconds = Field(20.0, description="For how long.")
+    seconds: Seconds = Field(20.0, description="For how long; 30 s at a time.")
     seed: int | None = Field(
         None, ge=0, lt=2**32, description="Makes the same requests again; another one if left out."
     )

@@ -45,7 +45,11 @@ class FakeContext:
         self.model = SimpleNamespace(forget=self.forgotten.append)
         lines = [LogLine(text, 3) for text in log]
         self.flavour = Flavour()
-        self.log = SimpleNamespace(poll=lambda _guest: None, lines=lines)
+        self.log = SimpleNamespace(poll=self.poll, lines=lines)
+        self.polls = 0
+
+    def poll(self, _guest: object) -> None:
+        self.polls += 1
 
     def device(self, name: str) -> Any:
         return SimpleNamespace(path=f"/dev/{name}", number=(254, ord(name[0])))
@@ -168,6 +172,21 @@ def test_a_seed_is_kept_or_drawn_and_always_told() -> None:
     assert len(drawn) > 1
     with pytest.raises(StepFailed, match="seed 7: fuzz"):
         fuzz(FakeContext("not ok TAKE: got -5, must be 0\ndone\n"), seed=7)
+
+
+def test_a_long_time_is_cut_in_parts_and_the_log_read_after_each() -> None:
+    printed = "TAKE done 1 refused 2\nrequests 3\ndone\n"
+    context = FakeContext(*[printed] * 4)
+    told = fuzz(context, seed=7, seconds=100.0)
+    assert told["requests"] == 12
+    assert told["answers"] == ["TAKE done 4 refused 8"]
+    runs = [one for one in context.ran if "fuzz" in one]
+    seeds, seconds = [one[-2] for one in runs], {one[-1] for one in runs}
+    assert (seeds[0], len(set(seeds)), seconds) == ("7", 4, {"25"})
+    assert context.polls >= 4
+    again = FakeContext(*[printed] * 2, "not ok TAKE: got -5, must be 0\ndone\n")
+    with pytest.raises(StepFailed, match=f"part 3 of 4, seed {seeds[2]}: fuzz"):
+        fuzz(again, seed=7, seconds=100.0)
 
 
 def test_only_storage_that_ran_out_may_have_spoiled_an_image() -> None:

@@ -9,7 +9,9 @@ about; its last line is "done".
 from __future__ import annotations
 
 import errno
+import math
 import random
+import re
 import tarfile
 from base64 import b64decode, b64encode
 from collections import Counter
@@ -32,6 +34,9 @@ SOURCES = "/run/blksnap-lab"
 """The guest's folder for what is compiled there; in its memory."""
 KIND = "compiled"
 PRODUCT = "product.tar.gz.base64"
+LONGEST_PART = 30.0
+"""Seconds of random requests at a time."""
+ANSWERS = re.compile(r"(.+) done (\d+) refused (\d+)")
 COMPILER = (
     "gcc -Wall -Wextra -Werror -Wno-unused-parameter -std=gnu11 -O1 -ffreestanding"
     " -fno-stack-protector -fno-pie -static -nostdlib -no-pie -s"
@@ -84,18 +89,48 @@ def client(context: Context, action: verbs.Client) -> Detail:
 
 
 def fuzz(context: Context, action: verbs.Fuzz) -> Detail:
-    """Random requests; the seed is in the report, also if it fails."""
+    """Random requests; the seed is in the report, also if it fails.
+
+    In parts: the kernel log is read after each, as a longer one may overrun it.
+    """
     seed = random.SystemRandom().randrange(2**32) if action.seed is None else action.seed
     context.reports["seed"] = seed
-    try:
-        lines = _run(context, action, "fuzz", str(seed), str(round(action.seconds)))
-    except StepFailed as error:
-        raise StepFailed(f"seed {seed}: {error}", error.detail) from error
+    parts = max(1, math.ceil(action.seconds / LONGEST_PART))
+    seconds = str(max(1, round(action.seconds / parts)))
+    answers: dict[str, Counter[str]] = {}
+    made = 0
+    for number, part in enumerate(_seeds(seed, parts), 1):
+        try:
+            lines = _run(context, action, "fuzz", str(part), seconds)
+        except StepFailed as error:
+            where = f"part {number} of {parts}, " if parts > 1 else ""
+            raise StepFailed(f"{where}seed {part}: {error}", error.detail) from error
+        context.log.poll(context.guest)
+        made += sum(int(line.split()[1]) for line in lines if line.startswith("requests "))
+        _add_answers(answers, lines)
+        context.reports["requests"] = made
     context.model.forget(action.devices[2])
     _claim_log(context, action)
-    made = [int(line.split()[1]) for line in lines if line.startswith("requests ")]
-    context.reports["requests"] = made[0]
-    return {"seed": seed, "requests": made[0], "answers": [x for x in lines if " refused " in x]}
+    told = [
+        f"{command} done {count['done']} refused {count['refused']}"
+        for command, count in answers.items()
+    ]
+    return {"seed": seed, "requests": made, "answers": told}
+
+
+def _seeds(seed: int, parts: int) -> list[int]:
+    """One for each part, all by the one seed, which is that of the first part itself."""
+    dice = random.Random(seed)
+    return [seed, *(dice.randrange(2**32) for _ in range(parts - 1))]
+
+
+def _add_answers(answers: dict[str, Counter[str]], lines: Sequence[str]) -> None:
+    """Add up lines such as "TAKE done 1 refused 2"."""
+    for line in lines:
+        match = ANSWERS.fullmatch(line)
+        if match:
+            count = Counter(done=int(match[2]), refused=int(match[3]))
+            answers.setdefault(match[1], Counter()).update(count)
 
 
 def _claim_log(context: Context, action: verbs.ClientStep) -> None:
