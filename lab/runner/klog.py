@@ -153,29 +153,6 @@ def classify(text: str) -> SplatKind | None:
     return None
 
 
-def find_splats(lines: Iterable[LogLine]) -> list[Splat]:
-    """All reports in `lines`, in order. A call trace that no known header begins counts too."""
-    found: list[Splat] = []
-    opened: _Open | None = None
-    previous = ""
-    for line in lines:
-        if opened is not None and opened.takes(line.text):
-            opened.lines.append(line.said)
-        else:
-            kind = classify(line.text)
-            if kind is None and _CALL_TRACE.match(line.text):
-                kind = SplatKind.TRACE
-            if kind is not None:
-                if opened is not None:
-                    found.append(opened.close())
-                headline = previous if kind is SplatKind.TRACE else line.text
-                opened = _Open(kind, headline.strip(), [line.said])
-        previous = line.text
-    if opened is not None:
-        found.append(opened.close())
-    return found
-
-
 @dataclass
 class _Open:
     """A report that is being read."""
@@ -214,6 +191,47 @@ class _Open:
     def close(self) -> Splat:
         """The report as far as it was seen."""
         return Splat(self.kind, self.headline, tuple(self.lines))
+
+
+class SplatReader:
+    """Finds the reports in lines that come one after the other."""
+
+    def __init__(self) -> None:
+        self.closed: list[Splat] = []
+        """Those that no further line can belong to."""
+        self._opened: _Open | None = None
+        self._previous = ""
+
+    def read(self, lines: Iterable[LogLine]) -> None:
+        """What was said since the last call."""
+        for line in lines:
+            self._read_line(line)
+            self._previous = line.text
+
+    def _read_line(self, line: LogLine) -> None:
+        if self._opened is not None and self._opened.takes(line.text):
+            self._opened.lines.append(line.said)
+            return
+        kind = classify(line.text)
+        if kind is None and _CALL_TRACE.match(line.text):
+            kind = SplatKind.TRACE
+        if kind is None:
+            return
+        self.closed += self.open
+        headline = self._previous if kind is SplatKind.TRACE else line.text
+        self._opened = _Open(kind, headline.strip(), [line.said])
+
+    @property
+    def open(self) -> list[Splat]:
+        """The last one, if the next line may belong to it, as far as it was seen."""
+        return [] if self._opened is None else [self._opened.close()]
+
+
+def find_splats(lines: Iterable[LogLine]) -> list[Splat]:
+    """All reports in `lines`, in order. A call trace that no known header begins counts too."""
+    reader = SplatReader()
+    reader.read(lines)
+    return [*reader.closed, *reader.open]
 
 
 _OF_MODULE = re.compile(r" \[([-\w]+)\]")

@@ -10,6 +10,7 @@ from lab.runner.klog import (
     LogLine,
     Splat,
     SplatKind,
+    SplatReader,
     classify,
     concerns,
     find_splats,
@@ -38,6 +39,9 @@ class KernelLog:
         self._mark = ""
         self._boot = 0
         self._next = 0
+        self._reader = SplatReader()
+        self._read = 0
+        self._concerning: list[Splat] = []
         self._told = 0
         self._lost = 0
         self._polled = 0.0
@@ -58,6 +62,7 @@ class KernelLog:
         last = last[marked[-1] + 1 :] if marked else last
         if len(find_splats(last)) > len(find_splats(self.lines[self._boot :])):
             self.lines[self._boot :] = last
+            self._read_again()
         self._boot = len(self.lines)
         self._next = 0
 
@@ -76,6 +81,7 @@ class KernelLog:
     def forget(self, kind: SplatKind) -> None:
         """Reports of this kind that were not judged yet are none."""
         self.lines = [line for line in self.lines if classify(line.text) is not kind]
+        self._read_again()
 
     def due(self) -> bool:
         """True if the last look is a while ago."""
@@ -83,8 +89,20 @@ class KernelLog:
 
     @property
     def splats(self) -> list[Splat]:
-        """All reports so far, but for data races of others."""
-        return [one for one in find_splats(self.lines) if concerns(one, self._modules)]
+        """All reports so far, but for data races of others. Each line is read once: there may be
+        very many."""
+        reader, before = self._reader, len(self._reader.closed)
+        reader.read(self.lines[self._read :])
+        self._read = len(self.lines)
+        self._concerning += self._ours(reader.closed[before:])
+        return [*self._concerning, *self._ours(reader.open)]
+
+    def _ours(self, splats: Sequence[Splat]) -> list[Splat]:
+        return [one for one in splats if concerns(one, self._modules)]
+
+    def _read_again(self) -> None:
+        """Lines that were read are others now."""
+        self._reader, self._read, self._concerning = SplatReader(), 0, []
 
     def judge(self, where: str) -> list[Finding]:
         """One finding for each report that was not told before, one for what nobody can judge."""

@@ -9,8 +9,16 @@ from typing import Any
 import pytest
 
 from lab.guest.lost import GuestLost
+from lab.runner import klog
 from lab.runner.failures import finding_of
-from lab.runner.klog import LogLine, SplatKind
+from lab.runner.klog import (
+    LogLine,
+    SplatKind,
+    classify,
+    concerns,
+    find_splats,
+    parse_console,
+)
 from lab.runner.verdict import Verdict
 from lab.runner.watch import KernelLog
 
@@ -71,6 +79,67 @@ def test_a_data_race_is_told_if_code_of_the_module_is_in_it(
     log.poll(guest)
     kinds = [splat.kind for splat in log.splats]
     assert kinds == [SplatKind.KCSAN] * told + [SplatKind.WARNING]
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 7])
+def test_reports_are_the_same_however_the_lines_come(step: int) -> None:
+    text = "".join(
+        f"[    {n}.000000] {line}\n"
+        for n, line in enumerate(
+            (
+                "WARNING: CPU: 0 PID: 9 at x.c:1 f",
+                "RIP: 0010:f+0x1/0x2",
+                "one",
+                "two",
+                "list_add corruption. prev->next should be next",
+                "kernel BUG at lib/list_debug.c:26!",
+                "UBSAN: shift-out-of-bounds in x.c:1",
+                "INFO: task a:1 blocked for more than 30 seconds.",
+                "one",
+                "two",
+                "BUG: KCSAN: data-race in x [loop] / y",
+                "one",
+                "two",
+                "BUG: KCSAN: data-race in x [blksnap] / y",
+                "Call Trace:",
+                "one",
+                "two",
+                "Call Trace:",
+            )
+        )
+    )
+    lines = parse_console(text + PANIC)
+    whole = [one for one in find_splats(lines) if concerns(one, ("blksnap",))]
+    assert len(whole) == 4
+    log, told = KernelLog(modules=("blksnap",)), 0
+    for start in range(0, len(lines), step):
+        log.lines += lines[start : start + step]
+        told += len(log.judge("here"))
+    assert log.splats == whole
+    assert told == len(whole)
+
+
+def test_each_line_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def noted(text: str) -> SplatKind | None:
+        read.append(text)
+        return classify(text)
+
+    monkeypatch.setattr(klog, "classify", noted)
+    log = KernelLog()
+    for number in range(200):
+        log.lines.append(LogLine(f"nothing much {number}"))
+        log.judge("here")
+    assert len(read) == 200
+
+
+def test_what_is_forgotten_is_not_found(guest: FakeGuest, log: KernelLog) -> None:
+    guest.kernel.say("WARNING: CPU: 0 PID: 9 at x.c:1 f")
+    log.poll(guest)
+    assert len(log.splats) == 1
+    log.forget(SplatKind.WARNING)
+    assert log.splats == []
 
 
 def test_what_was_overwritten_before_it_was_read_is_an_error_once(
