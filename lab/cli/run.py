@@ -79,6 +79,7 @@ def run_command(
         repeat=how.repeat,
         keep_failed=how.keep_failed,
         basis=basis_of(chosen, guest_settings),
+        long=which.long,
     )
     _run(chosen, settings, report, guest_settings)
 
@@ -125,6 +126,7 @@ def _go_on(path: Path, report: ReportOptions) -> None:
         repeat=before.repeat,
         keep_failed=wanted.how.keep_failed,
         basis=basis,
+        long=wanted.long,
     )
     results = tuple(one.result() for one in before.scenarios)
     earlier = Earlier(folder, before.started, before.duration, results, before.facts)

@@ -54,6 +54,7 @@ class Terminal:
         self._summary = Summary(slowest)
         self._estimates = estimates or Estimates()
         self._clock = StageClock(self._estimates)
+        self._long = False
         board = _Board(self._console, self._estimates, self._clock)
         self._live = board if self._console.is_terminal else None
         self._told = ("", 0.0)
@@ -89,10 +90,13 @@ class Terminal:
 
     def _learn(self, event: Event) -> None:
         """Remember how long stages and scenarios took, for the next time."""
-        if isinstance(event, GuestReady):
+        if isinstance(event, RunStarted):
+            self._long = event.long
+        elif isinstance(event, GuestReady):
             self._clock.end()
         elif isinstance(event, ScenarioFinished) and event.result.verdict is Verdict.PASSED:
-            self._estimates.took(event.scenario, event.result.duration)
+            name = _time_of(event.scenario, long=self._long)
+            self._estimates.took(name, event.result.duration)
 
     def _show_stage(self, event: StageProgress) -> None:
         """In a pipe: a line when a stage begins, and now and then while it lasts."""
@@ -116,6 +120,7 @@ class _Board:
         self._clock = clock
         self._to_come: Counter[str] = Counter()
         self._jobs = 1
+        self._long = False
         self._live = Live(self, console=console, refresh_per_second=4, transient=True)
         self._spinner = Spinner("dots")
         self._stage: StageProgress | None = None
@@ -125,7 +130,7 @@ class _Board:
 
     def start(self, event: RunStarted) -> None:
         """Begin to show."""
-        self._jobs = event.jobs
+        self._jobs, self._long = event.jobs, event.long
         self._to_come = _to_come(event)
         self._done = len(event.earlier) if isinstance(event, RunResumed) else 0
         self._total = self._done + self._to_come.total()
@@ -172,7 +177,7 @@ class _Board:
                 took = Text(duration_text(now - began), style="dim")
                 grid.add_row(self._spinner, name, took, Text(doing, style="dim"))
             rows.append(grid)
-            left = left_text(_time_for(self._to_come, self._jobs, self._estimates))
+            left = left_text(_time_for(self._to_come, self._jobs, self._estimates, long=self._long))
             rows.append(Text(f"{self._done} of {self._total} done{left}", style=STYLES["note"]))
         return Group(*rows)
 
@@ -200,9 +205,17 @@ def _to_come(event: RunStarted) -> Counter[str]:
     return all_of_them
 
 
-def _time_for(runs: Mapping[str, int], jobs: int, estimates: Estimates) -> float | None:
+def _time_of(scenario: str, *, long: bool) -> str:
+    """The name of a scenario's time among the estimates: with its long values it is another one."""
+    return f"{scenario} --long" if long else scenario
+
+
+def _time_for(
+    runs: Mapping[str, int], jobs: int, estimates: Estimates, *, long: bool
+) -> float | None:
     """Seconds that so many runs of scenarios take, by earlier ones; None if half are not known."""
-    known = {name: usual for name in runs if (usual := estimates.usual(name)) is not None}
+    times = {name: estimates.usual(_time_of(name, long=long)) for name in runs}
+    known = {name: usual for name, usual in times.items() if usual is not None}
     if len(known) * 2 < len(runs):
         return None
     missing = sum(known.values()) / len(known) if known else 0.0
@@ -214,7 +227,7 @@ def _expected(event: RunStarted, estimates: Estimates) -> str:
     to_come = _to_come(event)
     if not to_come.total():
         return ""
-    seconds = _time_for(to_come, event.jobs, estimates)
+    seconds = _time_for(to_come, event.jobs, estimates, long=event.long)
     known = {name: usual for name in event.to_make if (usual := estimates.usual(name)) is not None}
     unknown = [name for name in event.to_make if name not in known]
     told = ""

@@ -63,7 +63,7 @@ class RunSettings:
     results: folder that gets a sub folder for this run. command: words that, followed by the name
     of a scenario, run it again; options: those that only the command of the whole run has. kernels:
     names of the guests' kernels; every scenario is run on each. jobs: guests at a time. repeat: how
-    often each scenario is run. keep_failed: see Place. basis, to_make: see RunStarted.
+    often each scenario is run. keep_failed: see Place. basis, to_make, long: see RunStarted.
     """
 
     results: Path
@@ -75,6 +75,7 @@ class RunSettings:
     options: tuple[str, ...] = ()
     basis: Mapping[str, str] = field(default_factory=dict)
     to_make: tuple[str, ...] = ()
+    long: bool = False
 
     def again(self, kernels: Sequence[str], names: Sequence[str]) -> str:
         """The command that runs these scenarios on these kernels the same way."""
@@ -212,6 +213,7 @@ class _Run:
             "repeat": settings.repeat,
             "basis": settings.basis,
             "to_make": settings.to_make,
+            "long": settings.long,
         }
         if earlier is None:
             self._folder.write_text("command.txt", common["command"] + "\n")

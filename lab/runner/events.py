@@ -38,7 +38,8 @@ class RunStarted(Event):
     """A run begins: what it runs, where its folder is, and the command that repeats it.
 
     basis: digests of what decides its verdicts, see lab.runner.resume. to_make: what its guests
-    lack and is made first, by the names of lab.estimates: "image 6.1", "module 6.1" ...
+    lack and is made first, by the names of lab.estimates: "image 6.1", "module 6.1" ... long: with
+    the long values of scenarios.
     """
 
     folder: str
@@ -49,6 +50,7 @@ class RunStarted(Event):
     repeat: int = 1
     basis: Mapping[str, str] = field(default_factory=dict)
     to_make: tuple[str, ...] = ()
+    long: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -163,6 +163,14 @@ def test_what_passed_is_learnt_and_tells_how_long_the_next_run_takes(events: lis
     assert told(events, estimates=times).startswith("8 scenarios, about 13 min, results in")
 
 
+def test_long_runs_and_usual_ones_have_times_of_their_own(events: list[Event]) -> None:
+    times = known(events)
+    long = [replace(one, long=True) if isinstance(one, RunStarted) else one for one in events]
+    assert "about" not in told(long, estimates=times).split("\n")[0]
+    assert times.usual("overflow/passed --long") is not None
+    assert times.usual("overflow/passed") == 100.0, "it has learnt nothing of the usual run"
+
+
 def test_a_live_board_says_how_much_is_left(events: list[Event]) -> None:
     begun = next(n for n, event in enumerate(events) if isinstance(event, ScenarioFinished))
     text = io.StringIO()
