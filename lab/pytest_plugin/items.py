@@ -50,7 +50,7 @@ class ScenarioFile(pytest.File):
             scenario = load_scenario(self.path, self._root, long=long)
         except UsageError as error:
             raise self.CollectError(str(error)) from error
-        if not (scenario.default or long or self._is_asked_for()):
+        if not (scenario.default or self._is_asked_for()):
             return
         yield ScenarioItem.from_parent(self, name=scenario.name, scenario=scenario, root=self._root)
 
@@ -75,8 +75,10 @@ class ScenarioItem(pytest.Item):
             if line not in self.config.getini("markers"):
                 self.config.addinivalue_line("markers", line)
             self.add_marker(scenario.group)
-        self.add_marker(pytest.mark.proves(*scenario.proves))
-        self.add_marker(pytest.mark.regression_for(*scenario.regression_for))
+        if scenario.proves:
+            self.add_marker(pytest.mark.proves(*scenario.proves))
+        if scenario.regression_for:
+            self.add_marker(pytest.mark.regression_for(*scenario.regression_for))
         if self.config.pluginmanager.has_plugin("timeout"):
             # The runner ends what takes too long, and says what it was; this is for its own faults.
             limit = BUILD + 4 * (scenario.timeout + CHECKS_LIMIT)

@@ -150,6 +150,8 @@ def test_only_folders_of_scenarios_are_looked_into(run: Run, pytester: pytest.Py
     [
         (("-m", "cbt"), {"cbt/a", "cbt/second"}),
         (("-m", "proves and not cbt"), {"fs/a"}),
+        (("-m", "guest and not proves"), {"cbt/second"}),
+        (("-m", "regression_for"), {"cbt/second"}),
         (("-m", "not guest"), set()),
         (("-k", "second"), {"cbt/second"}),
         (("--rule", "k18"), {"cbt/a", "fs/a"}),
@@ -172,7 +174,8 @@ def test_selection(run: Run, options: tuple[str, ...], chosen: set[str]) -> None
         (("scenarios",), {"cbt/usual"}),
         (("scenarios/cbt/soak.yaml",), {"cbt/soak"}),
         (("scenarios/cbt",), {"cbt/usual", "cbt/soak"}),
-        (("scenarios", "--lab-long"), {"cbt/usual", "cbt/soak"}),
+        (("scenarios", "--lab-long"), {"cbt/usual"}),
+        (("scenarios/cbt", "--lab-long"), {"cbt/usual", "cbt/soak"}),
     ],
 )
 def test_what_runs_only_when_asked_for(
