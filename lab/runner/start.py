@@ -6,12 +6,14 @@ import re
 import shlex
 
 from lab.errors import LabError
-from lab.image import kernel_named
+from lab.image import BUILT_KERNELS, DEFAULT_KERNEL, KERNELS, kernel_named
 from lab.runner.context import Context, Device
 from lab.runner.verbs import module, stacked
 from lab.runner.wire import device_number
 from lab.scenario.scenario import Scenario
 from lab.units import SECTOR
+
+OTHERS = f"run with --kernel, one of {', '.join(one.name for one in KERNELS)}"
 
 
 class SkipScenario(LabError):  # noqa: N818 - it is no error
@@ -25,13 +27,30 @@ def check_kernel(scenario: Scenario, kernel: str, release: str) -> None:
     """
     requires = scenario.requires
     if _numbers(release) < _numbers(requires.kernel_from):
-        raise SkipScenario(f"needs Linux {requires.kernel_from}; this is {release}")
+        raise SkipScenario(f"needs Linux {requires.kernel_from}; this is {release}: {OTHERS}")
     if _numbers(release) >= _numbers(requires.kernel_before):
-        raise SkipScenario(f"needs Linux before {requires.kernel_before}; this is {release}")
+        raise SkipScenario(
+            f"needs Linux before {requires.kernel_before}; this is {release}: {OTHERS}"
+        )
     if requires.kernel == "debug" and not kernel_named(kernel).is_debug:
-        raise SkipScenario("needs a debug kernel (KASAN, lockdep, fault injection)")
+        debug = debug_kernel(kernel)
+        raise SkipScenario(
+            "needs a debug kernel (KASAN, lockdep, fault injection): "
+            f"run with --kernel {debug}, after `blksnap-lab kernel build {debug}`"
+        )
     if requires.filter == "module" and kernel_named(kernel).has_filters:
-        raise SkipScenario("needs a kernel that a module hooks; this one has filters built in")
+        raise SkipScenario(
+            f"needs a kernel that a module hooks; this one has filters built in: {OTHERS}"
+        )
+
+
+def debug_kernel(kernel: str) -> str:
+    """The debug kernel that is likest to a kernel; that of the default one if it has none."""
+    base, _, config = kernel.partition("-")
+    patched = "-patched" if config.startswith("patched") else ""
+    known = {one.name for one in BUILT_KERNELS}
+    likest = f"{base}{patched}-debug"
+    return likest if likest in known else f"{DEFAULT_KERNEL}-debug"
 
 
 def _numbers(release: str) -> tuple[int, ...]:
@@ -66,7 +85,10 @@ def _check_guest(context: Context) -> None:
         *_lacking(context, "program", "command -v {} >/dev/null", requires.tools),
     ]
     if lacking:
-        raise SkipScenario(f"the guest has no {', no '.join(lacking)}")
+        raise SkipScenario(
+            f"the guest has no {', no '.join(lacking)}: that of another kernel may, run with "
+            "--kernel and one of `blksnap-lab image list`"
+        )
 
 
 def _lacking(context: Context, what: str, test: str, names: tuple[str, ...]) -> list[str]:

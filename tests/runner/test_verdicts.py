@@ -13,6 +13,7 @@ from lab.flavour import Flavour
 from lab.runner import checks, failures, folder
 from lab.runner.events import CheckFinished
 from lab.runner.failures import StepFailed
+from lab.runner.start import debug_kernel
 from lab.runner.verbs import power
 from lab.runner.verdict import ScenarioResult, Verdict
 
@@ -94,7 +95,8 @@ def test_an_expected_error_passes_and_any_other_outcome_fails(run_one: RunOne) -
     ("requires", "reason"),
     [
         ("{kernel: debug}", "debug kernel"),
-        ("{modules: [dm-missing]}", "no kernel module dm-missing"),
+        ("{kernel: debug}", "--kernel 6.1-debug, after `blksnap-lab kernel build 6.1-debug`"),
+        ("{modules: [dm-missing]}", "no kernel module dm-missing: that of another kernel may"),
         ("{kernel_from: '6.2'}", "needs Linux 6.2; this is 6.1.0-fake"),
         ("{kernel_before: '6.1'}", "needs Linux before 6.1; this is 6.1.0-fake"),
     ],
@@ -105,6 +107,12 @@ def test_what_is_lacking_is_skipped_with_the_reason(
     result = run_one(f"requires: {requires}\n{CYCLE.strip()}\n")
     assert result.verdict is Verdict.SKIPPED
     assert reason in result.reason
+
+
+def test_the_debug_kernel_that_is_named_is_likest_to_that_of_the_run() -> None:
+    names = ("6.1", "6.12-small", "6.1-patched", "5.10", "7.x")
+    named = [debug_kernel(name) for name in names]
+    assert named == ["6.1-debug", "6.12-debug", "6.1-patched-debug", "6.1-debug", "6.1-debug"]
 
 
 def test_a_release_is_compared_by_its_numbers(run_one: RunOne) -> None:
