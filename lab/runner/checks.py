@@ -88,6 +88,12 @@ def faults_happened(context: Context) -> Mapping[str, object]:
     return {}
 
 
+def power_was_cut_in_time(context: Context) -> Mapping[str, object]:
+    """Of each step that the power was to be cut during, at least one was under way then."""
+    _refuse(context.cuts.missed())
+    return {}
+
+
 def compare_originals(context: Context) -> Mapping[str, object]:
     """Every original equals the model, every byte."""
     return {"sectors": compare.originals(context)}
@@ -284,6 +290,7 @@ ALL: tuple[Check, ...] = (
     Check("loads stopped", stop_loads),
     Check("nothing mounted", unmount_all),
     Check("faults happened", faults_happened),
+    Check("power cut in time", power_was_cut_in_time),
     Check("originals", compare_originals),
     Check("images and maps", compare_images),
     Check("snapshots destroyed", destroy_snapshots),

@@ -13,6 +13,7 @@ from lab.guest.channel import ChannelTimeout
 from lab.model.disagreement import Disagreement
 from lab.model.seen import LoadWrite
 from lab.model.world import World
+from lab.runner.cuts import Cuts
 from lab.runner.deadline import Deadline
 from lab.runner.failures import StepFailed, TooLong, answers
 from lab.runner.figures import Figures
@@ -142,6 +143,7 @@ class Context:
         self.frozen: set[str] = set()
         self.loads: dict[str, Load] = {}
         self.power = Power()
+        self.cuts = Cuts()
         self.powered = True
         """False between a power cut and the boot: there is nobody to ask."""
         self.counts = False

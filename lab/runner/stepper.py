@@ -74,6 +74,7 @@ class Stepper:
             raise
         outcome = StepOutcome.EXPECTED_ERROR if step.expect_error else StepOutcome.DONE
         took = time.monotonic() - began
+        self._context.cuts.took(step, took)
         self._context.figures.look(self._context)
         self._journal.emit(StepFinished(**place, outcome=outcome, duration=took, detail=detail))
         self._after(self.where)

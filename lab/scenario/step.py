@@ -5,7 +5,7 @@ And the step itself: one verb with its arguments, optionally a name and a time l
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -60,7 +60,14 @@ class PowerCut(Model):
 
     during: Step | None = Field(None, description="Cut while this step is done.")
     after_ms: tuple[float, float] = Field(
-        (0.0, 100.0), description="Milliseconds from the begin of that step, by the seed."
+        (0.0, 100.0),
+        description="Milliseconds from the begin of that step, by the seed; earlier, within the"
+        " time that the same step took before in this scenario, if that was shorter.",
+    )
+    inside: Literal["required", "counted"] = Field(
+        "required",
+        description="Whether one cut at least of a repeat's must come while that step is under"
+        " way, or the scenario fails; or whether those that do are only counted in the report.",
     )
     seed: int = Field(
         1, description="Another seed, other moments and losses. In a repeat each round differs."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -130,15 +131,31 @@ def test_a_step_that_fails_before_the_cut_has_failed_and_nothing_is_cut() -> Non
     assert cuts == []
 
 
-@pytest.mark.parametrize("inside", [True, False])
-def test_a_cut_comes_in_time_or_after_the_work(inside: bool) -> None:
+def test_a_cut_that_comes_in_time_leaves_nothing_to_measure() -> None:
     cut = threading.Event()
     context: Any = SimpleNamespace(guest=SimpleNamespace(power_cut=cut.set))
 
     def work() -> None:
-        if inside:
-            assert cut.wait(60)
-            raise GuestLost("QEMU exited")
+        assert cut.wait(60)
+        raise GuestLost("QEMU exited")
 
-    assert power._cut_during(context, work, 0.01) is inside
-    assert cut.is_set()
+    assert power._cut_during(context, work, 0.01) is None
+
+
+def test_after_work_that_was_done_before_the_power_is_cut_at_once() -> None:
+    cuts: list[str] = []
+    context: Any = SimpleNamespace(guest=SimpleNamespace(power_cut=lambda: cuts.append("cut")))
+    began = time.monotonic()
+    took = power._cut_during(context, lambda: time.sleep(0.02), 60.0)
+    assert took is not None and 0.02 <= took <= time.monotonic() - began < 30
+    assert cuts == ["cut"]
+
+
+def test_a_guest_that_is_lost_without_a_cut_is_no_power_cut() -> None:
+    context: Any = SimpleNamespace(guest=SimpleNamespace(power_cut=lambda: None))
+
+    def work() -> None:
+        raise GuestLost("its kernel panicked")
+
+    with pytest.raises(GuestLost, match="panicked"):
+        power._cut_during(context, work, 60.0)

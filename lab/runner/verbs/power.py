@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Mapping
 
 from lab.crash.log import WriteLog
@@ -32,8 +33,13 @@ def power_cut(context: Context, action: PowerCut, work: Callable[[], object] | N
     if work is None or action.during is None:
         context.guest.power_cut()
     else:
-        detail["during"] = _cut_during(context, work, dice.uniform(*action.after_ms) / 1000)
-        _count(context, action.during.verb, inside=bool(detail["during"]))
+        low, high = context.cuts.window(action, action.during)
+        took = _cut_during(context, work, dice.uniform(low, high))
+        detail["during"] = took is None
+        if took is not None:
+            context.cuts.took(action.during, took)
+        context.cuts.add(action, action.during, inside=took is None)
+        context.reports.update(context.cuts.reports())
     context.powered = False
     _forget_loads(context)
     for name in context.power.ledgers:
@@ -45,29 +51,32 @@ def power_cut(context: Context, action: PowerCut, work: Callable[[], object] | N
     return detail
 
 
-def _cut_during(context: Context, work: Callable[[], object], after: float) -> bool:
-    """Whether the power failed before the work was done. What else the work ends with passes."""
-    timer = threading.Timer(after, context.guest.power_cut)
+def _cut_during(context: Context, work: Callable[[], object], after: float) -> float | None:
+    """Cut after so many seconds, or at the end of the work, which has then taken the seconds that
+    are returned; None if it was under way. What else the work ends with passes, also a guest that
+    was lost without a cut."""
+    due = threading.Event()
+
+    def cut() -> None:
+        due.set()
+        context.guest.power_cut()
+
+    timer = threading.Timer(after, cut)
+    began = time.monotonic()
     timer.start()
-    inside = False
+    took: float | None = None
     try:
         work()
-    except BaseException as error:
-        inside = isinstance(error, GuestLost) and not isinstance(error, HostFault)
-        if not inside:
-            timer.cancel()
+        took = time.monotonic() - began
+    except GuestLost as error:
+        if isinstance(error, HostFault) or not due.is_set():
             raise
     finally:
+        timer.cancel()
         timer.join()
-    return inside
-
-
-def _count(context: Context, verb: str, *, inside: bool) -> None:
-    """Report how many cuts came in time."""
-    label = f"power cuts during {verb}"
-    before = context.reports.get(label)
-    hit, all_ = map(int, str(before).split(" of ")) if before else (0, 0)
-    context.reports[label] = f"{hit + inside} of {all_ + 1}"
+    if not due.is_set():
+        cut()
+    return took
 
 
 def _forget_loads(context: Context) -> None:
