@@ -136,6 +136,7 @@ _PART = re.compile(
     r"|Kernel Offset|but task|which lock|other info|stack backtrace|\d+ locks? held|no locks held"
     r"|Possible unsafe|Object |Redzone|Padding|Slab |INFO: (?:Allocated|Freed|Slab|Object)|NMI "
     r"|Showing busy workqueues|workqueue \S+: flags|pool \d+: "
+    r"|in_atomic\(\): |preempt_count: |RCU nest depth: |Preemption disabled at:"
     r"|Sending NMI|rcu: |value |Mem-Info|Node |\S+: \d+ pages|list_(?:add|del)|note: |refcount_t)"
 )
 _CONTINUES = {SplatKind.PANIC, SplatKind.OOPS}

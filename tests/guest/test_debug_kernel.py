@@ -21,11 +21,12 @@ from lab.image import Recipe, kernel_named
 from lab.runner import leaks
 from lab.runner.klog import LogLine, Splat, SplatKind, find_splats, parse_console
 
+from .mistakes import MISTAKES, SOURCE
+
 BUILD = 3 * 3600
 pytestmark = [pytest.mark.guest, pytest.mark.slow, pytest.mark.timeout(BUILD)]
 
 DEBUG, RACES = "6.1-debug", "6.1-kcsan"
-SOURCE = Path(__file__).with_name("splat")
 LIMIT = 300.0
 IMPATIENT_S = 5
 """Seconds after which the guest's kernel calls a task hung, RCU stalled, work stuck."""
@@ -33,31 +34,6 @@ HUNG_AFTER = "/proc/sys/kernel/hung_task_timeout_secs"
 STALLED_AFTER = "/sys/module/rcupdate/parameters/rcu_cpu_stall_timeout"
 LOCKED_AFTER = "/sys/module/workqueue/parameters/watchdog_thresh"
 SAMPLED_EVERY_MS = "/sys/module/kfence/parameters/sample_interval"
-
-MISTAKES = [
-    ("warning", SplatKind.WARNING, "WARNING: CPU: "),
-    ("oops", SplatKind.OOPS, "BUG: kernel NULL pointer dereference"),
-    ("bug", SplatKind.BUG, "kernel BUG at "),
-    ("out-of-bounds", SplatKind.KASAN, "slab-out-of-bounds in splat_out_of_bounds"),
-    ("after-free", SplatKind.KASAN, "use-after-free in splat_after_free"),
-    ("shift", SplatKind.UBSAN, "UBSAN: shift-out-of-bounds in "),
-    ("inversion", SplatKind.LOCKDEP, "WARNING: possible circular locking dependency detected"),
-    ("sleep", SplatKind.SLEEPING, "BUG: scheduling while atomic"),
-    ("hang", SplatKind.HUNG_TASK, "blocked for more than 5 seconds"),
-    ("stall", SplatKind.RCU, "rcu: INFO: rcu_preempt "),
-    ("list", SplatKind.LIST, "list_del corruption"),
-    ("refcount", SplatKind.REFCOUNT, "refcount_t: addition on 0; use-after-free"),
-    ("panic", SplatKind.PANIC, "Kernel panic - not syncing: splat: that is all"),
-    ("slab", SplatKind.SLAB, "Objects remaining in splat"),
-    ("module-leak", SplatKind.MODULE_LEAK, "splat: leak: 1 objects"),
-    ("lockup", SplatKind.LOCKUP, "BUG: workqueue lockup - pool cpus=0"),
-    ("allocation", SplatKind.ALLOCATION, "page allocation failure: order:10"),
-    ("oom", SplatKind.OOM, "invoked oom-killer"),
-    ("trace", SplatKind.TRACE, "Call Trace:"),
-]
-"""What the module is told to do, the kind of the report, and what it says."""
-ELSEWHERE = {SplatKind.KCSAN, SplatKind.KFENCE, SplatKind.KMEMLEAK}
-"""Kinds with a test of their own."""
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +141,3 @@ def test_a_leak_is_found_and_named(templates: Callable[[str], Template], tmp_pat
         assert "splat_leak" not in said
         assert leaks.records(said)
         assert all(leaks.is_of(one, ("splat",)) for one in leaks.records(said))
-
-
-def test_there_is_a_mistake_of_each_kind() -> None:
-    assert {kind for _, kind, _ in MISTAKES} | ELSEWHERE == set(SplatKind)

@@ -136,6 +136,22 @@ EXT4-fs (vdb): mounted
     assert not any("EXT4" in line for line in splat.trace)
 
 
+def test_a_report_of_sleeping_is_whole() -> None:
+    text = """BUG: sleeping function called from invalid context at kernel/locking/mutex.c:580
+in_atomic(): 1, irqs_disabled(): 0, non_block: 0, pid: 186, name: python3
+preempt_count: 1, expected: 0
+RCU nest depth: 0, expected: 0
+1 lock held by python3/186:
+ #0: ffffffffc0002038 (spin){+.+.}-{2:2}, at: f+0xf/0x40 [blksnap]
+Preemption disabled at:
+[<ffffffffc000000f>] f+0xf/0x40 [blksnap]
+CPU: 0 PID: 186 Comm: python3 Tainted: G           O       6.1.0 #1
+Call Trace:
+ f+0x1f/0x40 [blksnap]"""
+    (splat,) = find_splats(lines(text))
+    assert splat.trace == tuple(text.splitlines())
+
+
 def test_two_warnings_are_two_reports() -> None:
     text = "WARNING: CPU: 0 PID: 9 at x.c:1 f\nCall Trace:\n g+0x1\n"
     assert len(find_splats(lines(text * 2))) == 2

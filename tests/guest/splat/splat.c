@@ -34,6 +34,7 @@ static DEFINE_MUTEX(first);
 static DEFINE_MUTEX(second);
 static DEFINE_SPINLOCK(spin);
 static struct task_struct *stuck;
+static int __rcu *guarded;
 
 static void splat_warning(void)
 {
@@ -100,11 +101,26 @@ static void splat_inversion(void)
 	mutex_unlock(&second);
 }
 
+/* It is free, so this goes well unless somebody looks for it. */
 static void splat_sleep(void)
+{
+	spin_lock(&spin);
+	mutex_lock(&first);
+	mutex_unlock(&first);
+	spin_unlock(&spin);
+}
+
+static void splat_schedule(void)
 {
 	spin_lock(&spin);
 	msleep(1);
 	spin_unlock(&spin);
+}
+
+static void splat_unguarded(void)
+{
+	if (rcu_dereference(guarded))
+		pr_info("splat: there is something\n");
 }
 
 static int splat_wait(void *unused)
@@ -317,8 +333,10 @@ static const struct {
 	{ "shift", splat_shift },
 	{ "inversion", splat_inversion },
 	{ "sleep", splat_sleep },
+	{ "schedule", splat_schedule },
 	{ "hang", splat_hang },
 	{ "stall", splat_stall },
+	{ "unguarded", splat_unguarded },
 	{ "leak", splat_leak },
 	{ "list", splat_list },
 	{ "refcount", splat_refcount },
