@@ -6,8 +6,9 @@ A list of entries, each with `file` (a name, or a pattern such as "*"), why (`re
               once; or a list of such pieces
     pattern   a regular expression, which may fit lines in any place
 
-An entry explains what is not reached in its lines: the lines, and branches on them. One whose code
-is not there, or all of which is reached, is an error.
+An entry explains what is not reached in its lines: the lines, and branches on them; with
+`only: branches` not the lines, as for a reason why a call never fails, which does not tell why
+nothing calls. One whose code is not there, or all of which is reached, is an error.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
@@ -36,6 +38,7 @@ class Entry(BaseModel):
     file: str = Field(min_length=1)
     code: str | tuple[str, ...] = ()
     pattern: str = ""
+    only: Literal["branches"] | None = None
     reason: str = Field(min_length=10)
 
     @model_validator(mode="after")
@@ -52,6 +55,11 @@ class Entry(BaseModel):
     def pieces(self) -> tuple[str, ...]:
         """The pieces of code that it names."""
         return (self.code,) if isinstance(self.code, str) else self.code
+
+    @property
+    def about(self) -> str:
+        """What of its lines it explains, in words."""
+        return "it" if self.only is None else f"its {self.only}"
 
     def places(self, sources: Mapping[str, str]) -> dict[str, list[Place]]:
         """The lines that it is about: of each of its pieces, or of its pattern."""
@@ -119,7 +127,6 @@ def load_reasons(path: Path) -> tuple[Entry, ...]:
 def judge(reached: Reached, sources: Mapping[str, str], entries: Sequence[Entry]) -> Judgement:
     """Compare what was not reached with what the entries say."""
     lines, branches = reached.unreached_lines(), reached.half_reached_lines()
-    missed = {*lines, *branches}
     explained: dict[Place, str] = {}
     wrong: list[str] = []
     for entry in entries:
@@ -128,10 +135,11 @@ def judge(reached: Reached, sources: Mapping[str, str], entries: Sequence[Entry]
         except UsageError as error:
             wrong.append(f"{entry.file}: {error.what}")
             continue
+        missed = {*branches} if entry.only else {*lines, *branches}
         for piece, all_ in places.items():
             mine = [place for place in all_ if place in missed]
             if not mine:
-                what = "all of it is reached" if all_ else "there is no such code"
+                what = f"all of {entry.about} is reached" if all_ else "there is no such code"
                 wrong.append(f"{entry.file}: {piece.strip().splitlines()[0]}: {what}")
             explained.update(dict.fromkeys(mine, entry.reason))
     return Judgement(

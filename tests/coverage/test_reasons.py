@@ -39,12 +39,24 @@ def test_a_pattern_explains_lines_anywhere() -> None:
     assert judge(REACHED, SOURCES, (BRANCH, WARN)).good
 
 
+def test_a_reason_for_branches_explains_no_line() -> None:
+    calls = Entry(file="*", pattern="return|WARN", only="branches", reason="it never fails here")
+    judged = judge(REACHED, SOURCES, (calls,))
+    assert judged.lines == (("a.c", 4),)
+    assert set(judged.explained) == {("a.c", 5), ("b.c", 1)}
+    assert not judged.wrong
+
+
 @pytest.mark.parametrize(
     ("entry", "why"),
     [
         (Entry(file="a.c", code="return 2;", reason="was there once"), "there is no such code"),
         (Entry(file="c.c", pattern="x", reason="was there once"), "there is no such code"),
         (Entry(file="b.c", code="return 0;", reason="was not reached"), "all of it is reached"),
+        (
+            Entry(file="a.c", code="return 1;", only="branches", reason="not the line"),
+            "all of its branches is reached",
+        ),
         (Entry(file="*", code="return 0;", reason="which of the two?"), "there 2 times"),
         (Entry(file="a.c", code=("if (x)", "return 0;"), reason="one of them"), "is reached"),
     ],
@@ -62,6 +74,7 @@ def test_an_entry_that_does_not_fit_is_an_error(entry: Entry, why: str) -> None:
         "- {file: a.c, code: x, pattern: x, reason: both are named}",
         "- {file: a.c, pattern: '(', reason: no regular expression}",
         "- {file: a.c, code: x, reason: short}",
+        "- {file: a.c, code: x, only: lines, reason: no such kind}",
         "- {file: a.c, code: [x, ' '], reason: one piece is empty}",
         "- {file: a.c, code: x, why: an unknown key, reason: long enough}",
         "not a list",
