@@ -10,34 +10,31 @@ from typing import TYPE_CHECKING, Any
 
 from lab.guest.channel import AgentFailure
 from lab.runner.failures import StepFailed, describe
+from lab.scenario.step import STARVED
 
 if TYPE_CHECKING:
     from lab.runner.context import Context
 
 MOST_ALLOCATIONS = 2000
 """No command makes so many; one that does never ends."""
-COMMANDS = frozenset(
-    {"append_storage", "mark_dirty", "read_cbt", "tracker_collect", "tracker_remove"}
-    | {"snapshot_collect", "snapshot_create", "snapshot_destroy", "snapshot_take", "write"}
-)
-"""Operations of the agent that can be done so: one call of the module, or a write."""
 
 
 @dataclass
 class Starved:
-    """The next command is to fail at its `nth` allocation.
+    """The next request for this operation of the agent is to fail at its `nth` allocation.
 
     left: how many allocations more it would have had to make for that, 0 if it happened; None as
     long as no command has answered.
     """
 
+    op: str
     nth: int
     left: int | None = None
     used: bool = False
 
     def takes(self, op: str) -> bool:
         """Whether this is the request that is meant."""
-        return op in COMMANDS and not self.used
+        return op == self.op and not self.used
 
     def wrapped(self, op: str, args: Mapping[str, object]) -> dict[str, object]:
         """The arguments of the agent's operation `starved` that does it."""
@@ -59,12 +56,12 @@ class Outcome(StrEnum):
     ENDED = "made no more allocations"
 
 
-def starved(context: Context, nth: int, do: Callable[[], object]) -> Outcome:
-    """Do something whose first command gets no memory at its nth allocation.
+def starved(context: Context, verb: str, nth: int, do: Callable[[], object]) -> Outcome:
+    """Do a step of this verb whose command gets no memory at its nth allocation.
 
     StepFailed if it fails with anything but ENOMEM.
     """
-    context.starved = order = Starved(nth)
+    context.starved = order = Starved(STARVED[verb], nth)
     try:
         do()
     except AgentFailure as error:

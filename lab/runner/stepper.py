@@ -131,14 +131,16 @@ class Stepper:
     def _starve(self, starve: Starve, path: str) -> Detail:
         """Each allocation of a command fails in turn; what it left behind is found by the next try,
         by what undoes it, and by the checks at the end."""
-        context, prepared = self._context, False
+        context, verb, prepared = self._context, starve.step.verb, False
         outcomes: Counter[Outcome] = Counter()
         context.errors_expected = True
         for nth in range(1, MOST_ALLOCATIONS + 1):
             if not prepared:
                 self._all(starve.prepare, f"{path}.starve[{nth}].prepare")
             prepared = True
-            outcome = starved(context, nth, lambda: self._do(starve.step, f"{path}.starve.step"))
+            outcome = starved(
+                context, verb, nth, lambda: self._do(starve.step, f"{path}.starve.step")
+            )
             self.where = f"{path} (starve), allocation {nth}"
             outcomes[outcome] += 1
             events.forgive_memory(context)
@@ -148,7 +150,7 @@ class Stepper:
             if outcome is Outcome.ENDED:
                 break
         else:
-            raise StepFailed(f"{starve.step.verb} allocates more than {MOST_ALLOCATIONS} times")
+            raise StepFailed(f"{verb} allocates more than {MOST_ALLOCATIONS} times")
         failed = sum(outcomes.values()) - outcomes[Outcome.ENDED]
         if failed < starve.least:
             raise StepFailed(f"{failed} allocations failed; must be {starve.least} or more")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from lab.guest.channel import AgentFailure
 from lab.model.seen import MapRun, Seen, TrackerSeen, map_runs_from_wire, seen_from_wire
 from lab.runner.context import Context
 
@@ -66,6 +67,7 @@ def scan(
                 "once": context.tap is not None,
             },
         )
+        _refuse_starved(context, path, answer["errors"])
         found += seen_from_wire(answer["runs"], answer["errors"])
         following = answer["next"]
         if following is None:
@@ -82,6 +84,14 @@ def scan_ranges(
     """(sector, count, what was seen) for each range."""
     for sector, count in ranges:
         yield sector, count, scan(context, path, sector, count, direct=direct, grain=grain)
+
+
+def _refuse_starved(context: Context, path: str, errors: Sequence[Sequence[int]]) -> None:
+    """Errors of a read that is starved are those of the step, not a content of the image."""
+    if errors and context.starved is not None and context.starved.op == "scan":
+        what = f"{len(errors)} reads of {path} failed"
+        number = errors[0][2]
+        raise AgentFailure({"kind": "os", "errno": number, "operation": "scan", "message": what})
 
 
 def read_map(context: Context, path: str) -> tuple[MapRun, ...]:

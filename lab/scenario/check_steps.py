@@ -15,15 +15,10 @@ from lab.scenario import steps_io as io
 from lab.scenario.check_guest_steps import GuestSteps
 from lab.scenario.check_snapshot_steps import SnapshotSteps
 from lab.scenario.mistakes import Place
-from lab.scenario.step import PowerCut, Starve, Step
+from lab.scenario.step import STARVED, PowerCut, Starve, Step
 
 NESTING = frozenset({"expect_error", "power_cut", "repeat", "starve"})
 """Verbs that hold other steps."""
-STARVED = frozenset(
-    {"append_storage", "check_snapshots", "check_tracker", "create", "destroy", "mark_dirty"}
-    | {"read_cbt", "take", "tracker_remove", "write"}
-)
-"""Verbs with a request to the module of which each allocation can be made to fail."""
 INVALID = "\0invalid"
 """Name of a step that stands for one with mistakes of its own."""
 

@@ -5,6 +5,7 @@ And the step itself: one verb with its arguments, optionally a name and a time l
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -87,7 +88,9 @@ class Starve(Model):
     Needs a debug kernel. What the step tries, and what it undoes when it fails, is the module's.
     """
 
-    step: Step = Field(description="The step: a verb that gives the module a command, or a write.")
+    step: Step = Field(
+        description="The step: a verb that gives the module a command, a write, or read_image."
+    )
     prepare: tuple[Step, ...] = Field(
         (), description="What is done before the first time, and again after each `undo`."
     )
@@ -208,6 +211,23 @@ class Step(Model):
         return self.name or self.verb
 
 
+STARVED: Mapping[str, str] = {
+    "append_storage": "append_storage",
+    "check_images": "collect_images",
+    "check_snapshots": "snapshot_collect",
+    "check_tracker": "tracker_collect",
+    "create": "snapshot_create",
+    "destroy": "snapshot_destroy",
+    "mark_dirty": "mark_dirty",
+    "read_cbt": "read_cbt",
+    "read_image": "scan",
+    "take": "snapshot_take",
+    "tracker_remove": "tracker_remove",
+    "write": "write",
+    "write_image": "write",
+}
+"""Verbs that can be starved, each with the agent's operation of which an allocation fails: one
+command of the module, a write, or a read of an image."""
 VERBS: tuple[str, ...] = tuple(n for n in Step.model_fields if n not in ("name", "timeout"))
 """All verbs, in the order the documentation shows them."""
 

@@ -238,6 +238,10 @@ class Agent:
         if nth < ALLOCATIONS or "endless" in broken:
             if "half done" in broken:
                 self.do(op, args)
+            if op == "scan":  # it tells errors, and goes on
+                number = errno.EIO if "wrong errno" in broken else errno.ENOMEM
+                errors = [[args["sector"], args["count"], number]]
+                return {"result": {"runs": [], "next": None, "errors": errors}, "left": 0}
             raise Refused(errno.EIO if "wrong errno" in broken else errno.ENOMEM, op)
         return {"result": self.do(op, args), "left": nth - ALLOCATIONS}
 

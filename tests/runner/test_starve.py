@@ -41,7 +41,29 @@ def outcomes(recorder: Recorder) -> dict[str, object]:
     return dict(found[0].detail)
 
 
-@pytest.mark.parametrize("text", [CREATE, TAKE])
+IMAGES = (
+    HEAD
+    + """
+  - create: {devices: [a]}
+  - append_storage: {device: store}
+  - take:
+  - starve: {step: {check_images: {}}}
+"""
+)
+# It compares the images first: these reads are not what is meant.
+DESTROY = (
+    HEAD
+    + """
+  - starve:
+      prepare: [{create: {devices: [a]}}, {append_storage: {device: store}}, {take: {}}]
+      step: {destroy: {}}
+"""
+)
+READ_IMAGE = IMAGES.replace("check_images: {}", "read_image: {device: a, size: 64KiB}")
+WRITE_IMAGE = IMAGES.replace("check_images: {}", "write_image: {device: a, size: 64KiB}")
+
+
+@pytest.mark.parametrize("text", [CREATE, TAKE, DESTROY, IMAGES, READ_IMAGE, WRITE_IMAGE])
 def test_each_allocation_fails_once(run_one: RunOne, recorder: Recorder, text: str) -> None:
     assert run_one(text).verdict is Verdict.PASSED
     assert outcomes(recorder) == {
@@ -51,8 +73,9 @@ def test_each_allocation_fails_once(run_one: RunOne, recorder: Recorder, text: s
     }
 
 
-def test_another_error_than_enomem_fails(run_one: RunOne) -> None:
-    result = run_one(CREATE, "wrong errno")
+@pytest.mark.parametrize("text", [CREATE, READ_IMAGE])
+def test_another_error_than_enomem_fails(run_one: RunOne, text: str) -> None:
+    result = run_one(text, "wrong errno")
     assert "at its allocation 1 it must fail with ENOMEM, but: " in result.reason
     assert "EIO" in result.reason
 
