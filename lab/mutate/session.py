@@ -23,6 +23,7 @@ from lab.mutate.records import Outcome, Record, Records
 from lab.mutate.trial import Bench, Trial, packed, try_scenarios
 from lab.runner.engine import POLL
 from lab.runner.folder import new_run_folder
+from lab.runner.resume import lab_digest
 from lab.runner.stop import Interrupted, Stop, signals_stop
 from lab.scenario.scenario import Scenario
 
@@ -102,18 +103,23 @@ class _Session:
         self._tell = tell
         self._trees = 0
         self._built: dict[str, str] = {}
+        self._lab = lab_digest()
         folder = new_run_folder(plan.results)
         self._bench = Bench(plan.templates, folder, stop, plan.jobs)
 
     def trial(self, mutant: Mutant | None, scenarios: tuple[str, ...] = ()) -> Trial:
-        """The trial of a mutant, or of the module as it is."""
+        """The trial of a mutant, or of the module as it is.
+
+        What another lab found is not known of it: its checks, or its agent, may be others.
+        """
         self._trees += 1
         tree = make_tree(self._plan.source, self._scratch / f"tree-{self._trees}", mutant)
         image = next(iter(self._plan.templates.values())).image
         names = mutant.scenarios if mutant is not None else scenarios
         chosen = tuple(self._plan.scenarios[name] for name in names)
         module = module_key(tree, image)
-        key = digest_of(module, *(part for one in chosen for part in (one.name, one.source)))
+        texts = (part for one in chosen for part in (one.name, one.source))
+        key = digest_of(module, self._lab, *texts)
         return Trial(key, mutant.id if mutant is not None else AS_IT_IS, tree, module, chosen)
 
     def try_all(self, trials: Mapping[str, Trial]) -> dict[str, Record]:

@@ -66,7 +66,7 @@ def basis_of(scenarios: Iterable[Scenario], guest: GuestSettings) -> dict[str, s
     """Digests of what decides the verdicts of a run, by what it is in words; without any guest."""
     return {
         "the module": _module_digest(guest),
-        "the lab": _lab_digest(),
+        "the lab": lab_digest(),
         **{f"{_SCENARIO}{one.name}": digest_of(one.name, one.source) for one in scenarios},
     }
 
@@ -113,7 +113,7 @@ def _module_digest(guest: GuestSettings) -> str:
     return digest_of(*parts)
 
 
-def _lab_digest() -> str:
+def lab_digest() -> str:
     """Of all that has a part in a verdict."""
     parts: list[str | bytes] = []
     with resources.as_file(resources.files("lab")) as top:

@@ -138,6 +138,14 @@ def test_another_scenario_makes_another_trial(lab: Lab) -> None:
     assert lab.tried == [("first", ("g/one",))] * 2
 
 
+def test_another_lab_makes_another_trial(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.killed_by = {"first": "g/one"}
+    assert lab.run(mutant("first")).records["first"].outcome is Outcome.KILLED
+    monkeypatch.setattr(session, "lab_digest", lambda: "a check that was mended")
+    lab.killed_by = {}
+    assert lab.run(mutant("first")).records["first"].outcome is Outcome.SURVIVED
+
+
 def test_what_an_interrupted_run_has_found_is_kept(lab: Lab) -> None:
     def interrupt(trial: Trial, bench: Bench) -> None:
         if trial.mutant == "second":

@@ -34,7 +34,9 @@ class Lab:
         self.places: list[Place] = []
         self.stop = Stop()
         self._folder = folder
+        self.each: list[str] = []
         monkeypatch.setattr(trial, "run_scenario", self._run)
+        monkeypatch.setattr(trial, "run_each", self._run_each)
 
     def _run(
         self, scenario: Scenario, template: ForeignModule, place: Place, *_rest: object
@@ -44,9 +46,13 @@ class Lab:
         verdict = self.verdicts[scenario.name].pop(0)
         return ScenarioResult(scenario.name, verdict, reason=f"it {verdict}", duration=2.0)
 
-    def outcome(self, **verdicts: list[Verdict]) -> tuple[Outcome, str]:
+    def _run_each(self, scenario: Scenario, *rest: Any) -> ScenarioResult:
+        self.each.append(scenario.name)
+        return self._run(scenario, *rest)
+
+    def outcome(self, text: str = SCENARIO, **verdicts: list[Verdict]) -> tuple[Outcome, str]:
         self.verdicts = dict(verdicts)
-        scenarios = tuple(parse_scenario(SCENARIO, name, name) for name in verdicts)
+        scenarios = tuple(parse_scenario(text, name, name) for name in verdicts)
         one = Trial("key", "mutant", Path("tree"), "module-key", scenarios)
         template: Any = SimpleNamespace(identity=IDENTITY)
         bench = Bench({None: template}, RunFolder(self._folder), self.stop, 1)
@@ -95,6 +101,14 @@ def test_a_stopped_run_has_no_outcome(lab: Lab) -> None:
     lab.stop.request()
     with pytest.raises(Interrupted):
         lab.outcome(one=[Verdict.FAILED])
+
+
+def test_where_each_io_is_to_fail_each_does(lab: Lab) -> None:
+    text = f"{SCENARIO}disks: {{a: {{size: 1MiB}}}}\nfail_each: {{disks: [a]}}\n"
+    assert lab.outcome(text, one=[Verdict.FAILED])[0] is Outcome.KILLED
+    assert lab.each == ["one"]
+    assert lab.outcome(one=[Verdict.PASSED])[0] is Outcome.SURVIVED
+    assert lab.each == ["one"]
 
 
 def test_modules_are_packed_by_their_names(tmp_path: Path) -> None:
