@@ -236,16 +236,21 @@ def find_splats(lines: Iterable[LogLine]) -> list[Splat]:
 
 
 _OF_MODULE = re.compile(r" \[([-\w]+)\]")
+_BUILT_IN = re.compile(
+    r"\b(?:(?:blk_filters?|bdev_filter)_\w+|mapped_(?:get|put|drain)|writes_drain)\b"
+)
+"""Functions of the filters in a patched kernel's block layer."""
 
 
 def concerns(splat: Splat, modules: Sequence[str]) -> bool:
-    """False for a data race between code that is not of these modules.
+    """False for a data race between code that is not of these modules, nor of the filters that a
+    patched kernel has in its block layer.
 
     KCSAN tells of each race that it comes upon, and a kernel has many that do no harm. Its headline
     names the two functions, each with its module (kernel/kcsan/report.c), what they were called
     from does not matter. All other reports concern everybody.
     """
-    if splat.kind is not SplatKind.KCSAN:
+    if splat.kind is not SplatKind.KCSAN or _BUILT_IN.search(splat.headline):
         return True
     return not set(_OF_MODULE.findall(splat.headline)).isdisjoint(modules)
 

@@ -1,12 +1,16 @@
 """Every kind of kernel report is recognised, and ordinary lines are not."""
 
+import re
+
 import pytest
 
+from lab.data import data_folder
 from lab.flavour import Flavour
 from lab.runner.klog import (
     LogLine,
     SplatKind,
     classify,
+    concerns,
     device_errors,
     find_splats,
     module_complaints,
@@ -231,3 +235,17 @@ def test_lines_of_failed_io_and_what_came_of_it(text: str, device: str) -> None:
 )
 def test_other_lines_of_devices_are_none(text: str) -> None:
     assert device_errors([LogLine(text, 4)]) == []
+
+
+FUNCTION = re.compile(r"^(?:[a-z].*?[ *])?([a-z]\w+)\([^()]*[,)]$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("file", ["kernel/blk-filter.c", "blk-filter-settle.c"])
+def test_races_of_filters_in_the_block_layer_are_ours(file: str) -> None:
+    names = set(FUNCTION.findall((data_folder("guest_module") / file).read_text()))
+    assert len(names) > 4
+    for name in names:
+        (splat,) = find_splats([LogLine(f"BUG: KCSAN: data-race in {name} / bio_endio")])
+        assert concerns(splat, ("blksnap", "bdevfilter")), name
+    (splat,) = find_splats([LogLine("BUG: KCSAN: data-race in blk_mq_get_tag / bio_endio")])
+    assert not concerns(splat, ("blksnap", "bdevfilter"))
