@@ -301,6 +301,7 @@ ALL: tuple[Check, ...] = (
     Check("no memory lost", leaks.check),
     Check("module unloaded", unload_module),
     Check("nothing left behind", nothing_left),
+    Check("no memory lost at unload", leaks.check_unloaded),
     Check("originals at the end", compare_originals),
     Check("no I/O failed", no_io_failed),
     Check("kernel log", log_is_quiet),

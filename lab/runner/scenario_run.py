@@ -22,6 +22,7 @@ from lab.guest.channel import ChannelTimeout
 from lab.guest.disks import DiskError, DiskSpec
 from lab.guest.kept import FOLDER
 from lab.guest.lost import GuestLost
+from lab.image import kernel_named
 from lab.runner import artifacts, checks, coverage, start
 from lab.runner.bus import Bus
 from lab.runner.context import Context
@@ -180,6 +181,7 @@ class ScenarioRun:
             )
             context.tap = place.tap
             context.keepable = place.keep_failed
+            context.debug = kernel_named(place.kernel).is_debug
             context.counts = coverage.notes(self._template) is not None
             try:
                 yield context

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from lab.runner.verdict import ScenarioResult, Verdict
 
 from . import fake_kernel
 from .conftest import CYCLE
+from .fake_guest import Agent
 
 RunOne = Callable[..., ScenarioResult]
 
@@ -63,6 +65,30 @@ def test_memory_that_the_module_lost_fails(
     assert "no memory lost: kmemleak: the module lost 1 objects" in result.reason
     assert any("a0012345" in line for line in result.findings[0].detail)
     assert len(result.findings) == 1
+
+
+def test_memory_that_is_lost_when_the_module_goes_fails(
+    run_one: RunOne, says: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says(OTHERS)
+    unload = Agent.op_module_unload
+
+    def loses(guest: Agent, name: str, **rest: Any) -> Any:
+        guest.kernel.leaks = OTHERS + UNLOADED
+        return unload(guest, name, **rest)
+
+    monkeypatch.setattr(Agent, "op_module_unload", loses)
+    result = run_one(CYCLE)
+    assert result.verdict is Verdict.FAILED
+    assert "no memory lost at unload: kmemleak: the module lost 1 objects" in result.reason
+    assert len(result.findings) == 1
+
+
+def test_a_debug_kernel_without_kmemleak_is_an_error(run_one: RunOne) -> None:
+    assert run_one(CYCLE).verdict is Verdict.PASSED
+    result = run_one(CYCLE, kernels=("6.1-debug",))
+    assert result.verdict is Verdict.ERROR
+    assert "has no /sys/kernel/debug/kmemleak" in result.reason
 
 
 @pytest.mark.parametrize("lost", [OTHERS, UNLOADED + LOADER])
