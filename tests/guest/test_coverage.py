@@ -17,6 +17,7 @@ from lab.cli.main import app
 from lab.coverage.gcov import prepare_gcov, reached_by
 from lab.coverage.lines import Reached
 from lab.coverage.readings import read_counters
+from lab.data import data_folder
 from lab.guest.channel import AgentFailure
 from lab.guest.guest import Guest
 from lab.guest.prepare import prepare
@@ -68,9 +69,13 @@ def counted(guest: Guest, template: Template, folder: Path) -> Reached:
 
 def line(words: str) -> tuple[str, int]:
     """The place of the line with a comment."""
-    lines = (SOURCE / "counted.c").read_text().splitlines()
-    (number,) = (n for n, text in enumerate(lines, 1) if words in text)
-    return "counted.c", number
+    return "counted.c", number_of((SOURCE / "counted.c").read_text(), words)
+
+
+def number_of(source: str, words: str) -> int:
+    """The number of the line that has these words."""
+    (number,) = (n for n, text in enumerate(source.splitlines(), 1) if words in text)
+    return number
 
 
 def test_counts_are_exact_while_the_module_is_loaded(
@@ -116,3 +121,10 @@ def test_a_run_tells_which_scenario_reaches_a_line(tmp_path: Path) -> None:
     assert "ctrl.c" in told.output
     assert page.stat().st_size > 10_000
     assert CliRunner().invoke(app, [*words, "--strict"]).exit_code == 1  # one scenario is not all
+    source = (data_folder("guest_module") / "ctrl.c").read_text()
+    wanted = f"ctrl.c:{number_of(source, 'if (commands[i].request != request)')}"
+    told = CliRunner().invoke(app, [*words[:2], "--line", wanted])
+    assert told.exit_code == 0, told.output
+    count, name = told.stdout.splitlines()[0].split()
+    assert (int(count) > 100, name) == (True, "abi/unknown")
+    assert told.stdout.endswith(f"1 of 1 scenarios reach {wanted}\n")
