@@ -272,7 +272,8 @@ def _make_on_host(job: _Job, kernel: Kernel, folder: Path) -> tuple[Finished, tu
 def _take_from_kernel(
     job: _Job, kernel: Kernel, built: BuiltKernel, folder: Path
 ) -> tuple[Finished, tuple[str, ...]]:
-    """The module that was built in the kernel's tree; UsageError if it is no module there."""
+    """The module that was built in the kernel's tree, with what the compiler warned of in all that
+    patches added to that; UsageError if it is no module there."""
     if not built.has_module:
         raise UsageError(
             f"{kernel.name} has blksnap built in, so that there is no module to load",
@@ -283,7 +284,8 @@ def _take_from_kernel(
     with job.cache.scratch("builder") as work:
         toolbox = kernel_toolbox(kernel, job.cache, job.progress)
         output = toolbox.run(work, script, timeout=BUILD_LIMIT, kept=built.folder)
-        return Finished(0, output), _keep(work, folder)
+        told = "\n".join([output, *built.facts.warnings])
+        return Finished(0, told), _keep(work, folder)
 
 
 def _keep(work: Path, folder: Path) -> tuple[str, ...]:

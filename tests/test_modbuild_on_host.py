@@ -108,6 +108,16 @@ def test_the_module_of_a_patched_kernel_is_the_one_in_its_tree(
     assert built.facts.modules == ("a.ko",)
 
 
+@pytest.mark.usefixtures("scripts")
+def test_what_the_compiler_warned_of_in_the_kernel_is_told_of_the_module(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    warning = "block/blk-filter.c:12:3: warning: variable 'x' set but not used"
+    facts = KernelFacts("6.1-patched", "key", RELEASE, "source", "gcc", 1, (warning,))
+    monkeypatch.setattr(modbuild, "prepare_kernel", lambda *_: BuiltKernel(tmp_path, facts))
+    assert warning in build_ours(data_folder("guest_module"), tmp_path).warnings
+
+
 def test_other_sources_are_built_for_a_patched_kernel_as_for_any(
     scripts: list[str], tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """`kernel build`, `kernel series`: kernels of the lab, and the module as patches for them."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
@@ -11,7 +12,14 @@ from lab.cli.options import MODULE, JsonOption, ModuleOption
 from lab.cli.progress import ProgressLine
 from lab.doctor import require_programs
 from lab.errors import UsageError
-from lab.image import BUILT_KERNELS, BuiltKernel, kernel_named, prepare_kernel
+from lab.image import (
+    BUILT_KERNELS,
+    BuiltKernel,
+    Kernel,
+    check_kernel_config,
+    kernel_named,
+    prepare_kernel,
+)
 from lab.runner.verdict import ExitStatus
 from lab.series import drifted, has_series, write_series
 
@@ -28,6 +36,13 @@ def options() -> None:
 def build_command(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help=f"One of {NAMES}.")],
     as_json: JsonOption = False,
+    check_config: Annotated[
+        bool,
+        typer.Option(
+            "--check-config",
+            help="Build nothing; exit status 1 if an option of a configuration got lost.",
+        ),
+    ] = False,
 ) -> None:
     """Build the kernels that are not there (20 minutes and more each); tell where they are."""
     wanted = [kernel_named(name) for name in names]
@@ -35,6 +50,9 @@ def build_command(
         if not kernel.source:
             raise UsageError(f"{kernel.name} is a kernel of Debian", f"to build: {NAMES}")
     require_programs()
+    if check_config:
+        _check_configs(wanted)
+        return
     built: list[BuiltKernel] = []
     for kernel in wanted:
         with ProgressLine(kernel.name) as progress:
@@ -47,6 +65,22 @@ def build_command(
         facts = one.facts
         typer.echo(f"{facts.name}  {facts.release}  {facts.source}  {facts.compiler}")
         typer.echo(f"  {facts.objects} files compiled, {one.config}")
+        for line in facts.warnings:
+            typer.echo(f"  {line}")
+
+
+def _check_configs(kernels: Sequence[Kernel]) -> None:
+    """Tell what gets lost of each configuration; exit status 1 if anything does."""
+    told: list[str] = []
+    for kernel in kernels:
+        with ProgressLine(kernel.name) as progress:
+            lost = check_kernel_config(kernel, Cache(), progress)
+        told += lost
+        typer.echo(f"{kernel.name}: {'as asked for' if not lost else 'not as asked for:'}")
+        for line in lost:
+            typer.echo(f"  {line}")
+    if told:
+        raise typer.Exit(ExitStatus.NOT_ALL_PASSED)
 
 
 @app.command("series")

@@ -2,7 +2,12 @@
 
 from lab.image.boot import KERNEL_FILE, ImageError, ImageFacts
 from lab.image.initramfs import GuestFile, Payload, base_payload, build_initramfs
-from lab.image.kernel_build import BuiltKernel, kernel_toolbox, prepare_kernel
+from lab.image.kernel_build import (
+    BuiltKernel,
+    check_kernel_config,
+    kernel_toolbox,
+    prepare_kernel,
+)
 from lab.image.kernels import (
     BUILT_KERNELS,
     DEFAULT_KERNEL,
@@ -34,6 +39,7 @@ __all__ = [
     "Toolbox",
     "base_payload",
     "build_initramfs",
+    "check_kernel_config",
     "find_image",
     "kernel_named",
     "kernel_names",

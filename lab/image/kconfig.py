@@ -74,17 +74,21 @@ def parse_config(text: str) -> dict[str, str]:
     return dict(pair for line in text.splitlines() if (pair := _pair(line)) is not None)
 
 
-def check_config(wanted: Mapping[str, str], text: str) -> None:
-    """ConfigError, with a line for each option of `wanted` that the .config does not have so."""
+def lost(wanted: Mapping[str, str], text: str) -> tuple[str, ...]:
+    """A line for each option of `wanted` that the .config does not have so."""
     got = parse_config(text)
-    lost = [
+    return tuple(
         f"{name} should be {value} and is {got.get(name, NO)}"
         for name, value in wanted.items()
         if got.get(name, NO) != value
-    ]
-    if lost:
+    )
+
+
+def refuse_lost(lines: Sequence[str]) -> None:
+    """ConfigError if anything was lost."""
+    if lines:
         raise ConfigError(
-            "the kernel cannot be configured as asked for:\n" + "\n".join(lost),
+            "the kernel cannot be configured as asked for:\n" + "\n".join(lines),
             "set in the fragments what these depend on (see the kernel's Kconfig files)",
         )
 

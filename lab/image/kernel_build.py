@@ -20,14 +20,15 @@ from lab.cache import Cache, digest_of
 from lab.errors import LabError
 from lab.image.kconfig import (
     Fragment,
-    check_config,
     config_text,
+    lost,
     merge,
     parse_config,
     read_fragment,
+    refuse_lost,
 )
 from lab.image.kernels import Kernel
-from lab.image.patches import PatchFile, kernel_patches
+from lab.image.patches import PatchFile, kernel_patches, new_objects
 from lab.image.recipe import Recipe
 from lab.image.toolbox import EXCLUDED, Toolbox, unpack_toolbox
 from lab.process import CommandFailed
@@ -64,6 +65,14 @@ tar -xJf /usr/src/{source}.tar.xz -C /mnt/tree --strip-components=1 --wildcards 
     --exclude='*/Documentation/*.[rty]*' --exclude='*/drivers/gpu/*.[ch]' \\
     --exclude='*/drivers/net/*/*.[ch]' --exclude='*/sound/*.[ch]'
 """
+# What a configuration is made of, and all that a patch may change.
+_UNPACK_LITTLE = """
+set -e
+mkdir /mnt/tree
+tar -xJf /usr/src/{source}.tar.xz -C /mnt/tree --strip-components=1 --wildcards \\
+    '*/Kconfig*' '*/Makefile*' '*/Kbuild*' '*/scripts/*' '*/arch/x86/*' '*/tools/*' \\
+    '*/block/*' '*/include/*' '*/MAINTAINERS'
+"""
 # To the letter: what applies with an offset only is made for another source.
 _PATCH = """
 cd /mnt/tree
@@ -77,6 +86,12 @@ _BUILD = """
 cd /mnt/tree
 export CCACHE_DIR=/srv CCACHE_MAXSIZE=2G KBUILD_BUILD_USER=lab KBUILD_BUILD_HOST=lab
 make -j$(nproc) CC="ccache gcc" HOSTCC="ccache gcc" bzImage modules
+"""
+# Other flags than before, so they are compiled anew; at the end, when all is packed.
+_WARN = """
+cd /mnt/tree
+export CCACHE_DIR=/srv CCACHE_MAXSIZE=2G KBUILD_BUILD_USER=lab KBUILD_BUILD_HOST=lab
+make -j$(nproc) CC="ccache gcc" HOSTCC="ccache gcc" W=1 {objects}
 """
 # Modules of our own are built in guests with these headers, as with those of Debian's packages.
 _INSTALL = """
@@ -108,7 +123,11 @@ class KernelBuildFailed(LabError):  # noqa: N818 - it says what happened
 
 @dataclass(frozen=True)
 class KernelFacts:
-    """What was built, from which package, with which compiler; objects: how many were compiled."""
+    """What was built, from which package, with which compiler; objects: how many were compiled.
+
+    warnings: what the compiler says with W=1 of the sources that patches added; of a kernel that
+    was built by a lab that did not ask for it, nothing.
+    """
 
     name: str
     key: str
@@ -116,6 +135,7 @@ class KernelFacts:
     source: str
     compiler: str
     objects: int
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -194,13 +214,39 @@ def prepare_kernel(kernel: Kernel, cache: Cache, progress: ProgressSink = silent
             tree.configure(merge(fragments), key)
             objects = tree.compile(folder / LOG)
             release = tree.install(folder)
+            warnings = tree.warnings(new_objects(patches))
         source = f"{kernel.source} {packages[kernel.source]}"
-        facts = KernelFacts(kernel.name, key, release, source, compiler_of(packages), objects)
+        compiler = compiler_of(packages)
+        facts = KernelFacts(kernel.name, key, release, source, compiler, objects, warnings)
         (folder / FACTS).write_text(json.dumps(asdict(facts), indent=1), encoding="utf-8")
 
     folder = cache.entry(KIND, key, build, progress)
-    fields = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-    return BuiltKernel(folder, KernelFacts(**fields))
+    return BuiltKernel(folder, read_facts((folder / FACTS).read_text(encoding="utf-8")))
+
+
+def read_facts(text: str) -> KernelFacts:
+    """The facts of a kernel that was built, also by an older lab."""
+    fields = json.loads(text)
+    warnings = tuple(fields.pop("warnings", ()))
+    return KernelFacts(**fields, warnings=warnings)
+
+
+def check_kernel_config(
+    kernel: Kernel, cache: Cache, progress: ProgressSink = silent
+) -> tuple[str, ...]:
+    """Configure a kernel as for a build, and build nothing (half a minute): what got lost.
+
+    A line for each option that is not as asked for. KernelBuildFailed if a patch does not apply.
+    """
+    toolbox = kernel_toolbox(kernel, cache, progress)
+    fragments = [read_fragment(name) for name in kernel.fragments]
+    patches = kernel_patches(kernel)
+    with cache.scratch("kernel") as work:
+        tree = _Tree(work, toolbox, work, progress)
+        tree.unpack(kernel.source, _UNPACK_LITTLE)
+        tree.patch(patches)
+        key = kernel_key(kernel, fragments, toolbox.packages(), patches)
+        return tree.lost_options(merge(fragments), key)
 
 
 @dataclass(frozen=True)
@@ -215,10 +261,10 @@ class _Tree:
     compiled: Path
     progress: ProgressSink
 
-    def unpack(self, source: str) -> None:
+    def unpack(self, source: str, script: str = _UNPACK) -> None:
         """Get the source out of its package."""
         self.progress(Progress(STAGE, "unpacking the source", 0.0))
-        self.toolbox.run(self.work, _UNPACK.format(source=source), timeout=UNPACK_LIMIT)
+        self.toolbox.run(self.work, script.format(source=source), timeout=UNPACK_LIMIT)
 
     def patch(self, patches: tuple[PatchFile, ...]) -> None:
         """Change the source. KernelBuildFailed with the name of the patch that does not apply."""
@@ -236,11 +282,15 @@ class _Tree:
 
     def configure(self, options: dict[str, str], key: str) -> None:
         """Make its .config. ConfigError if it is not what was asked for."""
+        refuse_lost(self.lost_options(options, key))
+
+    def lost_options(self, options: dict[str, str], key: str) -> tuple[str, ...]:
+        """Make its .config; a line for each option that is not as asked for."""
         self.progress(Progress(STAGE, "configuring", 0.05))
         wanted = {**options, "CONFIG_LOCALVERSION": f'"{local_version(key)}"'}
         (self.work / "wanted.config").write_text(config_text(wanted), encoding="utf-8")
         self.toolbox.run(self.work, _CONFIGURE, timeout=CONFIGURE_LIMIT)
-        check_config(wanted, (self.work / "tree/.config").read_text(encoding="utf-8"))
+        return lost(wanted, (self.work / "tree/.config").read_text(encoding="utf-8"))
 
     def compile(self, log: Path) -> int:
         """Build kernel and modules; how many files were compiled. KernelBuildFailed if it fails."""
@@ -262,6 +312,18 @@ class _Tree:
         for name in (ARCHIVE, CONFIG, SYMBOLS):
             shutil.move(self.work / name, folder / name)
         return output.split()[-1]
+
+    def warnings(self, objects: tuple[str, ...]) -> tuple[str, ...]:
+        """What the compiler warns of with W=1 in some objects, which are compiled anew."""
+        if not objects:
+            return ()
+        self.progress(Progress(STAGE, "looking for warnings", 0.97))
+        script = _WARN.format(objects=" ".join(objects))
+        try:
+            output = self.toolbox.run(self.work, script, timeout=INSTALL_LIMIT, kept=self.compiled)
+        except CommandFailed as error:
+            raise KernelBuildFailed(complaints(error.output)) from error
+        return tuple(line for line in output.splitlines() if "warning:" in line)
 
 
 class _Teller:

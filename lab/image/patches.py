@@ -1,5 +1,7 @@
 """The patches that go over the source of a kernel: the series in guest_module/kernel."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab.data import data_folder
@@ -13,6 +15,14 @@ class PatchFile:
 
     name: str
     text: str
+
+
+_NEW_SOURCE = re.compile(r"^--- /dev/null\n\+\+\+ b/(\S+)\.c$", re.MULTILINE)
+
+
+def new_objects(patches: Sequence[PatchFile]) -> tuple[str, ...]:
+    """What the sources that patches add are compiled to, as make is asked for it."""
+    return tuple(f"{found[1]}.o" for patch in patches for found in _NEW_SOURCE.finditer(patch.text))
 
 
 def kernel_patches(kernel: Kernel) -> tuple[PatchFile, ...]:

@@ -5,11 +5,12 @@ import pytest
 from lab.image.kconfig import (
     ConfigError,
     Fragment,
-    check_config,
     config_text,
+    lost,
     merge,
     parse_config,
     read_fragment,
+    refuse_lost,
 )
 from lab.image.kernels import BUILT_KERNELS, Kernel
 
@@ -47,14 +48,15 @@ def test_an_option_set_twice_is_refused() -> None:
 
 def test_everything_that_was_lost_is_named() -> None:
     wanted = {"CONFIG_A": "y", "CONFIG_B": "m", "CONFIG_C": "y", "CONFIG_D": "n", "CONFIG_E": "n"}
+    found = lost(wanted, "CONFIG_A=y\nCONFIG_B=y\n# CONFIG_C is not set\nCONFIG_E=y\n")
     with pytest.raises(ConfigError) as caught:
-        check_config(wanted, "CONFIG_A=y\nCONFIG_B=y\n# CONFIG_C is not set\nCONFIG_E=y\n")
+        refuse_lost(found)
     assert caught.value.what.splitlines()[1:] == [
         "CONFIG_B should be m and is y",
         "CONFIG_C should be y and is n",
         "CONFIG_E should be n and is y",
     ]
-    check_config(wanted, "CONFIG_A=y\nCONFIG_B=m\nCONFIG_C=y\n# CONFIG_E is not set\n")
+    refuse_lost(lost(wanted, "CONFIG_A=y\nCONFIG_B=m\nCONFIG_C=y\n# CONFIG_E is not set\n"))
 
 
 @pytest.mark.parametrize("kernel", BUILT_KERNELS, ids=lambda kernel: kernel.name)

@@ -1,22 +1,28 @@
 """What decides a kernel of the lab, and what is told of its build."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from lab.cache import Cache
+from lab.cli.main import app
 from lab.errors import LabError, UsageError
-from lab.image import BUILT_KERNELS, KERNELS, Recipe, Toolbox, kernel_build, kernel_named
+from lab.image import BUILT_KERNELS, KERNELS, Kernel, Recipe, Toolbox, kernel_build, kernel_named
 from lab.image import kernel_names as names
 from lab.image.kconfig import ConfigError, Fragment
 from lab.image.kernel_build import (
     BuiltKernel,
     KernelBuildFailed,
     KernelFacts,
+    check_kernel_config,
     complaints,
     kernel_key,
     local_version,
     prepare_kernel,
+    read_facts,
     toolbox_recipe,
 )
 from lab.image.patches import PatchFile, kernel_patches
@@ -24,6 +30,7 @@ from lab.process import CommandFailed
 from lab.progress import Progress
 
 DEBUG, PATCHED = kernel_named("6.1-debug"), kernel_named("6.1-patched")
+WARNING = "block/blk-filter.c:12:3: warning: variable 'x' set but not used"
 PACKAGES = {"linux-source-6.1": "6.1.170-1", "gcc-12": "12.2.0-14", "binutils": "2.40-2"}
 
 
@@ -90,6 +97,7 @@ class FakeBuild:
         self.lost, self.fails, self.rejects = lost, fails, rejects
         self.builds = 0
         self.applied: list[str] = []
+        self.warned: list[str] = []
 
     def run(self, folder: Path, script: str, **options: object) -> str:
         tree = folder / "tree"
@@ -109,6 +117,9 @@ class FakeBuild:
             for line in ("  CC      init/main.o", "  AS [M]  lib/x.o", "  LD      vmlinux"):
                 options["on_line"](line)  # type: ignore[operator]
             return "  CC      init/main.o\n"
+        elif "W=1" in script:
+            self.warned = script.splitlines()[-1].partition("W=1 ")[2].split()
+            return f"  CC      {self.warned[0]}\n{WARNING}\n"
         elif "modules_install" in script:
             for name in ("kernel.tar", "config", "System.map"):
                 (folder / name).write_text(name)
@@ -152,6 +163,36 @@ def test_an_option_that_got_lost_is_an_error_and_nothing_is_kept(
     assert not list((tmp_path / "cache" / "kernels").glob("*"))
 
 
+def test_a_configuration_is_checked_without_a_build(fake: FakeBuild, tmp_path: Path) -> None:
+    assert check_kernel_config(DEBUG, Cache(tmp_path / "cache")) == ()
+    fake.lost = "CONFIG_KASAN"
+    (line,) = check_kernel_config(DEBUG, Cache(tmp_path / "cache"))
+    assert line == "CONFIG_KASAN should be y and is n"
+    assert fake.builds == 0
+    assert check_kernel_config(PATCHED, Cache(tmp_path / "cache")) == ()
+    assert fake.applied
+
+
+def test_what_got_lost_is_told(fake: FakeBuild, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.cli.kernel.require_programs", lambda: None)
+    words = ["kernel", "build", "--check-config", "6.1-small", "6.1-debug"]
+    told = CliRunner().invoke(app, words)
+    assert (told.exit_code, told.stdout) == (
+        0, "6.1-small: as asked for\n6.1-debug: as asked for\n",
+    )  # fmt: skip
+    fake.lost = "CONFIG_KASAN"
+    told = CliRunner().invoke(app, words)
+    assert told.exit_code == 1
+    assert "6.1-debug: not as asked for:\n  CONFIG_KASAN should be y and is n\n" in told.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.toolbox
+@pytest.mark.parametrize("kernel", BUILT_KERNELS, ids=lambda kernel: kernel.name)
+def test_no_option_of_a_configuration_gets_lost(kernel: Kernel) -> None:
+    assert check_kernel_config(kernel, Cache()) == ()
+
+
 def test_a_build_that_fails_says_why(fake: FakeBuild, tmp_path: Path) -> None:
     fake.fails = True
     with pytest.raises(KernelBuildFailed, match=r"a.c:1:1: error: broken"):
@@ -166,6 +207,24 @@ def test_patches_go_over_the_source_in_order(fake: FakeBuild, tmp_path: Path) ->
     fake.applied = []
     prepare_kernel(DEBUG, Cache(tmp_path / "cache"))
     assert fake.applied == []
+
+
+def test_what_patches_add_is_compiled_with_more_warnings(fake: FakeBuild, tmp_path: Path) -> None:
+    built = prepare_kernel(PATCHED, Cache(tmp_path / "cache"))
+    assert built.facts.warnings == (WARNING,)
+    assert {"block/blk-filter.o", "block/blk-filter-settle.o"} < {*fake.warned}
+    assert "drivers/block/blksnap/chunk.o" in fake.warned
+    assert "block/blk-core.o" not in fake.warned
+    fake.warned = []
+    assert prepare_kernel(DEBUG, Cache(tmp_path / "cache")).facts.warnings == ()
+    assert fake.warned == []
+
+
+def test_of_a_kernel_of_an_older_lab_no_warnings_are_known(fake: FakeBuild, tmp_path: Path) -> None:
+    built = prepare_kernel(PATCHED, Cache(tmp_path / "cache"))
+    fields = json.loads((built.folder / "kernel.json").read_text())
+    assert fields.pop("warnings") == [WARNING]
+    assert read_facts(json.dumps(fields)) == replace(built.facts, warnings=())
 
 
 def test_a_patch_that_does_not_apply_is_named_and_nothing_is_kept(
