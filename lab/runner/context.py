@@ -150,8 +150,7 @@ class Context:
         """Whether the module counts its branches; boots: how many boots have counted."""
         self.boots = 0
         self.debug = False
-        """Whether the guest's kernel is a debug kernel. lost: what kmemleak was heard to report."""
-        self.lost: set[str] = set()
+        """Whether the guest's kernel is a debug kernel."""
         self.tap: Tap | None = None
         self.consequences: list[str] = []
         self.compiled: set[str] = set()

@@ -28,7 +28,8 @@ READ_LIMIT = 200_000
 
 
 def check(context: Context) -> Mapping[str, object]:
-    """Nothing that the module allocated is lost. To be made while it holds nothing.
+    """Nothing that the module allocated is lost: nor by its exit, nor because only its own data
+    pointed to it. To be made when it has gone, or holds nothing.
 
     What others lost is not our business, and its mention in the log is taken back. Without
     kmemleak nothing is checked; a debug kernel without it is an error of the lab.
@@ -37,29 +38,9 @@ def check(context: Context) -> Mapping[str, object]:
         return {"checked": False}
     _scan(context)
     time.sleep(GROWN)
-    return _judged(context)
-
-
-def check_unloaded(context: Context) -> Mapping[str, object]:
-    """Nor is anything lost when the module is gone: by its exit, or because only its own data
-    pointed to it.
-
-    Code of a module that is gone has no name in these reports, and counts as the module's.
-    """
-    if not _exists(context):
-        return {"checked": False}
-    # What it held by now was old enough at the first check, which waited for that.
-    _scan(context)
-    return _judged(context)
-
-
-def _judged(context: Context) -> Mapping[str, object]:
-    """Scan once more, and look at what is reported that was not judged before."""
     _scan(context)
     args = {"path": KMEMLEAK, "limit": READ_LIMIT}
-    found = records(str(context.request("read_file", args)["text"]))
-    lost = [record for record in found if record[0] not in context.lost]
-    context.lost.update(record[0] for record in found)
+    lost = records(str(context.request("read_file", args)["text"]))
     context.log.poll(context.guest)
     context.log.forget(SplatKind.KMEMLEAK)
     names = (context.flavour.module, context.flavour.filter)

@@ -80,7 +80,7 @@ def test_memory_that_is_lost_when_the_module_goes_fails(
     monkeypatch.setattr(Agent, "op_module_unload", loses)
     result = run_one(CYCLE)
     assert result.verdict is Verdict.FAILED
-    assert "no memory lost at unload: kmemleak: the module lost 1 objects" in result.reason
+    assert "no memory lost: kmemleak: the module lost 1 objects" in result.reason
     assert len(result.findings) == 1
 
 

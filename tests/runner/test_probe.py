@@ -40,6 +40,7 @@ class FakeContext:
         self.reports: dict[str, object] = {}
         self.spoiled: list[tuple[int, int, int]] = []
         self.errors_expected = False
+        self.debug = False
         self.guest = SimpleNamespace(module_source=MODULE, module_dir="/modules", image="image")
         self.flavour = Flavour()
         self.model = SimpleNamespace(forget=self.forgotten.append)
@@ -142,7 +143,13 @@ def test_a_build_with_names_of_its_own_is_met_by_them(tmp_path: Path) -> None:
                 files = {one: read(tar, one) for one in tar.getnames()}
             assert files["include/linux/blksnap.h"] == expected
             names = files["include/names.h"].decode()
-            for line in ('MODULE_NAME "acme"', 'FILTER_NAME "hook"', 'NODE "/dev/acme"'):
+            names_and_patience = (
+                'MODULE_NAME "acme"',
+                'FILTER_NAME "hook"',
+                'NODE "/dev/acme"',
+                "PATIENCE 1",
+            )
+            for line in names_and_patience:
                 assert f"#define {line}\n" in names
     assert not context.sources, "of the same header and names: it was compiled before"
 

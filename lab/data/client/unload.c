@@ -3,7 +3,7 @@
 #include "client.h"
 
 #define ROUNDS 20
-#define PROMPT_MS 5000
+#define PROMPT_MS (5000 * PATIENCE)
 #define WRITERS 2
 
 /* The kernel says EAGAIN of a module in use, to those who do not want to wait. */

@@ -32,6 +32,7 @@ from lab.scenario import steps_probe as verbs
 Detail = Mapping[str, object]
 SOURCES = "/run/blksnap-lab"
 """The guest's folder for what is compiled there; in its memory."""
+DEBUG_PATIENCE = 4
 KIND = "compiled"
 PRODUCT = "product.tar.gz.base64"
 LONGEST_PART = 30.0
@@ -200,7 +201,7 @@ def _client(context: Context, bits: int) -> str:
         files = {
             **_data("client"),
             "include/linux/blksnap.h": _header(context),
-            "include/names.h": _names(context.flavour),
+            "include/names.h": _names(context.flavour, debug=context.debug),
         }
         _compile(context, name, files, f"{COMPILER} -m{bits} *.c -o client", "client")
     return f"{SOURCES}/{name}/client"
@@ -214,8 +215,9 @@ def _header(context: Context) -> bytes:
     return named or (data_folder("guest_module") / folder / "blksnap.h").read_bytes()
 
 
-def _names(flavour: Flavour) -> bytes:
-    """The header with the names of the flavour, as the client writes them."""
+def _names(flavour: Flavour, *, debug: bool) -> bytes:
+    """The header with the names of the flavour, as the client writes them, and its patience: what
+    limits of time are multiplied by in a debug kernel."""
     names = {
         "MODULE_NAME": flavour.module,
         "FILTER_NAME": flavour.filter,
@@ -223,7 +225,8 @@ def _names(flavour: Flavour) -> bytes:
         "IMAGE": flavour.image,
         "DEBUGFS": flavour.debugfs,
     }
-    return "".join(f'#define {key} "{name}"\n' for key, name in names.items()).encode()
+    lines = [f'#define {key} "{name}"\n' for key, name in names.items()]
+    return "".join([*lines, f"#define PATIENCE {DEBUG_PATIENCE if debug else 1}\n"]).encode()
 
 
 def _module_source(context: Context) -> dict[str, bytes]:
