@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from lab.scenario.devices import Device, ModuleParameters
 from lab.scenario.values import Model, Name, Request, Seconds, Size
 
+SAME_NUMBER = "It must get the number (major:minor) that it had before."
+
 
 class ModuleLoad(Model):
     """Load the module (it is loaded before the first step)."""
@@ -105,6 +107,7 @@ class AddDevice(Model):
 
     device: Name = Field(description="Name of the device.")
     make: Device | None = Field(None, description="How; as declared in `devices` if left out.")
+    same_number: bool = Field(False, description=SAME_NUMBER)
 
 
 class RemoveDevice(Model):
@@ -153,6 +156,7 @@ class Plug(Model):
     """Plug an unplugged disk in again, with what it held."""
 
     disk: Name = Field(description="The disk.")
+    same_number: bool = Field(False, description=SAME_NUMBER)
 
 
 class Boot(Model):

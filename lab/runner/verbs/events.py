@@ -19,8 +19,8 @@ SLACK = 10.0
 """Seconds the answer of a wait may take beyond the wait itself."""
 TRIES = 5
 """Waits of which the shortest counts: others may have kept the guest's processors."""
-LATE = 2.0
-LATE_MS = 100.0
+LATE = 1.2
+LATE_MS = 20.0
 """How long a wait may take, as a multiple of what it should, and milliseconds for waking up."""
 
 

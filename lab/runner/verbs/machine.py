@@ -9,7 +9,7 @@ from lab.guest.disks import Limits
 from lab.runner import coverage
 from lab.runner.context import Context, Device, Executor
 from lab.runner.failures import StepFailed
-from lab.runner.verbs import module
+from lab.runner.verbs import module, stacked
 from lab.runner.wire import device_number
 from lab.scenario import steps_machine as verbs
 from lab.units import SECTOR
@@ -47,11 +47,12 @@ def plug(context: Context, action: verbs.Plug) -> Detail:
     if action.disk in context.devices:
         raise StepFailed(f"disk {action.disk!r} is there already")
     disk = context.guest.plug(action.disk)
-    del context.gone[action.disk]
-    context.devices[action.disk] = Device(
-        action.disk, disk.path, disk.size, device_number(context, disk.path)
-    )
+    before = context.gone.pop(action.disk)
+    now = Device(action.disk, disk.path, disk.size, device_number(context, disk.path))
+    context.devices[action.disk] = now
     context.model.disk_back(action.disk)
+    if action.same_number:
+        stacked.refuse_another_number(before, now)
     return {"path": disk.path}
 
 

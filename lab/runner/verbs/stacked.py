@@ -62,8 +62,19 @@ def add_device(context: Context, action: verbs.AddDevice) -> Detail:
     if action.device in context.devices:
         raise StepFailed(f"device {action.device!r} is there already")
     make = action.make or context.scenario.devices[action.device]
+    before = context.gone.get(action.device)
     made = build(context, action.device, make)
+    if action.same_number:
+        refuse_another_number(before, made)
     return {"path": made.path, "bytes": made.size}
+
+
+def refuse_another_number(before: Device | None, now: Device) -> None:
+    """StepFailed if a device that has come back has another number."""
+    if before is None or before.number != now.number:
+        was = "none" if before is None else "{}:{}".format(*before.number)
+        is_now = "{}:{}".format(*now.number)
+        raise StepFailed(f"{now.name} is {is_now} now; before it was {was}")
 
 
 def remove_device(context: Context, action: verbs.RemoveDevice) -> Detail:
