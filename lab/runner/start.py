@@ -7,6 +7,7 @@ import shlex
 
 from lab.errors import LabError
 from lab.image import BUILT_KERNELS, DEFAULT_KERNEL, KERNELS, kernel_named
+from lab.runner import races
 from lab.runner.context import Context, Device
 from lab.runner.verbs import module, stacked
 from lab.runner.wire import device_number
@@ -63,6 +64,8 @@ def start(context: Context) -> None:
     with context.deadline.step(context.scenario.step_timeout):
         context.log.mark(context.guest, f"blksnap-lab: {context.scenario.name}")
         _check_guest(context)
+        if context.debug:
+            races.look_closely(context)
         module.load(context, context.scenario.module)
         for name in context.scenario.disks:
             disk = context.guest.disks[name]

@@ -18,6 +18,7 @@ from lab.guest.disks import DiskSpec
 from lab.guest.lost import GuestLost, HostFault
 from lab.modbuild import BuiltModule
 from lab.runner.leaks import KMEMLEAK
+from lab.runner.races import SKIPPED
 
 from .fake_kernel import FakeKernel, Refused
 
@@ -227,6 +228,8 @@ class Agent:
         if path == "/proc/sysrq-trigger":
             self.kernel.say("sysrq: Show Blocked State", "task:python3 state:D pid:7")
             return
+        if path == SKIPPED:
+            raise Refused(errno.ENOENT, path)
         if path == KMEMLEAK:
             self.kernel.say("kmemleak: 1 new suspected memory leaks (see /sys/...)")
             return

@@ -1,0 +1,39 @@
+"""How closely KCSAN looks."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from typing import Any, cast
+
+import pytest
+
+from lab.guest.channel import AgentFailure
+from lab.runner.context import Context
+from lab.runner.races import EVERY, SKIPPED, look_closely
+
+
+class Asked:
+    """A guest that notes what is written, or fails."""
+
+    def __init__(self, number: int | None = None) -> None:
+        self.number = number
+        self.written: list[tuple[Any, Any]] = []
+
+    def request(self, op: str, args: Mapping[str, Any]) -> None:
+        assert op == "write_file"
+        if self.number is not None:
+            raise AgentFailure({"kind": "os", "errno": self.number, "operation": op})
+        self.written.append((args["path"], args["text"]))
+
+
+def test_a_kernel_with_kcsan_looks_at_more_accesses() -> None:
+    asked = Asked()
+    look_closely(cast(Context, asked))
+    assert asked.written == [(SKIPPED, str(EVERY))]
+
+
+def test_one_without_has_nothing_to_set_and_other_errors_are_told() -> None:
+    look_closely(cast(Context, Asked(errno.ENOENT)))
+    with pytest.raises(AgentFailure):
+        look_closely(cast(Context, Asked(errno.EPERM)))
