@@ -8,7 +8,8 @@ A list of entries, each with `file` (a name, or a pattern such as "*"), why (`re
 
 An entry explains what is not reached in its lines: the lines, and branches on them; with
 `only: branches` not the lines, as for a reason why a call never fails, which does not tell why
-nothing calls. One whose code is not there, or all of which is reached, is an error.
+nothing calls. One whose code is not there, or all of which is reached, is an error; but with
+`sometimes: true`, for what depends on a moment, it may be reached.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Entry(BaseModel):
     code: str | tuple[str, ...] = ()
     pattern: str = ""
     only: Literal["branches"] | None = None
+    sometimes: bool = False
     reason: str = Field(min_length=10)
 
     @model_validator(mode="after")
@@ -138,7 +140,7 @@ def judge(reached: Reached, sources: Mapping[str, str], entries: Sequence[Entry]
         missed = {*branches} if entry.only else {*lines, *branches}
         for piece, all_ in places.items():
             mine = [place for place in all_ if place in missed]
-            if not mine:
+            if not mine and not (all_ and entry.sometimes):
                 what = f"all of {entry.about} is reached" if all_ else "there is no such code"
                 wrong.append(f"{entry.file}: {piece.strip().splitlines()[0]}: {what}")
             explained.update(dict.fromkeys(mine, entry.reason))

@@ -47,6 +47,13 @@ def test_a_reason_for_branches_explains_no_line() -> None:
     assert not judged.wrong
 
 
+def test_what_depends_on_a_moment_may_be_reached_but_must_be_there() -> None:
+    moment = Entry(file="b.c", code="return 0;", sometimes=True, reason="now and then only")
+    assert judge(REACHED, SOURCES, (BRANCH, WARN, moment)).good
+    gone = Entry(file="b.c", code="return 2;", sometimes=True, reason="now and then only")
+    assert not judge(REACHED, SOURCES, (BRANCH, WARN, gone)).good
+
+
 @pytest.mark.parametrize(
     ("entry", "why"),
     [
