@@ -25,7 +25,7 @@ IMAGE_NODE_LIMIT = 10.0
 SETTLE = 0.5
 """Seconds after which who is to wait in the guest waits."""
 WAITING_MS = 60_000
-WAKE_LIMIT = 5.0
+WAKE_LIMIT = 1.0
 """Seconds in which the host knows that a waiter was woken; agent and emulation take their part."""
 
 
