@@ -20,7 +20,9 @@ EVERY = 400
 def look_closely(context: Context) -> None:
     """Have it look at more accesses; nothing in a kernel without it."""
     try:
-        context.request("write_file", {"path": SKIPPED, "text": str(EVERY)})
+        context.request("read_file", {"path": SKIPPED})
     except AgentFailure as error:
         if error.errno != errno.ENOENT:
             raise
+    else:
+        context.request("write_file", {"path": SKIPPED, "text": str(EVERY)})

@@ -222,14 +222,14 @@ class Agent:
             if self.kernel.leaks is None:
                 raise Refused(errno.ENOENT, path)
             return {"text": self.kernel.leaks[:limit]}
+        if path == SKIPPED:
+            raise Refused(errno.ENOENT, path)
         return {"text": "".join(f"{name} 0 {n}\n" for name, n in self.kernel.faults.items())}
 
     def op_write_file(self, path: str, text: str) -> None:
         if path == "/proc/sysrq-trigger":
             self.kernel.say("sysrq: Show Blocked State", "task:python3 state:D pid:7")
             return
-        if path == SKIPPED:
-            raise Refused(errno.ENOENT, path)
         if path == KMEMLEAK:
             self.kernel.say("kmemleak: 1 new suspected memory leaks (see /sys/...)")
             return
