@@ -59,7 +59,7 @@ static __always_inline bool compat_disk_is_another(const struct gendisk *disk,
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 11, 0)
 	return false;
 #else
-	return inode_unhashed((struct inode *)whole) &&
+	return hlist_unhashed_lockless(&whole->i_hash) &&
 	       (disk->flags & GENHD_FL_UP);
 #endif
 }

@@ -171,7 +171,10 @@ bool filter_place_stale(const struct filter_place *place)
 		return true;
 	if (likely(!blk_filter_is_removed(compat_bdev_inode(place->bdev))))
 		return false;
-	/* A disk that goes is unhashed before its partitions. */
+	/*
+	 * A disk that goes is unhashed before its partitions, each with the hash
+	 * locked. Before 5.15 after them: then they are stale for a moment early.
+	 */
 	smp_rmb();
 	return !blk_filter_is_removed(disk->whole);
 }

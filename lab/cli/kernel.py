@@ -51,7 +51,7 @@ def build_command(
             raise UsageError(f"{kernel.name} is a kernel of Debian", f"to build: {NAMES}")
     require_programs()
     if check_config:
-        _check_configs(wanted)
+        _check_configs(wanted, as_json=as_json)
         return
     built: list[BuiltKernel] = []
     for kernel in wanted:
@@ -69,17 +69,20 @@ def build_command(
             typer.echo(f"  {line}")
 
 
-def _check_configs(kernels: Sequence[Kernel]) -> None:
+def _check_configs(kernels: Sequence[Kernel], *, as_json: bool) -> None:
     """Tell what gets lost of each configuration; exit status 1 if anything does."""
-    told: list[str] = []
+    lost: dict[str, list[str]] = {}
     for kernel in kernels:
         with ProgressLine(kernel.name) as progress:
-            lost = check_kernel_config(kernel, Cache(), progress)
-        told += lost
-        typer.echo(f"{kernel.name}: {'as asked for' if not lost else 'not as asked for:'}")
-        for line in lost:
-            typer.echo(f"  {line}")
-    if told:
+            lost[kernel.name] = list(check_kernel_config(kernel, Cache(), progress))
+    if as_json:
+        typer.echo(json.dumps(lost, indent=2))
+    else:
+        for name, lines in lost.items():
+            typer.echo(f"{name}: {'as asked for' if not lines else 'not as asked for:'}")
+            for line in lines:
+                typer.echo(f"  {line}")
+    if any(lost.values()):
         raise typer.Exit(ExitStatus.NOT_ALL_PASSED)
 
 

@@ -42,6 +42,11 @@ class Kernel:
         return "debug" in self.fragments
 
     @property
+    def finds_races(self) -> bool:
+        """Whether it has KCSAN."""
+        return "kcsan" in self.fragments
+
+    @property
     def has_filters(self) -> bool:
         """Whether it has filters of block devices itself, so that nothing need hook it."""
         return bool(self.series)

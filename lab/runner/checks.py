@@ -238,18 +238,19 @@ def no_io_failed(context: Context) -> Mapping[str, object]:
     declared = context.scenario.disks
     bad = {
         Path(device.path).name: name
-        for name, device in context.devices.items()
+        for name, device in {**context.gone, **context.devices}.items()
         if name in declared and declared[name].errors
     }
     silent = set(bad) - {device for device, _ in found}
     _refuse([f"no I/O of {bad[device]} failed, though some were to" for device in sorted(silent)])
     if context.errors_expected or (context.tap is not None and context.tap.hit):
         return {}
-    fine = (*bad, context.flavour.image)
-    lines = [str(line) for device, line in found if not device.startswith(fine)]
+    others = [(device, line) for device, line in found if device.rstrip("0123456789") not in bad]
+    image = context.flavour.image
+    lines = [str(line) for device, line in others if not device.startswith(image)]
     if lines:
         raise StepFailed(f"the kernel says that I/O failed: {lines[0]}", lines[:40])
-    return {"of images": sum(device.startswith(context.flavour.image) for device, _ in found)}
+    return {"of images": len(others)}
 
 
 def log_is_quiet(context: Context) -> Mapping[str, object]:

@@ -150,7 +150,10 @@ class Context:
         """Whether the module counts its branches; boots: how many boots have counted."""
         self.boots = 0
         self.debug = False
-        """Whether the guest's kernel is a debug kernel."""
+        """Whether the guest's kernel is a debug kernel; code: where the module is or was in it."""
+        self.code: list[range] = []
+        self.finds_races = False
+        """Whether the guest's kernel has KCSAN."""
         self.tap: Tap | None = None
         self.consequences: list[str] = []
         self.compiled: set[str] = set()

@@ -12,7 +12,7 @@ from lab.errors import LabError
 from lab.guest.channel import AgentFailure, ChannelTimeout
 from lab.guest.lost import GuestLost, HostFault
 from lab.runner.folder import FULL_BELOW, free_bytes, full_disk
-from lab.runner.klog import LogLine, find_splats, panicked
+from lab.runner.klog import LogLine, concerns, find_splats, panicked
 from lab.runner.ports import Guest
 from lab.runner.verdict import Finding, Verdict
 from lab.runner.watch import console_lines, last_lines
@@ -104,7 +104,8 @@ def _panic(where: str, guest: Guest) -> Finding | None:
     console = console_lines(guest.machine.console_path)
     if not panicked(console) and str(guest.machine.state) != "panicked":
         return None
-    splats = find_splats(console)
+    modules = (guest.flavour.module, guest.flavour.filter)
+    splats = [splat for splat in find_splats(console) if concerns(splat, modules)]
     if not splats:
         return Finding(Verdict.PANIC, where, "the kernel panicked", last_lines(console, 60))
     last = next((n for n, one in enumerate(splats) if panicked(map(LogLine, one.trace))), -1)

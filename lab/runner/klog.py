@@ -126,7 +126,8 @@ _HEADERS: tuple[tuple[SplatKind, re.Pattern[str]], ...] = tuple(
 )
 
 _CALL_TRACE = re.compile(r"^\s*Call Trace:")
-_END = re.compile(r"---\[ end (?:trace|Kernel panic)|^={20,}$.*end")
+_END = re.compile(r"---\[ end (?:trace|Kernel panic)")
+_RULE = re.compile(r"^={20,}$")
 _PART = re.compile(
     r"^(?:\s|$|CPU: |Hardware name:|R(?:IP|SP|AX|BX|CX|DX|SI|DI|BP|0\d|1\d)[: ]|R\d+: |Code: |FS: "
     r"|CS: |CR2: |DR\d|PKRU: |Call Trace:|Modules linked in:|Workqueue:|Oops: |#PF: |PGD |EFLAGS:"
@@ -168,6 +169,10 @@ class _Open:
         """True if the line belongs to this report; two lines in a row that do not, end it."""
         if self.ended or len(self.lines) >= TRACE_LIMIT:
             return False
+        if self.kind is SplatKind.KCSAN and _RULE.match(text):
+            # Of a race between others nothing may be taken that comes after it.
+            self.ended = True
+            return True
         kind = classify(text)
         if kind is not None and kind not in _CONTINUES and not self._detail_of_warning(kind):
             return False

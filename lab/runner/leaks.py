@@ -22,8 +22,9 @@ KMEMLEAK = "/sys/kernel/debug/kmemleak"
 GROWN = 5.5
 """Seconds that an object must be old; the kernel takes no younger one for lost."""
 SCAN_LIMIT = 120.0
+MODULES = "/proc/modules"
 _MODULE = re.compile(r" \[([-\w]+)\]$")
-_NAMELESS = re.compile(r"^\s*\[<[0-9a-f]+>\] 0x[0-9a-f]+$")
+_NAMELESS = re.compile(r"^\s*\[<[0-9a-f]+>\] 0x([0-9a-f]+)$")
 READ_LIMIT = 200_000
 
 
@@ -44,23 +45,40 @@ def check(context: Context) -> Mapping[str, object]:
     context.log.poll(context.guest)
     context.log.forget(SplatKind.KMEMLEAK)
     names = (context.flavour.module, context.flavour.filter)
-    ours = [record for record in lost if is_of(record, names)]
+    ours = [record for record in lost if is_of(record, names, context.code)]
     if ours:
         lines = [line for record in ours for line in record]
         raise StepFailed(f"kmemleak: the module lost {len(ours)} objects: {ours[0][0]}", lines)
     return {"checked": True, "lost by others": len(lost)}
 
 
-def is_of(record: Sequence[str], modules: Sequence[str]) -> bool:
-    """Whether code of these modules is in a report's backtrace.
+def note_code(context: Context) -> None:
+    """Remember where the module's code is now: when it has gone its functions have no names."""
+    text = str(context.request("read_file", {"path": MODULES})["text"])
+    context.code += code_of(text, (context.flavour.module, context.flavour.filter))
 
-    Code that is not there any more has no name: of a module that was unloaded, or of any module's
-    beginning. It counts as theirs, unless the report names another module.
+
+def code_of(text: str, modules: Sequence[str]) -> list[range]:
+    """The addresses of modules, of what /proc/modules says (kernel/module/procfs.c)."""
+    lines = [line.split() for line in text.splitlines()]
+    return [
+        range(int(words[5], 16), int(words[5], 16) + int(words[1]))
+        for words in lines
+        if len(words) > 5 and words[0] in modules
+    ]
+
+
+def is_of(record: Sequence[str], modules: Sequence[str], code: Sequence[range] = ()) -> bool:
+    """Whether code of these modules, which is or was there, is in a report's backtrace.
+
+    Other code that is not there any more, of some module that was unloaded or of any module's
+    beginning, counts as theirs too, unless the report names another module.
     """
     named = {found[1] for line in record if (found := _MODULE.search(line))}
-    if named:
-        return not named.isdisjoint(modules)
-    return any(map(_NAMELESS.search, record))
+    nameless = [int(found[1], 16) for line in record if (found := _NAMELESS.search(line))]
+    if any(address in place for address in nameless for place in code):
+        return True
+    return not named.isdisjoint(modules) if named else bool(nameless)
 
 
 def records(text: str) -> list[tuple[str, ...]]:

@@ -182,6 +182,7 @@ class ScenarioRun:
             context.tap = place.tap
             context.keepable = place.keep_failed
             context.debug = kernel_named(place.kernel).is_debug
+            context.finds_races = kernel_named(place.kernel).finds_races
             context.counts = coverage.notes(self._template) is not None
             try:
                 yield context

@@ -64,8 +64,7 @@ def start(context: Context) -> None:
     with context.deadline.step(context.scenario.step_timeout):
         context.log.mark(context.guest, f"blksnap-lab: {context.scenario.name}")
         _check_guest(context)
-        if context.debug:
-            races.look_closely(context)
+        races.look_closely(context)
         module.load(context, context.scenario.module)
         for name in context.scenario.disks:
             disk = context.guest.disks[name]

@@ -34,6 +34,11 @@ AfterStep = Callable[[str], None]
 """Called after every step with the place of that step; may raise."""
 
 
+def _refuse_haste(step: Step, took: float) -> None:
+    if step.at_least is not None and took < step.at_least:
+        raise StepFailed(f"it took {took:.2f} s; at least {step.at_least:g} s needed")
+
+
 class Stepper:
     """Executes steps within their limits. Whatever goes wrong is raised; the step is recorded."""
 
@@ -66,6 +71,7 @@ class Stepper:
         try:
             with self._context.deadline.step(self._limit(step)):
                 detail = self._do(step, path)
+                _refuse_haste(step, time.monotonic() - began)
         except Exception as error:
             took = time.monotonic() - began
             wrong = _evidence(error)

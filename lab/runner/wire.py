@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -90,7 +91,8 @@ def _refuse_starved(context: Context, path: str, errors: Sequence[Sequence[int]]
     """Errors of a read that is starved are those of the step, not a content of the image."""
     if errors and context.starved is not None and context.starved.op == "scan":
         what = f"{len(errors)} reads of {path} failed"
-        number = errors[0][2]
+        numbers = [error[2] for error in errors]
+        number = next((one for one in numbers if one != errno.ENOMEM), errno.ENOMEM)
         raise AgentFailure({"kind": "os", "errno": number, "operation": "scan", "message": what})
 
 

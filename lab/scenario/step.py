@@ -103,6 +103,7 @@ class Step(Model):
 
     name: str | None = Field(None, max_length=100, description="What the report calls it.")
     timeout: Seconds | None = Field(None, description="Its limit; `step_timeout` if left out.")
+    at_least: Seconds | None = Field(None, description="Seconds it must take, or it fails.")
 
     write: io.Write | None = None
     kill_writers: io.KillWriters | None = None
@@ -228,7 +229,9 @@ STARVED: Mapping[str, str] = {
 }
 """Verbs that can be starved, each with the agent's operation of which an allocation fails: one
 command of the module, a write, or a read of an image."""
-VERBS: tuple[str, ...] = tuple(n for n in Step.model_fields if n not in ("name", "timeout"))
+NO_VERBS = frozenset({"name", "timeout", "at_least"})
+"""Keys of a step besides its verb."""
+VERBS: tuple[str, ...] = tuple(n for n in Step.model_fields if n not in NO_VERBS)
 """All verbs, in the order the documentation shows them."""
 
 Action = (

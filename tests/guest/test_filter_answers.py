@@ -168,6 +168,14 @@ def wait_for(guest: Guest, **wanted: int) -> dict[str, int]:
         time.sleep(0.1)
 
 
+def wait_for_calls(guest: Guest, least: int) -> None:
+    """Until the filter has seen so many bios."""
+    end = time.monotonic() + LIMIT
+    while (seen := counters(guest))["calls"] < least:
+        assert time.monotonic() < end, seen
+        time.sleep(0.1)
+
+
 def names(guest: Guest) -> tuple[str, str]:
     """The disks, as in /sys/class/block."""
     return tuple(guest.disks[name].path.removeprefix("/dev/") for name in "ab")  # type: ignore[return-value]
@@ -348,13 +356,14 @@ def test_outside_of_one_it_is_submitted_at_once(guest: Guest) -> None:
 def test_after_a_detach_under_writes_the_filter_is_not_called_again(guest: Guest) -> None:
     a, _ = names(guest)
     attach(guest, a, "hold")
-    sh(
-        guest,
-        f"for i in 1 2 3 4; do (for j in $(seq 30); do {PATTERN}/dev/{a} seek=$i; done) & done\n"
-        f"{SHORTLY}; {DETACH}; wait",
-    )
+    writers = [f"writer{seek}" for seek in range(4)]
+    for seek, writer in enumerate(writers):
+        script = f"while ! test -e {GONE}; do {PATTERN}/dev/{a} seek={seek}; done"
+        start(guest, writer, script)
+    wait_for_calls(guest, 5)
+    sh(guest, f"{DETACH}; {SHORTLY}; touch {GONE}")
+    finish(guest, *writers)
     assert_left(guest, detached=0)
-    assert counters(guest)["calls"] > 4
 
 
 def test_a_detach_waits_for_the_bio_that_is_in_the_callback(guest: Guest) -> None:

@@ -18,7 +18,6 @@ from lab.guest.disks import DiskSpec
 from lab.guest.lost import GuestLost, HostFault
 from lab.modbuild import BuiltModule
 from lab.runner.leaks import KMEMLEAK
-from lab.runner.races import SKIPPED
 
 from .fake_kernel import FakeKernel, Refused
 
@@ -222,8 +221,6 @@ class Agent:
             if self.kernel.leaks is None:
                 raise Refused(errno.ENOENT, path)
             return {"text": self.kernel.leaks[:limit]}
-        if path == SKIPPED:
-            raise Refused(errno.ENOENT, path)
         return {"text": "".join(f"{name} 0 {n}\n" for name, n in self.kernel.faults.items())}
 
     def op_write_file(self, path: str, text: str) -> None:

@@ -91,6 +91,19 @@ def test_a_debug_kernel_without_kmemleak_is_an_error(run_one: RunOne) -> None:
     assert "has no /sys/kernel/debug/kmemleak" in result.reason
 
 
+def test_code_that_was_the_modules_is_known_by_its_place() -> None:
+    said = (
+        "loop 40960 0 - Live 0xffffffffa0300000\n"
+        "blksnap 200704 1 - Live 0xffffffffa0000000 (OE)\n"
+        "bdevfilter 32768 2 blksnap, Live 0xffffffffa0100000 (OE)\n"
+    )
+    code = leaks.code_of(said, ("blksnap", "bdevfilter"))
+    assert [place.start for place in code] == [0xFFFFFFFFA0000000, 0xFFFFFFFFA0100000]
+    (record,) = leaks.records(UNLOADED + LOADER)
+    assert leaks.is_of(record, ("blksnap",), code)
+    assert not leaks.is_of(record, ("blksnap",), code[1:])
+
+
 @pytest.mark.parametrize("lost", [OTHERS, UNLOADED + LOADER])
 def test_what_others_lost_is_not_our_business(
     run_one: RunOne, says: Callable[[str], None], lost: str

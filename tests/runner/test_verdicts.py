@@ -121,6 +121,15 @@ def test_a_release_is_compared_by_its_numbers(run_one: RunOne) -> None:
         assert run_one(text).verdict is Verdict.PASSED
 
 
+def test_a_step_that_is_faster_than_it_may_be_fails(run_one: RunOne) -> None:
+    result = run_one(CYCLE + "  - at_least: 5\n    read: {device: a}\n")
+    assert result.verdict is Verdict.FAILED
+    assert "at least 5 s needed" in result.findings[0].what
+    assert (
+        run_one(CYCLE + "  - at_least: 0.000001\n    read: {device: a}\n").verdict is Verdict.PASSED
+    )
+
+
 def test_a_step_that_takes_too_long_fails(run_one: RunOne, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 1_000_000, 7))
     monkeypatch.setattr("lab.runner.deadline.time.monotonic", lambda: float(next(clock)))

@@ -142,6 +142,31 @@ def test_what_is_forgotten_is_not_found(guest: FakeGuest, log: KernelLog) -> Non
     assert log.splats == []
 
 
+@pytest.mark.parametrize(
+    ("after", "kind"),
+    [
+        (["Call Trace:", " <TASK>", " chunk_x+0x1/0x2 [blksnap]"], SplatKind.TRACE),
+        (["Kernel panic - not syncing: Fatal exception"], SplatKind.PANIC),
+        (["Oops: 0000 [#1] SMP"], SplatKind.OOPS),
+    ],
+)
+def test_a_data_race_of_others_takes_nothing_along_that_comes_after_it(
+    guest: FakeGuest, after: list[str], kind: SplatKind
+) -> None:
+    rule = "=" * 66
+    log = KernelLog(modules=("blksnap", "bdevfilter"))
+    log.mark(guest, "the mark")
+    race = [
+        "BUG: KCSAN: data-race in tick / tock",
+        "write to 0xffff of 8 bytes by task 1 on cpu 0:",
+    ]
+    guest.kernel.say(
+        rule, *race, " tick+0x1/0x2", "", "value changed: 0x1 -> 0x2", "", rule, *after
+    )
+    log.poll(guest)
+    assert [splat.kind for splat in log.splats] == [kind]
+
+
 def test_what_was_overwritten_before_it_was_read_is_an_error_once(
     guest: FakeGuest, log: KernelLog
 ) -> None:

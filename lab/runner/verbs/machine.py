@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab.guest.disks import Limits
-from lab.runner import coverage
+from lab.runner import coverage, races
 from lab.runner.context import Context, Device, Executor
 from lab.runner.failures import StepFailed
 from lab.runner.verbs import module, stacked
@@ -95,6 +95,8 @@ def _booted(context: Context, console: Path) -> Detail:
     context.compiled.clear()
     context.module_loaded = False
     context.model.trackers_lost()
+    context.code.clear()
+    races.look_closely(context)
     for name in [n for n, device in context.devices.items() if device.kind != "disk"]:
         del context.devices[name]
         context.model.remove_device(name)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from lab.guest import sections
 from lab.guest.channel import AgentFailure
-from lab.runner import coverage
+from lab.runner import coverage, leaks
 from lab.runner.context import Context, Executor, Memory
 from lab.runner.failures import StepFailed
 from lab.scenario import steps_machine as verbs
@@ -46,6 +46,8 @@ def load(context: Context, parameters: Mapping[str, int]) -> None:
     )
     context.module_loaded = True
     context.model.module_loaded(parameters)
+    if context.debug:
+        leaks.note_code(context)
     if context.keepable:
         asked = sections.question((names.filter, names.module))
         context.sections = context.run(["sh", "-c", asked]).stdout
