@@ -5,6 +5,7 @@
  */
 #include <linux/delay.h>
 #include <linux/gfp.h>
+#include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/list.h>
 #include <linux/module.h>
@@ -146,16 +147,19 @@ static void splat_nothing(struct rcu_head *head)
 {
 }
 
-/* There has to be somebody who waits. PROVE_RCU has the kernel wait 5 s longer. */
+/*
+ * There has to be somebody who waits. PROVE_RCU has the kernel wait 5 s longer; by
+ * the kernel's time, of which a busy host lets pass less than by instructions.
+ */
 static void splat_stall(void)
 {
 	static struct rcu_head waiting;
-	int i;
+	unsigned long end = jiffies + 4 * TOO_LONG_S * HZ;
 
 	call_rcu(&waiting, splat_nothing);
 	rcu_read_lock();
-	for (i = 0; i < 2 * TOO_LONG_S * 1000; i++)
-		udelay(1000);
+	while (time_before(jiffies, end))
+		cpu_relax();
 	rcu_read_unlock();
 }
 
