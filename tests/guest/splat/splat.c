@@ -148,8 +148,8 @@ static void splat_nothing(struct rcu_head *head)
 }
 
 /*
- * There has to be somebody who waits. PROVE_RCU has the kernel wait 5 s longer; by
- * the kernel's time, of which a busy host lets pass less than by instructions.
+ * There has to be somebody who waits. PROVE_RCU has the kernel wait 5 s longer, in
+ * jiffies: delays that the processor counts may be over before.
  */
 static void splat_stall(void)
 {
