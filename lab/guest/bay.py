@@ -36,7 +36,11 @@ PLUG_LIMIT = 120.0
 PAUSE = 0.02
 
 # Prints the names of the disks with a serial number; there is no udev that would.
-_FIND = 'for d in /sys/block/vd*; do [ "$(cat $d/serial)" = "$1" ] && echo "${d##*/}"; done; true'
+_FIND = (
+    "for d in /sys/block/vd*; do s=; read -r s < $d/serial;"
+    ' [ "$s" = "$1" ] && echo "${d##*/}"; done; true'
+)
+"""No process for each disk: on a debug kernel those take seconds."""
 
 
 class DiskError(LabError):
@@ -318,7 +322,7 @@ class DiskBay:
         argv = ["sh", "-c", _FIND, "find", serial]
         limit = time.monotonic() + PLUG_LIMIT
         while time.monotonic() < limit:
-            found = channel.request("exec", {"argv": argv, "timeout": 20.0}, REQUEST_LIMIT)
+            found = channel.request("exec", {"argv": argv, "timeout": PLUG_LIMIT}, PLUG_LIMIT)
             names = str(found["stdout"]).split()
             if names:
                 return f"/dev/{names[0]}"
