@@ -154,6 +154,7 @@ notrace void filter_note_capacity(const struct gendisk *disk, sector_t capacity)
 	rcu_read_lock_sched_notrace();
 	found = filter_disk_find(disk);
 	if (found) {
+		/* Two who set the size at once have no order anyway. */
 		before = data_race(i_size_read(found->whole)) >> SECTOR_SHIFT;
 		if (capacity != before)
 			filter_disk_resized(found, min(capacity, before));

@@ -295,10 +295,10 @@ static bool image_needs_bounce(struct bio *bio, const struct image_piece *piece,
 	u32 i;
 
 	for (i = 0; i < chunk->region.count; i++) {
-		/* A loop device may change it; if it grew, the store fails. */
-		unsigned int block =
-			data_race(bdev_logical_block_size(extents[i].bdev));
+		unsigned int block;
 
+		/* A loop device may change it; if it grew, the store fails. */
+		block = data_race(bdev_logical_block_size(extents[i].bdev));
 		if (block > SECTOR_SIZE && !image_piece_fits(bio, piece, block))
 			return true;
 	}
