@@ -33,6 +33,14 @@ class Mapped(Stack):
         _unmake(self.name)
 
 
+class MappedOn(Mapped):
+    """One that is told nothing but the device `on` below."""
+
+    def __init__(self, name: str, on: str) -> None:
+        super().__init__(name)
+        self._on = on
+
+
 def _make(name: str, table: str) -> str:
     """A device-mapper device; its path."""
     need(["dmsetup", "create", name, "--noudevsync", "--noudevrules"], input=table)
@@ -79,12 +87,8 @@ class Linear(Mapped):
 
 
 @stack_kind("erasable")
-class Erasable(Mapped):
+class Erasable(MappedOn):
     """The device `on` with secure erase; by a target of the lab, which has to be loaded."""
-
-    def __init__(self, name: str, on: str) -> None:
-        super().__init__(name)
-        self._on = on
 
     def table(self) -> str:
         return f"0 {size_of(self._on)} erasable {self._on}\n"
@@ -149,12 +153,8 @@ class Flakey(Mapped):
 
 
 @stack_kind("multipath")
-class Multipath(Mapped):
+class Multipath(MappedOn):
     """The device `on` as the one path of a multipath device."""
-
-    def __init__(self, name: str, on: str) -> None:
-        super().__init__(name)
-        self._on = on
 
     def table(self) -> str:
         return f"0 {size_of(self._on)} multipath 0 0 1 1 round-robin 0 1 1 {self._on} 1\n"
@@ -178,12 +178,8 @@ class Stripe(Mapped):
 
 
 @stack_kind("crypt")
-class Crypt(Mapped):
+class Crypt(MappedOn):
     """The device `on`, encrypted (dm-crypt, aes-xts-plain64, always the same key)."""
-
-    def __init__(self, name: str, on: str) -> None:
-        super().__init__(name)
-        self._on = on
 
     def table(self) -> str:
         return f"0 {size_of(self._on)} crypt aes-xts-plain64 {_KEY} 0 {self._on} 0\n"
