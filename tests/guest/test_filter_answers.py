@@ -446,14 +446,20 @@ def test_a_device_that_goes_is_detached(guest: Guest, built_in: bool, what: str)
     assert_left(guest, detached=ENOENT if built_in else 0)
 
 
-@pytest.mark.parametrize("what", ["partition", "disk"])
-def test_a_device_goes_while_its_filter_holds_a_bio(
-    guest: Guest, built_in: bool, what: str
-) -> None:
+def held(guest: Guest, what: str) -> Going:
+    """A device that is about to go, while its filter holds a bio of the writer."""
     on = going(guest, what)
     attach(guest, on.device, "wait")
     start(guest, "writer", on.write)
     wait_for(guest, inside=1)
+    return on
+
+
+@pytest.mark.parametrize("what", ["partition", "disk"])
+def test_a_device_goes_while_its_filter_holds_a_bio(
+    guest: Guest, built_in: bool, what: str
+) -> None:
+    on = held(guest, what)
     start(guest, "removal", f"{on.go}; touch {GONE}")
     wait_until_it_goes(guest, built_in)
     sh(guest, SHORTLY)
@@ -474,10 +480,7 @@ def test_a_device_goes_while_its_filter_holds_a_bio(
 def test_who_detaches_a_filter_that_is_being_taken_off_waits_for_that(
     guest: Guest, built_in: bool, what: str
 ) -> None:
-    on = going(guest, what)
-    attach(guest, on.device, "wait")
-    start(guest, "writer", on.write)
-    wait_for(guest, inside=1)
+    on = held(guest, what)
     start(guest, "removal", f"{on.go}; touch {GONE}")
     wait_until_it_goes(guest, built_in)
     sh(guest, f"{DETACH}; {SHORTLY}")
@@ -492,10 +495,7 @@ def test_who_detaches_a_filter_that_is_being_taken_off_waits_for_that(
 def test_a_device_goes_while_its_filter_is_being_detached(
     guest: Guest, built_in: bool, what: str
 ) -> None:
-    on = going(guest, what)
-    attach(guest, on.device, "wait")
-    start(guest, "writer", on.write)
-    wait_for(guest, inside=1)
+    on = held(guest, what)
     sh(guest, f"{DETACH}; {SHORTLY}")
     start(guest, "removal", f"{on.go}; touch {GONE}")
     sh(guest, SHORTLY)
