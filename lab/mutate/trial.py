@@ -23,9 +23,9 @@ from lab.guest.template import Template
 from lab.mutate.records import Outcome, Record
 from lab.runner.bus import Bus
 from lab.runner.engine import RunSettings, patience
-from lab.runner.every_io import run_each
+from lab.runner.every_io import run_whole
 from lab.runner.folder import RunFolder
-from lab.runner.scenario_run import Place, run_scenario
+from lab.runner.scenario_run import Place
 from lab.runner.stop import Stop
 from lab.runner.verdict import ScenarioResult, Verdict
 from lab.scenario.scenario import Scenario
@@ -151,8 +151,7 @@ def _verdict(trial: Trial, scenario: Scenario, modules: str, bench: Bench) -> Sc
             repeat=number,
             patience=patience(template, bench.guests, settings.kernels[0]),
         )
-        run_it = run_scenario if scenario.fail_each is None else run_each
-        result = run_it(scenario, template, place, Bus(()), bench.stop)
+        result = run_whole(scenario, template, place, Bus(()), bench.stop)
         if result.verdict not in (Verdict.ERROR, Verdict.LOST):
             break
         bench.stop.check()

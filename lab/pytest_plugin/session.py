@@ -19,9 +19,9 @@ from lab.image import DEFAULT_KERNEL
 from lab.progress import Progress
 from lab.runner.bus import Bus
 from lab.runner.engine import RunSettings, patience
-from lab.runner.every_io import run_each
+from lab.runner.every_io import run_whole
 from lab.runner.folder import LEAST_FREE, Folder, disk_errors, free_bytes, full_disk
-from lab.runner.scenario_run import Place, run_scenario
+from lab.runner.scenario_run import Place
 from lab.runner.stop import Stop
 from lab.runner.verdict import ScenarioResult
 from lab.scenario.scenario import Scenario
@@ -84,8 +84,7 @@ class Lab:
         place = self.place(
             template, scenario.name, settings.again((kernel,), (scenario.name,)), kernel
         )
-        run_it = run_scenario if scenario.fail_each is None else run_each
-        return run_it(scenario, template, place, Bus([]), Stop())
+        return run_whole(scenario, template, place, Bus([]), Stop())
 
     def place(
         self, template: Template, label: str, command: str, kernel: str | None = None

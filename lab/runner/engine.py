@@ -32,12 +32,12 @@ from lab.runner.events import (
     ScenarioFinished,
     ScenarioStarted,
 )
-from lab.runner.every_io import run_each
+from lab.runner.every_io import run_whole
 from lab.runner.folder import RunFolder, new_run_folder
 from lab.runner.guests import Guests, Templates, kind_of
 from lab.runner.ports import Prepare, Template, facts
 from lab.runner.resume import Earlier
-from lab.runner.scenario_run import Place, run_scenario
+from lab.runner.scenario_run import Place
 from lab.runner.stop import Interrupted, Stop, signals_stop
 from lab.runner.verdict import (
     MODULE_BUILD,
@@ -299,8 +299,7 @@ class _Run:
             seats=self._seats,
             keep_failed=self._settings.keep_failed,
         )
-        run_it = run_scenario if task.scenario.fail_each is None else run_each
-        result = run_it(task.scenario, template, place, self._bus, self._stop)
+        result = run_whole(task.scenario, template, place, self._bus, self._stop)
         self._stop.check()
         return result
 

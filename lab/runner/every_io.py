@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from lab.runner.bus import Bus
 from lab.runner.folder import Folder
 from lab.runner.ports import Template
-from lab.runner.scenario_run import Place, attempt
+from lab.runner.scenario_run import Place, attempt, run_scenario
 from lab.runner.stop import Stop
 from lab.runner.verdict import Finding, ScenarioResult, Verdict
 from lab.scenario.scenario import FailEach, Scenario
@@ -54,6 +54,14 @@ class Row:
         what = f"{said or 'nobody noticed'}{tries}"
         line = f"{place}  {self.verdict:8} {what}  {self.reason}".rstrip()
         return "\n".join((line, *(f"    {one}" for one in self.log)))
+
+
+def run_whole(
+    scenario: Scenario, template: Template, place: Place, bus: Bus, stop: Stop
+) -> ScenarioResult:
+    """A scenario as it says: once, or once for each of its I/Os; errors as of run_scenario()."""
+    run_it = run_scenario if scenario.fail_each is None else run_each
+    return run_it(scenario, template, place, bus, stop)
 
 
 def run_each(

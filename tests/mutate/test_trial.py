@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from lab.guest.identity import Identity
-from lab.mutate import trial
 from lab.mutate.records import Outcome
 from lab.mutate.trial import Bench, ForeignModule, Trial, packed, try_scenarios
 from lab.runner.folder import RunFolder
@@ -35,8 +34,8 @@ class Lab:
         self.stop = Stop()
         self._folder = folder
         self.each: list[str] = []
-        monkeypatch.setattr(trial, "run_scenario", self._run)
-        monkeypatch.setattr(trial, "run_each", self._run_each)
+        monkeypatch.setattr("lab.runner.every_io.run_scenario", self._run)
+        monkeypatch.setattr("lab.runner.every_io.run_each", self._run_each)
 
     def _run(
         self, scenario: Scenario, template: ForeignModule, place: Place, *_rest: object

@@ -261,7 +261,7 @@ def test_a_guest_of_a_slow_kernel_gets_more_time(
         patience[place.kernel] = place.patience
         return ScenarioResult("g/a", Verdict.PASSED, kernel=place.kernel, label=place.label)
 
-    monkeypatch.setattr("lab.runner.engine.run_scenario", remember)
+    monkeypatch.setattr("lab.runner.every_io.run_scenario", remember)
     settings = RunSettings(tmp_path, kernels=("6.1", "6.1-debug"))
     run([parse_scenario(CYCLE, "g/a", "f")], settings, [], lambda _p, _k, _m: FakeTemplate())
     assert patience["6.1-debug"] == patience["6.1"] * kernel_named("6.1-debug").slowness
