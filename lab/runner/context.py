@@ -10,6 +10,7 @@ from typing import Any
 
 from lab.flavour import Flavour
 from lab.guest.channel import ChannelTimeout
+from lab.image import Kernel
 from lab.model.disagreement import Disagreement
 from lab.model.seen import LoadWrite
 from lab.model.world import World
@@ -126,10 +127,18 @@ class Context:
     """The state of one scenario in its guest. Used by one thread."""
 
     def __init__(
-        self, scenario: Scenario, guest: Guest, folder: Folder, stop: Stop, patience: float = 1.0
+        self,
+        scenario: Scenario,
+        guest: Guest,
+        folder: Folder,
+        stop: Stop,
+        *,
+        kernel: Kernel,
+        patience: float,
     ) -> None:
         self.scenario = scenario
         self.guest = guest
+        self.kernel = kernel
         self.folder = folder
         self.stop = stop
         self.deadline = Deadline(scenario.timeout, patience)
@@ -149,11 +158,8 @@ class Context:
         self.counts = False
         """Whether the module counts its branches; boots: how many boots have counted."""
         self.boots = 0
-        self.debug = False
-        """Whether the guest's kernel is a debug kernel; code: where the module is or was in it."""
         self.code: list[range] = []
-        self.finds_races = False
-        """Whether the guest's kernel has KCSAN."""
+        """Where the module is or was in a debug kernel."""
         self.tap: Tap | None = None
         self.consequences: list[str] = []
         self.compiled: set[str] = set()

@@ -98,7 +98,7 @@ def _exists(context: Context) -> bool:
     except AgentFailure as error:
         if error.errno != errno.ENOENT:
             raise
-        if context.debug:
+        if context.kernel.is_debug:
             raise LabError(
                 f"the debug kernel has no {KMEMLEAK}: nothing was asked for lost memory",
                 "see CONFIG_DEBUG_KMEMLEAK, and what the kernel log says of kmemleak",

@@ -16,5 +16,5 @@ EVERY = 400
 
 def look_closely(context: Context) -> None:
     """Have it look at more accesses, until the next boot."""
-    if context.finds_races:
+    if context.kernel.finds_races:
         context.request("write_file", {"path": SKIPPED, "text": str(EVERY)})

@@ -177,12 +177,15 @@ class ScenarioRun:
             stack.enter_context(self._stop.cuts(guest.power_cut))
             self._guest = guest
             self._context = context = Context(
-                self._scenario, guest, folder, self._stop, place.patience
+                self._scenario,
+                guest,
+                folder,
+                self._stop,
+                kernel=kernel_named(place.kernel),
+                patience=place.patience,
             )
             context.tap = place.tap
             context.keepable = place.keep_failed
-            context.debug = kernel_named(place.kernel).is_debug
-            context.finds_races = kernel_named(place.kernel).finds_races
             context.counts = coverage.notes(self._template) is not None
             try:
                 yield context

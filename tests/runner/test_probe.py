@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from lab.flavour import Flavour
+from lab.image import kernel_named
 from lab.runner.context import Program
 from lab.runner.failures import StepFailed
 from lab.runner.klog import LogLine
@@ -40,7 +41,7 @@ class FakeContext:
         self.reports: dict[str, object] = {}
         self.spoiled: list[tuple[int, int, int]] = []
         self.errors_expected = False
-        self.debug = False
+        self.kernel = kernel_named("6.1")
         self.guest = SimpleNamespace(module_source=MODULE, module_dir="/modules", image="image")
         self.flavour = Flavour()
         self.model = SimpleNamespace(forget=self.forgotten.append)

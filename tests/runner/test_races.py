@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from lab.image import BUILT_KERNELS
+from lab.image import BUILT_KERNELS, Kernel, kernel_named
 from lab.runner.context import Context
 from lab.runner.races import EVERY, SKIPPED, look_closely
 
@@ -15,8 +15,8 @@ from lab.runner.races import EVERY, SKIPPED, look_closely
 class Asked:
     """A guest that notes what is written."""
 
-    def __init__(self, *, finds_races: bool) -> None:
-        self.finds_races = finds_races
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
         self.written: list[tuple[Any, Any]] = []
 
     def request(self, op: str, args: Mapping[str, Any]) -> None:
@@ -24,11 +24,11 @@ class Asked:
         self.written.append((args["path"], args["text"]))
 
 
-@pytest.mark.parametrize("finds_races", [False, True])
-def test_only_a_kernel_with_kcsan_is_told_to_look_at_more_accesses(finds_races: bool) -> None:
-    asked = Asked(finds_races=finds_races)
+@pytest.mark.parametrize(("name", "told"), [("6.1-debug", 0), ("6.1-kcsan", 1)])
+def test_only_a_kernel_with_kcsan_is_told_to_look_at_more_accesses(name: str, told: int) -> None:
+    asked = Asked(kernel_named(name))
     look_closely(cast(Context, asked))
-    assert asked.written == [(SKIPPED, str(EVERY))] * finds_races
+    assert asked.written == [(SKIPPED, str(EVERY))] * told
 
 
 def test_such_kernels_are_known_by_their_configuration() -> None:

@@ -46,7 +46,7 @@ def load(context: Context, parameters: Mapping[str, int]) -> None:
     )
     context.module_loaded = True
     context.model.module_loaded(parameters)
-    if context.debug:
+    if context.kernel.is_debug:
         leaks.note_code(context)
     if context.keepable:
         asked = sections.question((names.filter, names.module))

@@ -22,6 +22,7 @@ from pathlib import Path
 from lab.cache import Cache, digest_of
 from lab.data import data_file, data_folder
 from lab.flavour import Flavour
+from lab.image import Kernel
 from lab.modbuild import source_files
 from lab.runner.context import Context, Executor
 from lab.runner.failures import StepFailed
@@ -32,7 +33,6 @@ from lab.scenario import steps_probe as verbs
 Detail = Mapping[str, object]
 SOURCES = "/run/blksnap-lab"
 """The guest's folder for what is compiled there; in its memory."""
-DEBUG_PATIENCE = 4
 KIND = "compiled"
 PRODUCT = "product.tar.gz.base64"
 LONGEST_PART = 30.0
@@ -201,7 +201,7 @@ def _client(context: Context, bits: int) -> str:
         files = {
             **_data("client"),
             "include/linux/blksnap.h": _header(context),
-            "include/names.h": _names(context.flavour, debug=context.debug),
+            "include/names.h": _names(context.flavour, context.kernel),
         }
         _compile(context, name, files, f"{COMPILER} -m{bits} *.c -o client", "client")
     return f"{SOURCES}/{name}/client"
@@ -215,9 +215,9 @@ def _header(context: Context) -> bytes:
     return named or (data_folder("guest_module") / folder / "blksnap.h").read_bytes()
 
 
-def _names(flavour: Flavour, *, debug: bool) -> bytes:
+def _names(flavour: Flavour, kernel: Kernel) -> bytes:
     """The header with the names of the flavour, as the client writes them, and its patience: what
-    limits of time are multiplied by in a debug kernel."""
+    limits of time are multiplied by in a slow kernel."""
     names = {
         "MODULE_NAME": flavour.module,
         "FILTER_NAME": flavour.filter,
@@ -226,7 +226,7 @@ def _names(flavour: Flavour, *, debug: bool) -> bytes:
         "DEBUGFS": flavour.debugfs,
     }
     lines = [f'#define {key} "{name}"\n' for key, name in names.items()]
-    return "".join([*lines, f"#define PATIENCE {DEBUG_PATIENCE if debug else 1}\n"]).encode()
+    return "".join([*lines, f"#define PATIENCE {math.ceil(kernel.slowness)}\n"]).encode()
 
 
 def _module_source(context: Context) -> dict[str, bytes]:
