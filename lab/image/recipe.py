@@ -16,6 +16,7 @@ TOOLS = (
     "dmsetup",
     "dosfstools",
     "e2fsprogs",
+    "f2fs-tools",
     "fdisk",
     "fio",
     "iproute2",
