@@ -1,6 +1,7 @@
 """How long things took on this machine before, so that progress can tell how long they will take.
 
-    <cache>/times.json   the seconds of the last few times, by name: "image 6.1", "cbt/exact-map"
+    <cache>/times.json   the seconds of the last few times, by name: "image 6.1",
+                         "cbt/exact-map on 6.1"
 
 An estimate is worth no error: a file that cannot be read or written is as good as none.
 """

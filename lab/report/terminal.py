@@ -95,7 +95,7 @@ class Terminal:
         elif isinstance(event, GuestReady):
             self._clock.end()
         elif isinstance(event, ScenarioFinished) and event.result.verdict is Verdict.PASSED:
-            name = _time_of(event.scenario, long=self._long)
+            name = _time_of(event.scenario, event.kernel, long=self._long)
             self._estimates.took(name, event.result.duration)
 
     def _show_stage(self, event: StageProgress) -> None:
@@ -154,7 +154,7 @@ class _Board:
             self._does(event.scenario, event.repeat, f"checked: {event.check}")
         elif isinstance(event, ScenarioFinished):
             self._running.pop((event.scenario, event.repeat), None)
-            self._to_come[event.scenario] -= 1
+            self._to_come[_time_of(event.scenario, event.kernel, long=self._long)] -= 1
             self._done += 1
 
     def _does(self, scenario: str, repeat: int, what: str) -> None:
@@ -177,7 +177,7 @@ class _Board:
                 took = Text(duration_text(now - began), style="dim")
                 grid.add_row(self._spinner, name, took, Text(doing, style="dim"))
             rows.append(grid)
-            left = left_text(_time_for(self._to_come, self._jobs, self._estimates, long=self._long))
+            left = left_text(_time_for(self._to_come, self._jobs, self._estimates))
             rows.append(Text(f"{self._done} of {self._total} done{left}", style=STYLES["note"]))
         return Group(*rows)
 
@@ -197,24 +197,26 @@ def _headline(event: RunStarted, estimates: Estimates) -> str:
 
 
 def _to_come(event: RunStarted) -> Counter[str]:
-    """How often each scenario is run in a run that begins, or goes on."""
-    times = event.repeat * max(1, len(event.kernels))
-    all_of_them = Counter(dict.fromkeys(event.scenarios, times))
+    """How often each scenario is run in a run that begins, or goes on, by the names of times."""
+    all_of_them: Counter[str] = Counter()
+    for kernel in event.kernels or ("",):
+        for name in event.scenarios:
+            all_of_them[_time_of(name, kernel, long=event.long)] += event.repeat
     if isinstance(event, RunResumed):
-        all_of_them.subtract(one.name for one in event.earlier)
+        done = (_time_of(one.name, one.kernel, long=event.long) for one in event.earlier)
+        all_of_them.subtract(done)
     return all_of_them
 
 
-def _time_of(scenario: str, *, long: bool) -> str:
-    """The name of a scenario's time among the estimates: with its long values it is another one."""
-    return f"{scenario} --long" if long else scenario
+def _time_of(scenario: str, kernel: str, *, long: bool) -> str:
+    """The name of a scenario's time among the estimates: on each kernel, and with its long values,
+    it is another one."""
+    return scenario + (f" on {kernel}" if kernel else "") + (" --long" if long else "")
 
 
-def _time_for(
-    runs: Mapping[str, int], jobs: int, estimates: Estimates, *, long: bool
-) -> float | None:
-    """Seconds that so many runs of scenarios take, by earlier ones; None if half are not known."""
-    times = {name: estimates.usual(_time_of(name, long=long)) for name in runs}
+def _time_for(runs: Mapping[str, int], jobs: int, estimates: Estimates) -> float | None:
+    """Seconds that runs of scenarios take, so many of each; None if half are not known."""
+    times = {name: estimates.usual(name) for name in runs}
     known = {name: usual for name, usual in times.items() if usual is not None}
     if len(known) * 2 < len(runs):
         return None
@@ -227,7 +229,7 @@ def _expected(event: RunStarted, estimates: Estimates) -> str:
     to_come = _to_come(event)
     if not to_come.total():
         return ""
-    seconds = _time_for(to_come, event.jobs, estimates, long=event.long)
+    seconds = _time_for(to_come, event.jobs, estimates)
     known = {name: usual for name in event.to_make if (usual := estimates.usual(name)) is not None}
     unknown = [name for name in event.to_make if name not in known]
     told = ""

@@ -171,6 +171,20 @@ def test_long_runs_and_usual_ones_have_times_of_their_own(events: list[Event]) -
     assert times.usual("overflow/passed") == 100.0, "it has learnt nothing of the usual run"
 
 
+def test_kernels_have_times_of_their_own() -> None:
+    times = Estimates()
+    for kernel, seconds in (("6.1", 10.0), ("6.1-debug", 100.0)):
+        result = ScenarioResult("cbt/a", Verdict.PASSED, kernel, duration=seconds)
+        begin = RunStarted(folder="here", command="", scenarios=("cbt/a",), kernels=(kernel,))
+        assert "about" not in told([begin], estimates=times)
+        end = ScenarioFinished(scenario="cbt/a", kernel=kernel, result=result)
+        told([begin, end], estimates=times)
+    both = RunStarted(
+        folder="here", command="", scenarios=("cbt/a",), kernels=("6.1", "6.1-debug"), repeat=3
+    )
+    assert told([both], estimates=times).startswith("1 scenarios on 6.1, 6.1-debug, about 6 min")
+
+
 def test_a_live_board_says_how_much_is_left(events: list[Event]) -> None:
     begun = next(n for n, event in enumerate(events) if isinstance(event, ScenarioFinished))
     text = io.StringIO()
