@@ -19,7 +19,10 @@ SHARDS = 4
 """Machines for each kernel."""
 # Kernels that the tests need guests of (tests/guest/test_matrix.py); the others are for scenarios.
 TESTED = ("6.1", "6.12")
-OWN = ("6.1-debug", "6.1-patched", "6.1-patched-debug", "6.12-debug", "6.12-patched")
+OWN = (
+    *["6.1-debug", "6.1-kcsan", "6.1-patched", "6.1-patched-debug"],
+    *["6.12-debug", "6.12-patched"],
+)
 """Kernels of the lab that scenarios run on, once a week."""
 
 

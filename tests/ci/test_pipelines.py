@@ -51,7 +51,7 @@ def test_the_repository_has_what_is_rendered(service: Service) -> None:
 def test_both_services_run_the_same_lines() -> None:
     ours = [{line for line in scripts(one) if line.startswith("ci/")} for one in Service]
     assert ours[0] == ours[1]
-    assert len(ours[0]) == 5
+    assert len(ours[0]) == 9
     for line in ours[0]:
         assert os.access(CHECKOUT / line.split()[0], os.X_OK)
 
@@ -70,12 +70,12 @@ def test_gitlab_runs_every_shard_on_every_kernel_with_its_image() -> None:
     assert matrix == wanted
 
 
-def test_once_a_week_scenarios_run_on_kernels_of_the_lab() -> None:
+def test_once_a_week_there_is_what_takes_hours() -> None:
     series = [kernel_named(name).series for name in OWN]
-    assert series == ["", "6.1", "6.1", "", "6.12"]
+    assert series == ["", "", "6.1", "6.1", "", "6.12"]
     assert jobs(Service.GITHUB)["kernels"]["strategy"]["matrix"] == {"kernel": list(OWN)}
     assert jobs(Service.GITLAB)["kernels"]["parallel"]["matrix"] == [{"KERNEL": list(OWN)}]
-    for name in ("slow", "kernels"):
+    for name in ("slow", "long", "coverage", "mutants", "kernels"):
         assert "schedule" in jobs(Service.GITHUB)[name]["if"]
         assert jobs(Service.GITLAB)[name]["extends"] == ".weekly"
 
