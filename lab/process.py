@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -21,6 +22,8 @@ from lab.errors import EnvironmentLack, LabError
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 # Lines of output that an error message shows; the error object has them all.
 TAIL_LINES = 30
+GRACE = 10.0
+"""Seconds that a program has to end when it is asked to."""
 
 
 class CommandFailed(LabError):  # noqa: N818
@@ -72,7 +75,8 @@ def run(
     """Run a program to its end and return what it wrote, standard error included.
 
     `env` is added to the environment; `on_line` sees every line as it comes. The program and all
-    its children are killed after `timeout` seconds, and when the caller is interrupted.
+    its children are ended after `timeout` seconds, and when the caller is interrupted: asked to
+    first, so that they leave nothing behind, and killed GRACE seconds later.
     CommandFailed if it does not end with status 0, EnvironmentLack if it is not installed.
     """
     lines: list[str] = []
@@ -88,7 +92,7 @@ def run(
                     on_line(line.rstrip("\n"))
             status = process.wait()
         except BaseException:
-            kill_group(process.pid)
+            end_group(process)
             raise
         finally:
             watch.cancel()
@@ -121,10 +125,20 @@ def _start(
 
 def _expire(process: "subprocess.Popen[str]", late: threading.Event) -> None:
     late.set()
-    kill_group(process.pid)
+    end_group(process)
 
 
-def kill_group(group: int) -> None:
-    """Kill a process group that we made; one that is gone is fine."""
+def end_group(process: "subprocess.Popen[str]") -> None:
+    """Ask a process group that we made to end, and kill it GRACE seconds later, or when we are
+    interrupted; one that is gone is fine."""
+    end = time.monotonic() + GRACE
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
+        try:
+            os.killpg(process.pid, signal.SIGTERM)
+            # Its first process is in it until it was asked for its status.
+            while time.monotonic() < end:
+                process.poll()
+                os.killpg(process.pid, 0)
+                time.sleep(0.02)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)

@@ -42,6 +42,21 @@ def test_the_limit_ends_a_program_and_its_children(tmp_path: Path) -> None:
     wait_for(lambda: has_ended(int(pid_file.read_text())))
 
 
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_what_is_ended_can_clean_up_and_cannot_go_on(
+    stubborn: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.process.GRACE", 2.0)
+    pid_file, cleaned = tmp_path / "pid", tmp_path / "cleaned"
+    trap = "" if stubborn else f"sleep 0.5; touch {cleaned}; exit"
+    # The shell that was asked for ends at once, and leaves the one that cleans up to itself.
+    child = f"trap '{trap}' TERM; echo $$ >{pid_file}; while :; do sleep 0.1; done"
+    with pytest.raises(CommandFailed):
+        run(["sh", "-c", 'sh -c "$0" & wait', child], timeout=3)
+    assert cleaned.exists() != stubborn
+    wait_for(lambda: has_ended(int(pid_file.read_text())))
+
+
 def test_a_missing_program_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lab.process.SBIN", ())
     monkeypatch.setenv("PATH", "/nowhere")
