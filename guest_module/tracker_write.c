@@ -11,8 +11,11 @@
  * several times: by the trackers of a partition and its disk, by those of the
  * devices of a stack. A bio that comes back to the same tracker (the remainder
  * of a split, the block layer's own retry) is known and passes: all of it was
- * treated when it came first, for the epoch that it belongs to. Waiting then
- * could not be done safely, with the driver in the middle of its work.
+ * treated when it came first, for the epoch that it belongs to. So is the part
+ * that was split off, which some drivers submit again (NVMe for another path,
+ * RAID 10 a discard): it ends its parent, which is known, or the module's own.
+ * Waiting then could not be done safely, with the driver in the middle of its
+ * work.
  *
  * Context: the callback in process context; completion in any.
  *
@@ -162,6 +165,11 @@ static void tracker_write_end(struct bio *bio)
 
 /* ---- Writes ---- */
 
+/* The completion of a bio between two of them. Nobody ends such a bio. */
+static void tracker_write_wrapping(struct bio *bio)
+{
+}
+
 static void tracker_write_wrap(struct tracker_write *write, struct bio *bio)
 {
 	/*
@@ -172,29 +180,77 @@ static void tracker_write_wrap(struct tracker_write *write, struct bio *bio)
 	compat_bio_end_unpolled(bio);
 	write->end_io = bio->bi_end_io;
 	write->private = bio->bi_private;
-	bio->bi_private = write;
-	bio->bi_end_io = tracker_write_end;
+	/* Who submits a part of it may look: see tracker_completion_of(). */
+	preempt_disable();
+	WRITE_ONCE(bio->bi_end_io, tracker_write_wrapping);
+	/* Before its data changes. */
+	smp_wmb();
+	WRITE_ONCE(bio->bi_private, write);
+	/* After that, and after all that is in @write. */
+	smp_store_release(&bio->bi_end_io, tracker_write_end);
+	preempt_enable();
 }
 
-/* Has this bio been here before, with at least this range? */
+/**
+ * struct tracker_completion - What the end of a bio calls.
+ * @end_io: The function.
+ * @private: Its data.
+ */
+struct tracker_completion {
+	bio_end_io_t *end_io;
+	void *private;
+};
+
+/*
+ * Of a bio that cannot end now: it is the caller's, or has a part that is. But it
+ * may be wrapped now, on its way to another device; function and data must both be
+ * from before, or after.
+ */
+static struct tracker_completion tracker_completion_of(const struct bio *bio)
+{
+	struct tracker_completion found;
+
+	do {
+		/* Before its data, and what that points to. */
+		found.end_io = smp_load_acquire(&bio->bi_end_io);
+		found.private = READ_ONCE(bio->bi_private);
+		/* Before the function is looked at again. */
+		smp_rmb();
+	} while (found.end_io == tracker_write_wrapping ||
+		 found.end_io != READ_ONCE(bio->bi_end_io));
+	return found;
+}
+
+/*
+ * Has this bio been here before, or what it is a part of, with this range? Parts
+ * of the module's own count too; those themselves are not shown to it.
+ */
 static bool tracker_write_known(const struct tracker *tracker,
 				const struct bio *bio, sector_t sector,
 				sector_t count)
 {
-	bio_end_io_t *end_io = bio->bi_end_io;
-	const void *private = bio->bi_private;
+	struct tracker_completion end = tracker_completion_of(bio);
 
-	while (end_io == tracker_write_end) {
-		const struct tracker_write *write = private;
+	for (;;) {
+		if (end.end_io == tracker_write_end) {
+			const struct tracker_write *write = end.private;
 
-		if (write->epoch->tracker == tracker &&
-		    sector >= write->sector &&
-		    sector + count <= write->sector + write->count)
-			return true;
-		end_io = write->end_io;
-		private = write->private;
+			if (write->epoch->tracker == tracker &&
+			    sector >= write->sector &&
+			    sector + count <= write->sector + write->count)
+				return true;
+			end.end_io = write->end_io;
+			end.private = write->private;
+		} else if (end.end_io == tracker_chain_end) {
+			const struct bio *parent = end.private;
+
+			if (parent->bi_pool == &diff_io_bios)
+				return true;
+			end = tracker_completion_of(parent);
+		} else {
+			return false;
+		}
 	}
-	return false;
 }
 
 static bool tracker_switch_enter(bool nowait)
