@@ -245,6 +245,7 @@ static void chunk_loaded_done(struct diff_buffer *buffer)
 	unsigned long flags;
 	bool last;
 
+	diff_buffer_loaded(buffer);
 	if (!error && (diff_area_original_changed(area) ||
 		       !chunk_part_in(chunk, buffer->first,
 				      diff_area_kept(area))))
@@ -324,6 +325,7 @@ static int chunk_copy_part(struct chunk *chunk, sector_t first)
 
 	if (IS_ERR(buffer))
 		return PTR_ERR(buffer);
+	diff_buffer_load(buffer);
 	/*
 	 * Inside a stacked driver a bio would only be queued, behind the back
 	 * of the one who is about to wait for it.

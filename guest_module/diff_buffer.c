@@ -122,6 +122,7 @@ int diff_buffer_pool_init(struct diff_buffer_pool *pool, u32 chunk_shift,
 	init_waitqueue_head(&pool->wait);
 	pool->idle_count = 0;
 	pool->total = 0;
+	atomic_set(&pool->loading, 0);
 	pool->returned = 0;
 	pool->size = (size_t)1 << shift;
 	pool->limit = chunk_buffer_limit(shift, params->chunk_maximum_in_cache);
@@ -214,10 +215,26 @@ static struct diff_buffer *diff_buffer_try_get(struct diff_buffer_pool *pool)
 	return buffer;
 }
 
-/* Is there any hope in waiting on? */
+/* Are there buffers in use that are not the original's to fill? */
+static bool diff_buffer_any_stored(struct diff_buffer_pool *pool)
+{
+	bool any;
+
+	spin_lock_irq(&pool->lock);
+	any = pool->total - pool->idle_count > atomic_read(&pool->loading);
+	spin_unlock_irq(&pool->lock);
+	return any;
+}
+
+/*
+ * Is there any hope in waiting on? There is if it is the original that does not
+ * answer: what is written there waits as well. Looked at twice, as it may just have
+ * answered, and nothing had been stored before.
+ */
 static int diff_buffer_sleep(struct diff_buffer_pool *pool, const int *error)
 {
 	unsigned long returned = READ_ONCE(pool->returned);
+	bool stored = diff_buffer_any_stored(pool);
 	DEFINE_WAIT(wait);
 	long left = 1;
 
@@ -226,7 +243,8 @@ static int diff_buffer_sleep(struct diff_buffer_pool *pool, const int *error)
 		left = io_schedule_timeout(DIFF_BUFFER_PATIENCE);
 	finish_wait(&pool->wait, &wait);
 
-	if (!left && returned == READ_ONCE(pool->returned))
+	if (!left && returned == READ_ONCE(pool->returned) && stored &&
+	    diff_buffer_any_stored(pool))
 		return -ETIMEDOUT;
 	return 0;
 }
@@ -253,6 +271,16 @@ struct diff_buffer *diff_buffer_get(struct diff_buffer_pool *pool,
 	/* A wake-up that this waiter got and does not use is the next one's. */
 	wake_up(&pool->wait);
 	return ERR_PTR(ret);
+}
+
+void diff_buffer_load(struct diff_buffer *buffer)
+{
+	atomic_inc(&buffer->pool->loading);
+}
+
+void diff_buffer_loaded(struct diff_buffer *buffer)
+{
+	atomic_dec(&buffer->pool->loading);
 }
 
 void diff_buffer_put(struct diff_buffer *buffer)

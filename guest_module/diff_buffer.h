@@ -57,12 +57,13 @@ struct diff_buffer {
 
 /**
  * struct diff_buffer_pool - The buffers of a difference area.
- * @lock: Protects all that follows; taken in interrupts too.
+ * @lock: Protects all that follows but @loading; taken in interrupts too.
  * @idle: Buffers not in use.
  * @idle_count: Number of those.
  * @total: Number of all.
  * @limit: Most there may be.
  * @keep: Most that may lie idle.
+ * @loading: Number of those that the original fills.
  * @returned: Counts buffers that came back: a sign of progress.
  * @size: Bytes of a buffer.
  * @wait: Who waits for a buffer, first come first served.
@@ -74,6 +75,7 @@ struct diff_buffer_pool {
 	u32 total;
 	u32 limit;
 	u32 keep;
+	atomic_t loading;
 	unsigned long returned;
 	size_t size;
 	wait_queue_head_t wait;
@@ -92,10 +94,14 @@ void diff_buffer_pool_trim(struct diff_buffer_pool *pool);
  * at while waiting: not zero ends it (wake up pool->wait after setting it).
  *
  * Return: a buffer with one reference; ERR_PTR of @error, or of -ETIMEDOUT if
- * not a single buffer came back for a long time: then the storage hangs.
+ * not a single buffer came back for a long time, and the original has not all of
+ * them: then the storage hangs.
  */
 struct diff_buffer *diff_buffer_get(struct diff_buffer_pool *pool,
 				    const int *error);
+/* The original begins to fill it, and ends; any context. */
+void diff_buffer_load(struct diff_buffer *buffer);
+void diff_buffer_loaded(struct diff_buffer *buffer);
 /* Any context. NULL is nothing. */
 void diff_buffer_put(struct diff_buffer *buffer);
 
