@@ -16,6 +16,7 @@
 
 #include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/rbtree.h>
 #include <linux/sched/mm.h>
 
@@ -153,6 +154,27 @@ static int diff_ranges_make(struct block_device *bdev, struct list_head *list,
 		cond_resched();
 	}
 	return 0;
+}
+
+/*
+ * Whoever gives ranges may have wiped them by way of the device's cache, which must
+ * not reach the disk after what is stored there. What cannot be written does not.
+ */
+static void diff_ranges_settle(struct list_head *ranges)
+{
+	struct diff_range *range;
+
+	list_for_each_entry(range, ranges, link) {
+		const struct diff_extent *extent = &range->extent;
+		struct address_space *cache =
+			compat_bdev_inode(extent->bdev)->i_mapping;
+		loff_t first = (loff_t)extent->sector << SECTOR_SHIFT;
+		loff_t last = first + ((loff_t)extent->count << SECTOR_SHIFT) - 1;
+
+		filemap_fdatawrite_range(cache, first, last);
+		filemap_fdatawait_range_keep_errors(cache, first, last);
+		cond_resched();
+	}
 }
 
 /* ---- Devices ---- */
@@ -332,6 +354,8 @@ int diff_storage_append(struct diff_storage *storage, dev_t dev,
 	if (IS_ERR(device))
 		return PTR_ERR(device);
 	ret = diff_ranges_make(device->opened.bdev, &list, ranges, count);
+	if (!ret)
+		diff_ranges_settle(&list);
 	diff_storage_provide_event(storage);
 
 	mutex_lock(&storage->lock);
