@@ -91,12 +91,19 @@ class CbtMap:
     def changed_since(self, number: int) -> list[SectorRange]:
         """What was written after take `number` of this generation, in sectors, ascending, joined.
 
-        0: everything since the generation began. The last range ends with the device.
+        0: everything since the generation began. The last range ends with the device. BlksnapError
+        as from read(); CbtMapChangedError at the end of `with`: they are void. ValueError: the
+        generation has had no such take, as `number` is not within 0 .. info.number.
         """
-        size = self.info.block_size // _SECTOR
-        end = self.info.capacity // _SECTOR
+        info = self.info
+        size = info.block_size // _SECTOR
+        end = info.capacity // _SECTOR
+        runs = self.runs()
+        # After the read: of a device that is gone, the module's error says more than this one.
+        if not 0 <= number <= info.number:
+            raise ValueError(f"take {number} is outside 0..{info.number}, those of the generation")
         found: list[SectorRange] = []
-        for run in self.runs():
+        for run in runs:
             if run.number <= number:
                 continue
             first, last = run.block * size, min((run.block + run.count) * size, end)

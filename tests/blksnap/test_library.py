@@ -291,6 +291,18 @@ def test_the_map_is_read_in_runs_and_ranges() -> None:
         assert cbt.changed_since(3) == []
 
 
+@pytest.mark.parametrize(("last", "number"), [(7, 8), (7, 300), (7, -1), (0, 1), (255, 256)])
+def test_nothing_has_changed_since_a_take_that_never_was_is_no_answer(
+    last: int, number: int
+) -> None:
+    reader = map_reader(bytes(10))
+    control, _ = control_with(tracker_collect=collector([last]), tracker_read_cbt_map=reader)
+    with control.tracker(DEVICE).cbt_map() as cbt:
+        assert cbt.changed_since(last) == []
+        with pytest.raises(ValueError, match=f"take {number} is outside 0..{last}"):
+            cbt.changed_since(number)
+
+
 @pytest.mark.parametrize("size", [1 << 14, (1 << 14) + 1, (1 << 20) + 1, (3 << 20) + 5])
 def test_a_map_of_several_calls_is_read_whole(size: int) -> None:
     data = bytes(n * 7 % 251 for n in range(size))
