@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .control import Control
+from .control import Control, as_uuid
 from .device import Device
 from .results import (
     CorruptedEvent,
@@ -208,9 +208,9 @@ def _tracker_line(info: TrackerInfo) -> str:
 def snapshot_id(text: str) -> uuid.UUID:
     """A snapshot id from the command line. argparse.ArgumentTypeError if it is none."""
     try:
-        return uuid.UUID(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no snapshot id (a UUID)") from None
+        return as_uuid(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def sector_range(text: str) -> SectorRange:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import os
 import uuid
 from collections.abc import Iterable
 from types import TracebackType
@@ -62,7 +63,10 @@ class Control:
         raise BlksnapError("tracker_collect", errno.ENOBUFS)
 
     def tracker(self, device: DeviceLike) -> Tracker:
-        """The tracker of a device. No call is made; tracking begins with a snapshot of it."""
+        """The tracker of a device. No call is made; tracking begins with a snapshot of it.
+
+        OSError, ValueError: as from Device.of().
+        """
         return Tracker(self.node, Device.of(device), self.trackers)
 
     def snapshots(self) -> list[uuid.UUID]:
@@ -85,16 +89,22 @@ class Control:
         raise BlksnapError("snapshot_collect", errno.ENODATA)
 
     def snapshot(self, snapshot_id: Union[uuid.UUID, str]) -> Snapshot:
-        """An existing snapshot by its id, e.g. one that another process made. No call is made."""
-        return Snapshot(self.node, _as_uuid(snapshot_id))
+        """An existing snapshot by its id, e.g. one that another process made. No call is made.
+
+        ValueError if the id is no UUID.
+        """
+        return Snapshot(self.node, as_uuid(snapshot_id))
 
     def create_snapshot(self, devices: Iterable[DeviceLike]) -> Snapshot:
         """IOCTL_BLK_SNAP_SNAPSHOT_CREATE: a new snapshot, its devices tracked from now on.
 
         It is not taken yet. As a context manager it is destroyed at the end of the block.
         BlksnapError: EINVAL a device named twice; EALREADY another snapshot holds one;
-        EOPNOTSUPP a device that is refused; ENXIO no such device.
+        EOPNOTSUPP a device that is refused; ENXIO no such device. OSError, ValueError: as from
+        Device.of(). TypeError for one device instead of a list.
         """
+        if isinstance(devices, (str, os.PathLike, Device)):
+            raise TypeError(f"create_snapshot() takes a list of devices, not {devices!r}")
         numbers = [Device.of(device) for device in devices]
         array = (abi.blk_snap_dev_t * len(numbers))(*(number.to_abi() for number in numbers))
         argument = abi.blk_snap_snapshot_create()
@@ -120,5 +130,11 @@ class Control:
         self.close()
 
 
-def _as_uuid(snapshot_id: Union[uuid.UUID, str]) -> uuid.UUID:
-    return snapshot_id if isinstance(snapshot_id, uuid.UUID) else uuid.UUID(snapshot_id)
+def as_uuid(snapshot_id: Union[uuid.UUID, str]) -> uuid.UUID:
+    """A snapshot id, also from its text. ValueError if it is no UUID."""
+    if isinstance(snapshot_id, uuid.UUID):
+        return snapshot_id
+    try:
+        return uuid.UUID(snapshot_id)
+    except ValueError:
+        raise ValueError(f"{snapshot_id!r} is no snapshot id (a UUID)") from None

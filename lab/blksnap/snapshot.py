@@ -40,7 +40,8 @@ class Snapshot:
 
         In sectors from the device's start, aligned to 8. Allowed before and after take. Whatever
         the ranges hold is overwritten. BlksnapError: EINVAL a range is empty, misaligned, outside
-        the device or given before (none is added then); ESRCH no such snapshot.
+        the device or given before (none is added then); ESRCH no such snapshot. OSError,
+        ValueError: as from Device.of(). ValueError: a number below 0 or of more than 64 bits.
         """
         wanted = tuple(ranges)
         array = range_array(wanted)
@@ -100,7 +101,7 @@ class Snapshot:
 
         The event is removed. timeout_ms: milliseconds, 0 only looks. A signal does
         not cut the wait short unless its Python handler raises. BlksnapError: ESRCH no such
-        snapshot, or destroyed while waiting.
+        snapshot, or destroyed while waiting. ValueError: a timeout below 0 or of more than 32 bits.
         """
         if not 0 <= timeout_ms <= _MAX_TIMEOUT_MS:
             raise ValueError(f"timeout_ms {timeout_ms} is outside 0..2**32-1")

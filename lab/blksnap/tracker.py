@@ -51,6 +51,7 @@ class Tracker:
         All that `ranges` touch, both in the present map and in the next increment. The device may
         also be a snapshot image: then its original's map is meant. BlksnapError: EINVAL no range,
         an empty one, or one beyond the end (nothing is marked then); ENODEV not tracked.
+        ValueError: a number below 0 or of more than 64 bits.
         """
         wanted = tuple(ranges)
         array = range_array(wanted)

@@ -138,6 +138,22 @@ def test_a_created_snapshot_is_destroyed_at_the_end_of_its_block() -> None:
     assert node.calls == ["snapshot_create", "snapshot_destroy"]
 
 
+@pytest.mark.parametrize("one", ["/dev/vdb", "254:16", Path("/dev/vdb"), DEVICE])
+def test_one_device_is_no_list_of_devices(one: Any) -> None:
+    control, node = control_with()
+    with pytest.raises(TypeError, match="takes a list of devices"):
+        control.create_snapshot(one)
+    assert node.calls == []
+
+
+def test_an_id_that_is_none_is_named() -> None:
+    control, node = control_with()
+    assert control.snapshot(str(ID)).id == ID
+    with pytest.raises(ValueError, match="'nonsense' is no snapshot id"):
+        control.snapshot("nonsense")
+    assert node.calls == []
+
+
 @pytest.mark.parametrize("how", ["keep", "destroy"])
 def test_a_kept_or_destroyed_snapshot_is_not_destroyed_again(how: str) -> None:
     control, node = control_with(snapshot_destroy=lambda argument: 0)
