@@ -14,7 +14,17 @@ from types import FrameType
 from typing import Callable, Optional
 
 from . import commands
-from .commands import Answer, event_line, event_value, image_line, sector_range, snapshot_id
+from .commands import (
+    Answer,
+    event_line,
+    event_value,
+    file_size,
+    image_line,
+    sector_range,
+    snapshot_id,
+    take_number,
+    u32,
+)
 from .control import Control
 from .errors import UnfitFileError
 from .names import NAMES
@@ -122,16 +132,17 @@ def _add_trackers(subs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "  read-cbt /dev/vdb --output map.bin",
     )
     sub.add_argument("device")
-    sub.add_argument("--offset", type=int, default=0, help="first block (default 0)")
-    sub.add_argument("--length", type=int, help="number of blocks (default: to the end)")
+    sub.add_argument("--offset", type=u32, default=0, help="first block (default 0)")
+    sub.add_argument("--length", type=u32, help="number of blocks (default: to the end)")
     how = sub.add_mutually_exclusive_group()
     how.add_argument("--output", type=Path, help="write the raw bytes to a file")
     how.add_argument(
         "--changed-since",
-        type=int,
+        type=take_number,
         metavar="NUMBER",
         help="print SECTOR:COUNT of all that changed after take NUMBER of this generation",
     )
+    sub.set_defaults(check=_check_map)
     sub = _add(
         subs,
         "mark-dirty",
@@ -160,7 +171,9 @@ def _add_snapshots(subs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     where.add_argument("--device", help="device the ranges are on")
     where.add_argument("--file", help="file whose blocks are given")
     _add_ranges(sub, required=False)
-    sub.add_argument("--size", type=int, help="make and preallocate the file, in bytes")
+    sub.add_argument(
+        "--size", type=file_size, help="make and preallocate the file, in bytes, whole 4 KiB"
+    )
     sub.set_defaults(check=_check_storage)
     for name, run, text in (
         ("take", commands.take, "take the snapshot; print its images"),
@@ -173,7 +186,7 @@ def _add_snapshots(subs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         subs, "wait-event", commands.wait_event, "wait for one event of a snapshot and print it"
     )
     sub.add_argument("id", type=snapshot_id)
-    sub.add_argument("--timeout", type=int, default=0, metavar="MS", help="milliseconds; 0: look")
+    sub.add_argument("--timeout", type=u32, default=0, metavar="MS", help="milliseconds; 0: look")
 
 
 def _add_stretch(subs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -199,6 +212,12 @@ def _add_ranges(sub: argparse.ArgumentParser, required: bool) -> None:
         metavar="SECTOR:COUNT",
         help="may be given several times",
     )
+
+
+def _check_map(args: argparse.Namespace) -> Optional[str]:
+    if args.changed_since is not None and (args.offset or args.length is not None):
+        return "--changed-since looks at the whole map: no --offset, no --length"
+    return None
 
 
 def _check_storage(args: argparse.Namespace) -> Optional[str]:

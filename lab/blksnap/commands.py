@@ -16,6 +16,7 @@ from typing import Any
 
 from .control import Control, as_uuid
 from .device import Device
+from .fiemap import ALIGNMENT
 from .results import (
     CorruptedEvent,
     Event,
@@ -61,8 +62,6 @@ def read_cbt(control: Control, args: argparse.Namespace) -> Answer:
     """IOCTL_BLK_SNAP_TRACKER_READ_CBT_MAP."""
     cbt = control.tracker(args.device).cbt_map()
     if args.changed_since is not None:
-        if args.offset or args.length is not None:
-            raise ValueError("--changed-since looks at the whole map: no --offset, no --length")
         with cbt:
             ranges = cbt.changed_since(args.changed_since)
         listed = [[one.sector, one.count] for one in ranges]
@@ -216,6 +215,30 @@ def snapshot_id(text: str) -> uuid.UUID:
 def sector_range(text: str) -> SectorRange:
     """A range SECTOR:COUNT from the command line, in 512-byte sectors."""
     first, _, count = text.partition(":")
-    if not (first.isdigit() and count.isdigit()):
+    if not (first.isdecimal() and count.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r} is no SECTOR:COUNT")
-    return SectorRange(int(first), int(count))
+    return SectorRange(_number(first, 64), _number(count, 64))
+
+
+def u32(text: str) -> int:
+    """A number of 32 bits from the command line."""
+    return _number(text, 32)
+
+
+def take_number(text: str) -> int:
+    """The number of a take from the command line: of 8 bits, as the bytes of a map."""
+    return _number(text, 8)
+
+
+def file_size(text: str) -> int:
+    """The size of a storage file from the command line, in bytes: whole units of 4 KiB."""
+    size = _number(text, 63)
+    if not size or size % ALIGNMENT:
+        raise argparse.ArgumentTypeError(f"{size} is no multiple of {ALIGNMENT}")
+    return size
+
+
+def _number(text: str, bits: int) -> int:
+    if not text.isdecimal() or int(text) >= 1 << bits:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number below 2**{bits}")
+    return int(text)

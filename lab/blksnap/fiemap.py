@@ -24,7 +24,7 @@ from .results import SectorRange
 from .system import fallocate, ioctl
 
 _SECTOR = 512
-_ALIGNMENT = 4096  # the module wants storage in multiples of 8 sectors
+ALIGNMENT = 4096  # the module wants storage in multiples of 8 sectors
 _EXTENTS_PER_CALL = 512
 _GROWTHS = 16
 _FIEMAP_FLAG_SYNC = 0x1
@@ -114,8 +114,8 @@ def allocate(path: Union[str, os.PathLike[str]], size: Optional[int] = None) -> 
     fallocate ...); UnfitFileError as from locate().
     """
     name = os.fspath(path)
-    if size is not None and (size <= 0 or size % _ALIGNMENT):
-        raise UnfitFileError(f"{name}: size {size} is no multiple of {_ALIGNMENT}")
+    if size is not None and (size <= 0 or size % ALIGNMENT):
+        raise UnfitFileError(f"{name}: size {size} is no multiple of {ALIGNMENT}")
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         length = size
@@ -233,8 +233,8 @@ def _first(ranges: tuple[SectorRange, ...], count: int) -> tuple[SectorRange, ..
 
 def _aligned(extent: fiemap_extent) -> SectorRange:
     """The part of an extent made of whole 4 KiB units of the device; maybe empty."""
-    first = -(-extent.fe_physical // _ALIGNMENT) * _ALIGNMENT
-    end = (extent.fe_physical + extent.fe_length) // _ALIGNMENT * _ALIGNMENT
+    first = -(-extent.fe_physical // ALIGNMENT) * ALIGNMENT
+    end = (extent.fe_physical + extent.fe_length) // ALIGNMENT * ALIGNMENT
     return SectorRange(first // _SECTOR, max(0, end - first) // _SECTOR)
 
 

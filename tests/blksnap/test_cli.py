@@ -18,6 +18,7 @@ import lab.blksnap
 from lab.blksnap import abi, cli, control
 
 from .fake import FakeNode, Handler, array_at
+from .test_library import DEVICE, collector, map_reader
 
 COMMANDS = [
     "version",
@@ -107,15 +108,53 @@ def test_a_refusal_is_explained_on_stderr(
         ["append-storage", ID],
         ["mark-dirty", "254:0"],
         ["mark-dirty", "254:0", "--range", "8"],
+        ["mark-dirty", "254:0", "--range", f"{1 << 64}:8"],
+        ["read-cbt", "1:1", "--changed-since", "1", "--offset", "3"],
+        ["read-cbt", "1:1", "--changed-since", "1", "--length", "0"],
+        ["read-cbt", "1:1", "--changed-since", "256"],
+        ["read-cbt", "1:1", "--changed-since", "-1"],
+        ["read-cbt", "1:1", "--offset", f"{1 << 32}"],
+        ["read-cbt", "1:1", "--length", "-1"],
+        ["wait-event", ID, "--timeout", "-5"],
+        ["wait-event", ID, "--timeout", f"{1 << 32}"],
+        ["wait-event", ID, "--timeout", "soon"],
+        ["append-storage", ID, "--file", "f", "--size", "1000"],
+        ["append-storage", ID, "--file", "f", "--size", "0"],
+        ["append-storage", ID, "--file", "f", "--size", "-4096"],
         ["stretch", "254:0"],
         [],
         ["frobnicate"],
     ],
 )
-def test_wrong_usage_is_status_2(arguments: list[str]) -> None:
+def test_wrong_usage_is_status_2(module: dict[str, Handler], arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(arguments)
     assert caught.value.code == 2
+
+
+def test_the_largest_numbers_are_no_wrong_usage(
+    module: dict[str, Handler], capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[int] = []
+
+    def none(argument: Any) -> int:
+        asked.append(argument.timeout_ms)
+        raise OSError(errno.ENOENT, "")
+
+    def end(argument: Any) -> int:
+        asked.append(argument.offset)
+        return 0
+
+    module.update(snapshot_wait_event=none, tracker_read_cbt_map=end)
+    assert cli.main(["wait-event", ID, "--timeout", f"{(1 << 32) - 1}"]) == 3
+    assert cli.main(["read-cbt", "1:1", "--offset", f"{(1 << 32) - 1}", "--length", "5"]) == 0
+    assert asked == [(1 << 32) - 1] * 2
+    # A number that the map has not had is the module's to know, and so no wrong usage.
+    module.update(tracker_collect=collector([255]), tracker_read_cbt_map=map_reader(bytes(10)))
+    assert cli.main(["read-cbt", str(DEVICE), "--changed-since", "255"]) == 0
+    module.update(tracker_collect=collector([7]))
+    assert cli.main(["read-cbt", str(DEVICE), "--changed-since", "8"]) == 1
+    assert "take 8 is outside 0..7" in capsys.readouterr().err
 
 
 def test_every_command_of_the_module_has_one_on_the_command_line() -> None:
