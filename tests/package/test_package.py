@@ -105,6 +105,13 @@ def test_an_installed_lab_has_the_scenarios_and_sources_of_the_checkout(
             assert (Path(where) / file.relative_to(folder)).read_bytes() == file.read_bytes()
 
 
+def test_an_installed_lab_has_types(program: Path, tmp_path: Path) -> None:
+    (tmp_path / "tool.py").write_text("from lab import blksnap\nreveal_type(blksnap.Control)\n")
+    mypy = [sys.executable, "-m", "mypy", "--strict", "--cache-dir=.", "--python-executable"]
+    told = said(*mypy, program.with_name("python"), "tool.py", folder=tmp_path)
+    assert "lab.blksnap.control.Control" in told
+
+
 def test_an_installed_lab_checks_its_scenarios(program: Path, tmp_path: Path) -> None:
     assert "no mistakes" in said(program, "check", folder=tmp_path)
 
