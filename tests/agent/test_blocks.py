@@ -12,12 +12,12 @@ import pytest
 
 from lab import stamp
 from lab.agent.block.reading import Bad, Good, reader_of
+from lab.agent.block.ways import How
 
 from .conftest import Agent
 
 SECTORS = (4 << 20) // 512
-HOWS = ["direct", "buffered", "written_back", "dsync", "fua", "fsync", "mmap"]
-HOWS += ["io_uring", "nowait", "io_uring_nowait"]
+HOWS = [how.value for how in How]
 
 
 def scanned(agent: Agent, disk: Path, **more: Any) -> Any:

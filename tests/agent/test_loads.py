@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import errno
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lab import stamp
-from lab.agent.loads import cycles, watches
+from lab import blksnap, stamp
+from lab.agent.loads import answers, cycles, watches
+from lab.errors import UsageError
 
 from .conftest import Agent
 
@@ -96,7 +98,7 @@ def test_a_ring_leaves_its_last_numbers_on_every_device(agent: Agent, tmp_path: 
     for path in paths:
         path.write_bytes(bytes(64 * 512))
     devices = [{"path": str(path), "tag": tag} for tag, path in enumerate(paths, 1)]
-    agent.ask("load_start", name="r", kind="ring", devices=devices, region=[8, 32], how="fsync")
+    agent.ask("load_start", name="r", kind="ring", devices=devices, region=[8, 32], how="mmap")
     poll_until(agent, "r", lambda report: report["last_n"] > 10)
     report = agent.ask("load_stop", name="r")["report"]
     last = report["last_n"]
@@ -136,11 +138,68 @@ def test_readers_tell_what_is_wrong(agent: Agent, disk: Path) -> None:
         assert all(bad[2:] == held for bad in report["bad"])
 
 
-def test_a_program_is_run_so_many_times(agent: Agent) -> None:
-    agent.ask("load_start", name="e", kind="exec", argv=["sh", "-c", "exit 3"], cycles=4)
-    report = poll_until(agent, "e", lambda report: not report["running"])
-    assert (report["cycles"], report["statuses"]) == (4, {"3": 4})
-    agent.ask("load_stop", name="e")
+def test_cycles_go_on_after_a_failure_so_many_times(agent: Agent) -> None:
+    given = {"devices": ["0:0"], "storage": "0:0", "ranges": [[0, 8]], "cycles": 4}
+    agent.ask("load_start", name="t", kind="take_cycle", **given)
+    report = poll_until(agent, "t", lambda report: not report["running"])
+    assert (report["cycles"], report["failure_count"], report["takes"]) == (4, 4, [])
+    agent.ask("load_stop", name="t")
+
+
+class Held:
+    """In place of the module and of its one snapshot: wants storage three times, and is gone."""
+
+    def __init__(self) -> None:
+        self.wanted = [20, 16, 8]
+        self.given: list[tuple[object, ...]] = []
+
+    def __enter__(self) -> Held:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def snapshot(self, _: uuid.UUID) -> Held:
+        return self
+
+    def wait_event(self, _: int) -> blksnap.Event:
+        if not self.wanted:
+            raise blksnap.BlksnapError("snapshot_wait_event", errno.ESRCH)
+        return blksnap.LowFreeSpaceEvent(1, self.wanted.pop(0))
+
+    def append_storage(self, device: str, ranges: list[blksnap.SectorRange]) -> None:
+        self.given += [(device, one.sector, one.count) for one in ranges]
+
+    def append_file(self, path: str, size: int) -> blksnap.FileRanges:
+        self.given.append((path, size))
+        place = (blksnap.SectorRange(64, size // 512),)
+        return blksnap.FileRanges(blksnap.Device(0, 0), place, size, 0)
+
+
+@pytest.mark.parametrize("where", ["device", "folder"])
+def test_each_event_is_answered_with_what_it_asks_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str
+) -> None:
+    held = Held()
+    monkeypatch.setattr(blksnap, "Control", lambda: held)
+    on = {"device": "x", "start_sector": 8, "limit_sector": 45}
+    given: dict[str, Any] = on if where == "device" else {"folder": str(tmp_path)}
+    answer = answers.Answer(str(uuid.UUID(int=1)), **given)
+    answer._run()
+    report = answer.report(0)
+    assert len(report["events"]) == 3
+    if where == "device":
+        assert held.given == [("x", 8, 24), ("x", 32, 8)]
+        assert [one["ranges"] for one in report["appends"]] == [[[8, 24]], [[32, 8]]]
+        assert "sector 40 is the limit" in report["refused"][0]["why"]
+    else:
+        sizes = enumerate((24, 16, 8), 1)
+        files = [(f"{tmp_path}/diff0000{number}", count * 512) for number, count in sizes]
+        assert held.given == files
+        assert report["appends"][0]["ranges"] == [[64, 24]]
+        assert report["refused"] == []
+    with pytest.raises(UsageError, match="device or folder"):
+        answers.Answer(str(uuid.UUID(int=1)))
 
 
 def test_a_load_that_cannot_begin_leaves_no_name_behind(agent: Agent, disk: Path) -> None:

@@ -15,7 +15,6 @@ from lab.agent.syscalls import ioctl_bytes
 SECTOR = 512
 
 _BLKROGET = 0x125E
-_BLKFLSBUF = 0x1261
 _BLKSSZGET = 0x1268
 _BLKDISCARD = 0x1277
 _BLKPBSZGET = 0x127B
@@ -80,11 +79,6 @@ def geometry(fd: int) -> Geometry:
 def erase(fd: int, how: Erase, sector: int, count: int) -> None:
     """BLKZEROOUT, BLKDISCARD or BLKSECDISCARD of a range in sectors."""
     ioctl_bytes(fd, _ERASE_REQUESTS[how], struct.pack("QQ", sector * SECTOR, count * SECTOR))
-
-
-def flush_cache(fd: int) -> None:
-    """BLKFLSBUF: write back and drop the page cache of the device."""
-    ioctl_bytes(fd, _BLKFLSBUF, b"")
 
 
 def _int(fd: int, request: int) -> int:

@@ -30,8 +30,6 @@ class How(str, Enum):
     BUFFERED = "buffered"  # page cache, fsync at the end
     WRITTEN_BACK = "written_back"  # page cache, written back at once with nobody waiting for it
     DSYNC = "dsync"  # O_DIRECT | O_DSYNC: each write is durable (FUA) when it returns
-    FUA = "fua"  # the same by the name that block people use
-    FSYNC = "fsync"  # page cache, fdatasync after every write
     MMAP = "mmap"  # a shared mapping and msync
     IO_URING = "io_uring"  # O_DIRECT, several at once
     IO_URING_DSYNC = "io_uring_dsync"  # the same, each write durable (FUA) when it ends
@@ -118,16 +116,6 @@ class WrittenBackWay(BufferedWay):
         arguments = (ctypes.c_int64(offset), ctypes.c_int64(length), ctypes.c_uint(flags))
         if LIBC.sync_file_range(ctypes.c_int(self.fd), *arguments) != 0:
             raise os_error(ctypes.get_errno(), "sync_file_range")
-
-
-class FsyncWay(Way):
-    """Through the page cache, each write followed by fdatasync."""
-
-    flags = os.O_WRONLY
-
-    def write(self, data: memoryview, offset: int) -> None:
-        super().write(data, offset)
-        os.fdatasync(self.fd)
 
 
 class NowaitWay(Way):

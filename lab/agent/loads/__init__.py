@@ -7,5 +7,6 @@ readers       random reads, every sector verified
 answer        difference storage for each low-space event
 take_cycle    create, take, destroy, over and over
 freeze        freezing and thawing a file system, over and over
-exec          a program, over and over
+memory        the module's memory counters, read all the time
+collect       all that the module lists, asked for all the time
 """

@@ -4,40 +4,17 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional
 
 from lab import blksnap
 from lab.agent.events import described
 from lab.agent.loads.base import Load, load_kind
-from lab.agent.typed import checked
 from lab.errors import UsageError
 
 _POLL_MS = 200
 _UNIT = 8  # the module takes storage in multiples of 8 sectors
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Storage for one answer: ranges of a device, or a file of `size` bytes."""
-
-    device: Optional[str] = None
-    ranges: tuple[tuple[int, int], ...] = ()
-    file: Optional[str] = None
-    size: Optional[int] = None
-
-
-def _piece(
-    device: Optional[str] = None,
-    ranges: Optional[list[tuple[int, int]]] = None,
-    file: Optional[str] = None,
-    size: Optional[int] = None,
-) -> Piece:
-    if (device is None) == (file is None) or (device is not None) != bool(ranges):
-        raise UsageError("answer: a piece is {device, ranges} or {file, size}")
-    return Piece(device, tuple(ranges or ()), file, size)
 
 
 @load_kind("answer")
@@ -45,8 +22,8 @@ class Answer(Load):
     """Waits for events of snapshot `id` and answers each low-space one, `delay_ms` later.
 
     With exactly what is asked for: the next sectors of `device` from start_sector up to
-    limit_sector, or a new file in `folder`; or with the next of `pieces`, whatever it asks for.
-    Corrupted events are only reported. It ends by itself when the snapshot is destroyed.
+    limit_sector, or a new file in `folder`. Corrupted events are only reported. It ends by itself
+    when the snapshot is destroyed.
     """
 
     def __init__(
@@ -57,20 +34,15 @@ class Answer(Load):
         start_sector: int = 0,
         limit_sector: Optional[int] = None,
         folder: Optional[str] = None,
-        pieces: Optional[list[dict[str, Any]]] = None,
         delay_ms: int = 0,
     ) -> None:
         super().__init__()
-        if sum(given is not None for given in (device, folder, pieces)) != 1:
-            raise UsageError("answer: give one of device, folder and pieces")
+        if (device is None) == (folder is None):
+            raise UsageError("answer: give device or folder")
         self._id = uuid.UUID(id)
         self._device, self._folder = device, folder
         self._place = start_sector
         self._limit = limit_sector
-        self._pieces: Iterator[Piece] = iter(
-            [_piece(**checked(_piece, one, "answer: pieces")) for one in pieces or []]
-        )
-        self._has_pieces = pieces is not None
         self._delay = delay_ms / 1000
         self._files = 0
         self._events: list[dict[str, Any]] = []
@@ -103,8 +75,7 @@ class Answer(Load):
         if self.pause(self._delay):
             return
         try:
-            piece = self._next_piece(-(-sectors // _UNIT) * _UNIT)
-            appended = self._append(snapshot, piece)
+            appended = self._append(snapshot, -(-sectors // _UNIT) * _UNIT)
         except (OSError, ValueError, UsageError) as error:
             number = error.errno if isinstance(error, OSError) else None
             with self.lock:
@@ -115,15 +86,13 @@ class Answer(Load):
         with self.lock:
             self._appends.append({**appended, "done_ns": time.monotonic_ns()})
 
-    def _next_piece(self, sectors: int) -> Piece:
-        if self._has_pieces:
-            piece = next(self._pieces, None)
-            if piece is None:
-                raise UsageError("no piece is left")
-            return piece
+    def _append(self, snapshot: blksnap.Snapshot, sectors: int) -> dict[str, Any]:
         if self._folder is not None:
             self._files += 1
-            return Piece(file=f"{self._folder}/diff{self._files:05}", size=sectors * 512)
+            found = snapshot.append_file(f"{self._folder}/diff{self._files:05}", sectors * 512)
+            device = found.device.path or str(found.device)
+            return {"device": device, "ranges": [[one.sector, one.count] for one in found.ranges]}
+        assert self._device is not None
         start = self._place
         end = start + sectors
         if self._limit is not None:
@@ -131,19 +100,8 @@ class Answer(Load):
         if end <= start:
             raise UsageError(f"{self._device} is used up: sector {start} is the limit")
         self._place = end
-        return Piece(device=self._device, ranges=((start, end - start),))
-
-    @staticmethod
-    def _append(snapshot: blksnap.Snapshot, piece: Piece) -> dict[str, Any]:
-        if piece.file is not None:
-            size = piece.size
-            found = snapshot.append_file(piece.file, -(-size // 4096) * 4096 if size else None)
-            device = found.device.path or str(found.device)
-            return {"device": device, "ranges": [[one.sector, one.count] for one in found.ranges]}
-        assert piece.device is not None
-        ranges = [blksnap.SectorRange(sector, count) for sector, count in piece.ranges]
-        snapshot.append_storage(piece.device, ranges)
-        return {"device": piece.device, "ranges": [list(one) for one in piece.ranges]}
+        snapshot.append_storage(self._device, [blksnap.SectorRange(start, end - start)])
+        return {"device": self._device, "ranges": [[start, end - start]]}
 
     def report(self, start: int) -> Mapping[str, Any]:
         """events, appends [{device, ranges, done_ns}...], refused [{errno, why, time_ns}...]."""

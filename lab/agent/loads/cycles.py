@@ -1,4 +1,4 @@
-"""Loads that do one thing over and over: "take_cycle", "freeze" and "exec"."""
+"""Loads that do one thing over and over: "take_cycle" and "freeze"."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from typing import Any, Optional
 from lab import blksnap
 from lab.agent.block.device import opened
 from lab.agent.loads.base import Load, load_kind
-from lab.agent.processes import run
 
 _FIFREEZE, _FITHAW = 0xC004_5877, 0xC004_5878
 _MAX_FAILURES = 20
@@ -138,37 +137,3 @@ class Freeze(_Cycle):
                 self.pause(self._hold)
             finally:
                 fcntl.ioctl(fd, _FITHAW, 0)
-
-
-@load_kind("exec")
-class Exec(_Cycle):
-    """Run a program again and again; how often it ended with which status."""
-
-    def __init__(
-        self,
-        argv: list[str],
-        timeout: float = 60.0,
-        pause_ms: int = 0,
-        cycles: Optional[int] = None,
-    ) -> None:
-        super().__init__(pause_ms, cycles)
-        self._argv, self._timeout = argv, timeout
-        self._statuses: Counter[int] = Counter()
-        self._last_failed: dict[str, str] = {}
-
-    def once(self) -> None:
-        outcome = run(self._argv, timeout=self._timeout)
-        with self.lock:
-            self._statuses[outcome.status] += 1
-            if outcome.status:
-                self._last_failed = {
-                    "stdout": outcome.stdout[-4096:],
-                    "stderr": outcome.stderr[-4096:],
-                }
-
-    def more(self) -> Mapping[str, Any]:
-        """statuses {status: count}, last_failed {stdout, stderr}."""
-        return {
-            "statuses": {str(status): count for status, count in self._statuses.items()},
-            "last_failed": self._last_failed,
-        }

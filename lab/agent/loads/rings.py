@@ -58,13 +58,13 @@ class Ring(_Counting):
         self,
         devices: list[dict[str, Any]],
         region: tuple[int, int] = (0, 8),
-        how: How = How.FUA,
+        how: How = How.DSYNC,
     ) -> None:
         super().__init__()
         if region[0] < 0 or region[1] < _WRITE_SECTORS or region[1] % _WRITE_SECTORS:
             raise UsageError(f"ring: region {region} is no multiple of {_WRITE_SECTORS} sectors")
         if how in (How.BUFFERED, How.WRITTEN_BACK):
-            raise UsageError("ring: buffered writes complete in no order; use fsync")
+            raise UsageError("ring: buffered writes complete in no order; use dsync")
         self._devices = [_device(**checked(_device, one, "ring: devices")) for one in devices]
         self._region = region
         self._how = how

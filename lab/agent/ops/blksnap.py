@@ -16,13 +16,6 @@ _MAX_MAP_RUNS = 10_000
 
 
 @operation
-def version() -> Result:
-    """The module's version."""
-    with blksnap.Control() as control:
-        return {"version": str(control.version())}
-
-
-@operation
 def tracker_remove(device: str) -> Result:
     """Stop tracking a device."""
     with blksnap.Control() as control:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any, Literal, Optional
 
 from lab import stamp
-from lab.agent.block.device import SECTOR, Erase, erase, flush_cache, geometry, opened
+from lab.agent.block.device import SECTOR, Erase, erase, geometry, opened
 from lab.agent.block.killed import write_and_kill
 from lab.agent.block.reading import Bad, reader_of
 from lab.agent.block.ways import How
@@ -65,14 +65,6 @@ def zero(path: str, ranges: list[tuple[int, int]], how: Erase = Erase.WRITE_ZERO
     with opened(path, os.O_RDWR) as fd:
         for sector, count in ranges:
             erase(fd, how, sector, count)
-    return {}
-
-
-@operation
-def flush(path: str) -> Result:
-    """BLKFLSBUF: write back and drop the page cache of a device."""
-    with opened(path, os.O_RDONLY) as fd:
-        flush_cache(fd)
     return {}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Optional
 
 from lab.agent.block.device import opened
-from lab.agent.processes import need, run
+from lab.agent.processes import need
 from lab.agent.stacks.base import Stack, sectors, stack_kind, undone, wait_node
 from lab.agent.syscalls import ioctl_bytes
 from lab.errors import UsageError
@@ -34,8 +34,6 @@ class Loop(Stack):
         file: Optional[str] = None,
         size: Optional[int] = None,
         *,
-        direct: bool = False,
-        block_size: int = 512,
         read_only: bool = False,
     ) -> None:
         super().__init__(name)
@@ -43,9 +41,8 @@ class Loop(Stack):
             raise UsageError("loop: give `on`, or `file` and `size`")
         self._below = on or file or ""
         self._size = size if file is not None else None
-        self._options = ["--sector-size", str(block_size)]
-        self._options += ["--direct-io=on"] if direct else []
-        self._options += ["--read-only"] if read_only else []
+        # Said, as it would else be that of the device below on some kernels.
+        self._options = ["--sector-size", "512", *(["--read-only"] if read_only else [])]
 
     def create(self) -> None:
         if not Path("/dev/loop-control").exists():
@@ -91,44 +88,24 @@ class Zram(Stack):
 class Partition(Stack):
     """A partition of the disk `on`: `size` bytes from byte `at` on.
 
-    Made in the kernel alone (BLKPG), so the disk's content stays as it is; with `table`, by sfdisk
-    in a GPT table, which is written to the disk.
+    Made in the kernel alone (BLKPG), so the disk's content stays as it is.
     """
 
-    def __init__(self, name: str, on: str, at: int, size: int, table: bool = False) -> None:
+    def __init__(self, name: str, on: str, at: int, size: int) -> None:
         super().__init__(name)
         self._on, self._at, self._size = on, at, size
-        self._sectors = sectors("partition: at", at), sectors("partition: size", size)
-        self._table = table
+        sectors("partition: at", at)
+        sectors("partition: size", size)
         self._number = 0
 
     def create(self) -> None:
-        if self._table:
-            self._number = self._write_table()
-        else:
-            self._number = self._free_number()
-            self._change(_BLKPG_ADD)
+        self._number = self._free_number()
+        self._change(_BLKPG_ADD)
         self.path = _node(self._on, self._number)
         wait_node(self.path)
 
     def remove(self) -> None:
-        if self._table:
-            need(["sfdisk", "--quiet", "--delete", self._on, str(self._number)])
-        else:
-            self._change(_BLKPG_DEL)
-
-    def _write_table(self) -> int:
-        """Append to the disk's table, or begin one; the number of the new partition."""
-        has_table = run(["sfdisk", "--dump", self._on]).status == 0
-        before = set(_numbers(self._on))
-        append = ["--append"] if has_table else []
-        header = "" if has_table else "label: gpt\n\n"
-        start, size = self._sectors
-        need(
-            ["sfdisk", "--quiet", "--wipe", "never", *append, self._on],
-            input=f"{header}start={start}, size={size}\n",
-        )
-        return min(set(_numbers(self._on)) - before)
+        self._change(_BLKPG_DEL)
 
     def _free_number(self) -> int:
         taken = set(_numbers(self._on))
