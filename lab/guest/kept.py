@@ -98,8 +98,8 @@ class Kept:
                         KeptDisk(**disk | {"format": DiskFormat(disk["format"])})
                         for disk in told["disks"]
                     ),
-                    "debug_modules": _path(told["debug_modules"]),
-                    "module_source": _path(told.get("module_source")),
+                    "debug_modules": path_or_none(told["debug_modules"]),
+                    "module_source": path_or_none(told.get("module_source")),
                 }
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -109,7 +109,8 @@ class Kept:
             ) from error
 
 
-def _path(told: str | None) -> Path | None:
+def path_or_none(told: str | None) -> Path | None:
+    """A path that is kept as text, or as null."""
     return None if told is None else Path(told)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from lab.model.compare import EXACT, Limits, compare, seen_text
@@ -221,8 +221,3 @@ class Checks(Loads):
 
 def _opaque(content: RunMap[Cell]) -> tuple[tuple[int, int], ...]:
     return tuple((run.start, run.count) for run in content.runs() if run.value is None)
-
-
-def total(ranges: Iterable[tuple[int, int]]) -> int:
-    """Sectors of some ranges."""
-    return sum(count for _, count in ranges)

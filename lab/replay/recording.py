@@ -23,6 +23,7 @@ from lab.guest.disks import (
     overlay_node,
 )
 from lab.guest.identity import qemu_identity
+from lab.guest.kept import path_or_none
 from lab.process import find_program, run
 from lab.units import GIB
 
@@ -102,8 +103,8 @@ class Recording:
                     "base": Path(told["base"]),
                     "disks": tuple(RecordedDisk(**disk) for disk in told["disks"]),
                     "marks": tuple(Mark(**mark) for mark in told["marks"]),
-                    "debug_modules": _path(told["debug_modules"]),
-                    "module_source": _path(told["module_source"]),
+                    "debug_modules": path_or_none(told["debug_modules"]),
+                    "module_source": path_or_none(told["module_source"]),
                 }
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -242,7 +243,3 @@ def make_states(path: Path) -> None:
 def find_recording(path: Path) -> Path | None:
     """The folder of a recording: `path` itself, or the one in a scenario's results; or None."""
     return next((one for one in (path, path / FOLDER) if (one / FACTS).is_file()), None)
-
-
-def _path(told: str | None) -> Path | None:
-    return None if told is None else Path(told)

@@ -20,7 +20,6 @@ from lab.runner.events import (
     RunResumed,
     RunStarted,
     ScenarioFinished,
-    ScenarioStarted,
 )
 from lab.runner.folder import disk_errors
 from lab.runner.verdict import Finding, ScenarioResult, Verdict
@@ -41,7 +40,6 @@ class JUnit:
     def __init__(self, also: Path | None = None) -> None:
         self._also = also
         self._paths: list[Path] = []
-        self._started: dict[tuple[str, int], float] = {}
         self._results: list[ScenarioResult] = []
         self._not_run: tuple[str, ...] = ()
         self._time = 0.0
@@ -56,8 +54,6 @@ class JUnit:
             if isinstance(event, RunResumed):
                 self._time = event.began
                 self._results += event.earlier
-        elif isinstance(event, ScenarioStarted):
-            self._started[event.scenario, event.repeat] = event.time
         elif isinstance(event, ScenarioFinished):
             self._results.append(event.result)
         elif isinstance(event, RunFinished):

@@ -8,7 +8,7 @@ from lab.errors import LabError
 from lab.series.mail import Change, edits, mail, new_file
 from lab.series.plan import FILE, FOLDER, PatchPlan, Plan, read_plan
 from lab.series.release import for_release, parse_release
-from lab.series.tree import driver_files
+from lab.series.tree import driver_files, source_text
 
 
 def has_series(module: Path) -> bool:
@@ -40,11 +40,11 @@ def render_series(module: Path, kernel: str) -> dict[str, str]:
 def _others(module: Path, patch: PatchPlan, kernel: str) -> list[Change]:
     """What a patch changes outside of the driver's folder."""
     changes = [
-        new_file(name, for_release(_read(module / source), parse_release(kernel)))
+        new_file(name, for_release(source_text(module / source), parse_release(kernel)))
         for name, source in patch.files.items()
     ]
     if patch.edits:
-        changes += edits(_read(module / FOLDER / kernel / "edits" / f"{patch.edits}.diff"))
+        changes += edits(source_text(module / FOLDER / kernel / "edits" / f"{patch.edits}.diff"))
     return changes
 
 
@@ -72,10 +72,3 @@ def _file_name(number: int, subject: str) -> str:
     """0003-blksnap-map-of-changed-blocks.patch"""
     words = re.sub(r"[^A-Za-z0-9]+", "-", subject).strip("-")
     return f"{number:04}-{words}.patch"
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise LabError(f"{path} cannot be read: {error.strerror}") from error

@@ -26,16 +26,17 @@ def driver_files(module: Path, release: Release) -> dict[str, str]:
     found: dict[str, str] = {}
     while names:
         name = names.pop()
-        found[name] = for_release(_read(module / name), release)
+        found[name] = for_release(source_text(module / name), release)
         names |= set(_INCLUDED.findall(found[name])) - set(found)
     found[MAKEFILE] = makefile
-    found[KCONFIG] = _in_tree_kconfig(_read(module / KCONFIG))
+    found[KCONFIG] = _in_tree_kconfig(source_text(module / KCONFIG))
     return dict(sorted(found.items()))
 
 
 def driver_makefile(module: Path) -> str:
     """What makes the driver in a tree: the objects of Kbuild."""
-    lines = [line for line in _read(module / "Kbuild").splitlines() if _OBJECTS.fullmatch(line)]
+    text = source_text(module / "Kbuild")
+    lines = [line for line in text.splitlines() if _OBJECTS.fullmatch(line)]
     if not lines:
         raise LabError(f"{module / 'Kbuild'} does not say what blksnap.o is made of")
     return _MAKEFILE_HEAD + "".join(f"{line}\n" for line in lines)
@@ -47,7 +48,8 @@ def _in_tree_kconfig(text: str) -> str:
     return _LICENSE + text[start:]
 
 
-def _read(path: Path) -> str:
+def source_text(path: Path) -> str:
+    """The text of a file of the module. LabError if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
