@@ -22,7 +22,7 @@ from lab.host import available_memory, processors
 from lab.image.rootfs import require_namespaces
 from lab.units import GIB, MIB
 
-# Image, template and built modules are about 4 GiB for each distribution, clones less than 1.
+# Image, template, built modules: about 1 GiB for each kernel; toolboxes 2, clones less than 1.
 FREE_DISK = 8 * GIB
 # One guest has 1 GiB; a clone shares what it does not write.
 FREE_MEMORY = 3 * GIB
