@@ -77,7 +77,7 @@ def _salvage(
             removed = part.pop(location[1], None) if isinstance(part, dict) else None
             excused |= {str(location[1]), *_words(removed)} if removed is not None else set()
         elif location:
-            data.pop(str(location[0]), None)
+            excused |= _words(data.pop(str(location[0]), None))
     data.setdefault("summary", "a scenario with mistakes")
     data.setdefault("steps", [STAND_IN])
     try:

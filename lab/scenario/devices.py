@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, WithJsonSchema, model_validator
 
@@ -82,8 +82,9 @@ class Disk(Model):
     @model_validator(mode="before")
     @classmethod
     def _physical_follows_logical(cls, data: object) -> object:
-        if isinstance(data, dict) and "physical_block_size" not in data:
-            return {**data, "physical_block_size": max(512, data.get("logical_block_size", 512))}
+        # A wrong one is told where it stands.
+        if isinstance(data, dict) and data.get("logical_block_size") in get_args(BlockSize):
+            return {"physical_block_size": data["logical_block_size"], **data}
         return data
 
 
@@ -309,10 +310,12 @@ class Requires(Model):
         description="module: a kernel that bdevfilter hooks; not one with filters built in.",
     )
     kernel_from: str = Field(
-        "0.0", pattern=r"^\d+\.\d+$", description="The first release that can do it, e.g. 5.15."
+        "0.0",
+        pattern=r"^\d+\.\d+$",
+        description='The first release that can do it, e.g. "5.15", in quotes.',
     )
     kernel_before: str = Field(
         "999.0",
         pattern=r"^\d+\.\d+$",
-        description="The first release that does it another way, e.g. 6.8.",
+        description='The first release that does it another way, e.g. "6.8", in quotes.',
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import types
 import typing
 from typing import Any
@@ -13,21 +14,60 @@ from pydantic_core import ErrorDetails
 from lab.scenario.mistakes import Mistake, Place, spell
 from lab.scenario.yaml_tree import Tree
 
+WANTED = {
+    "string": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "tuple": "a list",
+    "dict": "a mapping of keys",
+    "model": "a mapping of keys",
+}
+"""What pydantic's errors ..._type and ..._parsing ask for, by the first word of their names."""
+BOUNDS = {
+    "greater_than": ("gt", "too small", "more than"),
+    "greater_than_equal": ("ge", "too small", "at least"),
+    "less_than": ("lt", "too large", "less than"),
+    "less_than_equal": ("le", "too large", "at most"),
+    "string_too_short": ("min_length", "too short", "characters, at least"),
+    "string_too_long": ("max_length", "too long", "characters, at most"),
+    "too_short": ("min_length", "too few", "at least"),
+    "too_long": ("max_length", "too many", "at most"),
+}
+"""Errors with a bound: its key in the error's context, and in words."""
+
 
 def explain(error: ValidationError, model: type[BaseModel], tree: Tree, file: str) -> list[Mistake]:
-    """Every error of a validation as a mistake."""
-    return [_mistake(detail, model, tree, file) for detail in error.errors()]
+    """Every error of a validation as a mistake, each once."""
+    found = [_mistake(one, model, tree, file) for one in error.errors() if not _by_inner(one)]
+    # Of the items that a list lacks the last one tells how many there must be.
+    return list({(one.path, one.what): one for one in found}.values())
+
+
+def _by_inner(detail: ErrorDetails) -> bool:
+    """Whether items lack only as wrong ones, which are told, do not count."""
+    return detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
 
 
 def _mistake(detail: ErrorDetails, model: type[BaseModel], tree: Tree, file: str) -> Mistake:
     place = _in_data(detail["loc"], tree.data)
     kind = detail["type"]
     what, right = detail["msg"].removeprefix("Value error, "), ""
+    wrong_kind = re.fullmatch(r"([a-z]+)(_type|_parsing|_from_float)", kind)
     if kind == "extra_forbidden":
         what = f"unknown key `{place[-1]}`"
         right = _did_you_mean(str(place[-1]), _keys(_model_at(model, place[:-1])))
+    elif kind == "missing" and isinstance(detail["loc"][-1], int):
+        what, place = "too few", _in_data(detail["loc"], tree.data, 1)
+        right = f"{detail['loc'][-1] + 1} of them"
     elif kind == "missing":
         what, place = f"`{detail['loc'][-1]}` is missing", _in_data(detail["loc"], tree.data, 1)
+    elif kind in BOUNDS:
+        key, what, words = BOUNDS[kind]
+        right = f"{words} {detail['ctx'][key]}"
+    elif wrong_kind:
+        what = f"{_told(detail['input'])} where {WANTED[wrong_kind[1]]} belongs"
+        right = _put_right(wrong_kind[1], detail["input"], _model_at(model, place))
     elif kind in ("enum", "literal_error"):
         expected = str(detail["ctx"]["expected"]).replace("'", "")
         what = f"{detail['input']!r} is not known"
@@ -36,6 +76,26 @@ def _mistake(detail: ErrorDetails, model: type[BaseModel], tree: Tree, file: str
         what = f"{detail['input']!r} is not of the right form"
         right = f"it must match {detail['ctx']['pattern']}"
     return Mistake(file, tree.line(place), spell(place), what, right)
+
+
+def _told(value: Any) -> str:
+    """A value of a file in words; numbers as such, as they may have been written otherwise."""
+    if value is None:
+        return "nothing"
+    kinds = ((bool, str(value).lower()), ((int, float), "a number"), (list, "a list"))
+    found = next((word for kind, word in kinds if isinstance(value, kind)), None)
+    return found or ("a mapping of keys" if isinstance(value, dict) else repr(value))
+
+
+def _put_right(wanted: str, value: Any, model: type[BaseModel] | None) -> str:
+    """How a value of the wrong kind is written instead, as far as it tells what was meant."""
+    if wanted == "string" and isinstance(value, (int, float)):
+        return "put it in quotes" + (', e.g. "5.15"' if isinstance(value, float) else "")
+    if wanted == "tuple" and isinstance(value, (str, int, float)):
+        return f"[{value}]"
+    if wanted == "model" and value in _keys(model):
+        return f"`{value}:`"
+    return ""
 
 
 def _in_data(location: tuple[int | str, ...], data: Any, drop: int = 0) -> Place:

@@ -53,7 +53,9 @@ class Placed(Model):
     device: Name = Field(description="A disk or device of this scenario.")
     at: Size = Field(0, description="Where it begins.")
     size: Size | None = Field(None, description="How long; to the end if left out.")
-    ranges: tuple[Range, ...] | None = Field(None, description="Several places, in this order.")
+    ranges: tuple[Range, ...] | None = Field(
+        None, min_length=1, description="Several places, in this order."
+    )
     random: RandomRanges | None = Field(None, description="Places drawn from a seed.")
 
     @model_validator(mode="after")

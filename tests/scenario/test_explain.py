@@ -1,0 +1,140 @@
+"""Mistakes are told in the words of the scenario language, each once and with what is right."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.scenario.check import check
+from lab.scenario.load import parse_scenario
+from lab.scenario.mistakes import ScenarioError
+from lab.scenario.variant import choose
+from lab.scenario.yaml_tree import parse
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+DISK = "summary: A scenario for a test\ndisks: {a: {size: 1MiB}}\n"
+JUNK = ("junk", -5, 5.5, None, [], [{"junk": 1}], {"junk": {}})
+FOREIGN = ("Input should", "Tuple", "String", "Dictionary", "valid ", "instance", "validation")
+"""Words of pydantic's messages."""
+
+
+def told(text: str) -> list[tuple[str, str, str]]:
+    """Path, what is wrong and what would be right, of every mistake in a text."""
+    try:
+        parse_scenario(text, "group/name", "name.yaml")
+    except ScenarioError as error:
+        return [(one.path, one.what, one.right) for one in error.mistakes]
+    return []
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (
+            "requires: {kernel_from: 5.15}",
+            (".requires.kernel_from", "a number where a text belongs", 'put it in quotes, e.g. "5'),
+        ),
+        (
+            "requires: {modules: loop}",
+            (".requires.modules", "'loop' where a list belongs", "[loop]"),
+        ),
+        ("devices: [x]", (".devices", "a list where a mapping of keys belongs", "")),
+        ("timeout: long", (".timeout", "'long' where a number belongs", "")),
+        ("memory: [1]", (".memory", "[1] is not a size; write e.g. 4096, 8s, 64KiB, 16M", "")),
+    ],
+)
+def test_a_value_of_the_wrong_kind(text: str, wanted: tuple[str, str, str]) -> None:
+    ((path, what, right),) = told(f"{DISK}{text}\nsteps:\n  - write: {{device: a}}\n")
+    assert (path, what[: len(wanted[1])], right[: len(wanted[2])]) == wanted
+
+
+@pytest.mark.parametrize(
+    ("step", "wanted"),
+    [
+        ("write", ("", "'write' where a mapping of keys belongs", "`write:`")),
+        (
+            "write: {device: a, ranges: []}",
+            (".write.ranges", "too few", "at least 1"),
+        ),
+        (
+            "write: {device: a, random: {count: 1, sizes: [4KiB]}}",
+            (".write.random.sizes", "too few", "2 of them"),
+        ),
+        ("client: {devices: [a], groups: [flow]}", (".client.devices", "too few", "3 of them")),
+        (
+            "repeat: {times: 0, steps: [{write: {device: a}}]}",
+            (".repeat.times", "too small", "at least 1"),
+        ),
+        ("repeat: {times: 2, steps: []}", (".repeat.steps", "too few", "at least 1")),
+    ],
+)
+def test_a_step_with_one_mistake(step: str, wanted: tuple[str, str, str]) -> None:
+    path, what, right = wanted
+    assert told(f"{DISK}steps:\n  - {step}\n") == [(f".steps[0]{path}", what, right)]
+
+
+def test_a_short_summary() -> None:
+    text = "summary: short\nsteps:\n  - check_snapshots: {snapshots: []}\n"
+    assert told(text) == [(".summary", "too short", "characters, at least 10")]
+
+
+def test_a_wrong_item_is_not_told_again_as_a_lack_of_items() -> None:
+    found = told(f"{DISK}steps:\n  - client: {{devices: [a, a, a], groups: [foo]}}\n")
+    assert [path for path, _, _ in found] == [".steps[0].client.groups[0]"]
+    found = told(
+        f"{DISK}devices: {{s: {{stripe: {{over: [5]}}}}}}\nsteps: [{{exec: {{argv: [a]}}}}]"
+    )
+    assert found == [
+        (".devices.s.stripe.over", "too few", "at least 2"),
+        (".devices.s.stripe.over[0]", "a number where a text belongs", "put it in quotes"),
+    ]
+
+
+@pytest.mark.parametrize("size", ["1000", "4KiB", "[512]"])
+def test_a_wrong_block_size_is_told_once(size: str) -> None:
+    disk = f"disks: {{a: {{size: 1MiB, logical_block_size: {size}}}}}\n"
+    found = told(f"summary: A scenario for a test\n{disk}steps:\n  - write: {{device: a}}\n")
+    assert [path for path, _, _ in found] == [".disks.a.logical_block_size"]
+
+
+def test_what_a_wrong_part_has_named_is_not_told_as_unknown() -> None:
+    found = told("summary: A scenario for a test\ndisks: [a]\nsteps:\n  - write: {device: a}\n")
+    assert [path for path, _, _ in found] == [".disks"]
+
+
+def test_no_mistake_of_any_key_speaks_another_language() -> None:
+    seen: set[tuple[str, ...]] = set()
+    wrong = []
+    for file in sorted(SCENARIOS.rglob("*.yaml")):
+        tree = choose(parse(file.read_text(encoding="utf-8"), str(file)), long=False)
+        for place in _places(tree.data):
+            shape = tuple(str(part) for part in place if not isinstance(part, int))[-2:]
+            if shape not in seen:
+                seen.add(shape)
+                for junk in JUNK:
+                    _, found = check(replace(tree, data=_with(tree.data, place, junk)), "")
+                    wrong += [one for one in found if any(word in one.what for word in FOREIGN)]
+    assert len(seen) > 250
+    assert wrong == []
+
+
+def _places(data: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    pairs = data.items() if isinstance(data, dict) else enumerate(data)
+    for key, value in pairs:
+        yield (*place, key)
+        if isinstance(value, (dict, list)):
+            yield from _places(value, (*place, key))
+
+
+def _with(data: Any, place: tuple[str | int, ...], junk: object) -> Any:
+    made = copy.deepcopy(data)
+    inner = made
+    for part in place[:-1]:
+        inner = inner[part]
+    inner[place[-1]] = junk
+    return made
