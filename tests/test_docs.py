@@ -16,6 +16,7 @@ from lab.runner.checks import ALL
 from lab.runner.verbs import EXECUTORS
 from lab.scenario.devices import Device
 from lab.scenario.load import parse_scenario
+from lab.scenario.mistakes import ScenarioError
 from lab.scenario.scenario import Scenario
 from lab.scenario.step import VERBS
 from lab.scenario.steps_load import StartLoad
@@ -90,6 +91,17 @@ def test_another_folder_gets_its_own_page(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     (tmp_path / "own/README.md").write_text("# own\n\nOf our own.\n")
     assert "## own\n\nOf our own.\n" in scenario_page([one], tmp_path)
+
+
+def test_the_mistakes_that_are_shown_are_those_of_the_file_that_is_shown(tmp_path: Path) -> None:
+    page = (SCENARIOS.parent / "docs/scenarios.md").read_text(encoding="utf-8")
+    shown = re.search(r"\$ cat (bad.yaml)\n(.*?)\$ .* check \1\nerror: (.*?)```", page, re.DOTALL)
+    assert shown is not None
+    file = tmp_path / shown[1]
+    file.write_text(shown[2], encoding="utf-8")
+    done = CliRunner().invoke(app, ["check", str(file)])
+    assert isinstance(done.exception, ScenarioError)
+    assert done.exception.what.replace(f"{tmp_path}/", "").split("\n") == shown[3].splitlines()
 
 
 PAGES = sorted(
