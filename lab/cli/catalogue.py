@@ -16,7 +16,7 @@ from lab.cli.proofs import RULES, proofs
 from lab.contract import contract
 from lab.errors import UsageError
 from lab.runner.selection import Selection, select
-from lab.scenario.load import load_all
+from lab.scenario.load import find_scenarios, load_all
 from lab.scenario.scenario import Scenario
 from lab.scenario.schema import json_schema
 
@@ -61,7 +61,8 @@ def list_command(
 
 def check_command(
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE]...", help="All scenarios if none.")
+        list[Path] | None,
+        typer.Argument(metavar="[FILE]...", help="Or folders with files. All scenarios if none."),
     ] = None,
     scenarios: ScenariosOption = SCENARIOS,
     schema: Annotated[
@@ -72,11 +73,20 @@ def check_command(
     if schema:
         typer.echo(json.dumps(json_schema(), indent=2))
         return
+    paths = [path for file in files or () for path in _files_at(file, scenarios)]
     for long in (True, False):
         found = (
-            load_all(files, scenarios, long=long) if files else load_folder(scenarios, long=long)
+            load_all(paths, scenarios, long=long) if files else load_folder(scenarios, long=long)
         )
     typer.echo(f"{len(found)} scenario{'s' if len(found) != 1 else ''}: no mistakes")
+
+
+def _files_at(path: Path, scenarios: Path) -> list[Path]:
+    """The scenario files that a path means: itself, or, of a folder or a group, all below it."""
+    folder = path if path.exists() else scenarios / path
+    if not folder.is_dir():
+        return [path]
+    return find_scenarios(folder) or [folder / "*.yaml"]
 
 
 def _asked(rule: str, wanted: tuple[str, ...]) -> bool:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.errors import UsageError
 from lab.scenario.check import check
 from lab.scenario.mistakes import Mistake, ScenarioError
 from lab.scenario.scenario import Scenario
 from lab.scenario.variant import choose
 from lab.scenario.yaml_tree import parse
 
+SUFFIX = ".yaml"
+
 
 def find_scenarios(root: Path) -> list[Path]:
-    """All scenario files below a folder, in the order of their names."""
-    return sorted(path for path in root.rglob("*.yaml") if path.is_file())
+    """All scenario files below a folder, in the order of their names; also misnamed ones."""
+    return sorted(path for path in root.rglob("*.y*ml") if path.is_file())
 
 
 def scenario_name(path: Path, root: Path) -> str:
@@ -37,14 +38,25 @@ def parse_scenario(text: str, name: str, file: str, *, long: bool = False) -> Sc
 
 def load_scenario(path: Path, root: Path, *, long: bool = False) -> Scenario:
     """The scenario in a file; ScenarioError with all that is wrong with it."""
+    text = _read(path)
+    return parse_scenario(text, scenario_name(path, root), str(path), long=long)
+
+
+def _read(path: Path) -> str:
+    """The text of a scenario's file."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"cannot read the scenario {path}: {error.strerror}") from error
+        raise _refused(path, f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        mistake = Mistake(str(path), 1, "", f"not UTF-8: {error.reason}")
-        raise ScenarioError([mistake]) from error
-    return parse_scenario(text, scenario_name(path, root), str(path), long=long)
+        raise _refused(path, f"not UTF-8: {error.reason}") from error
+    if path.suffix != SUFFIX:
+        raise _refused(path, "no run finds it under this name", f"name it {path.stem}{SUFFIX}")
+    return text
+
+
+def _refused(path: Path, what: str, right: str = "") -> ScenarioError:
+    return ScenarioError([Mistake(str(path), 1, "", what, right)])
 
 
 def load_all(paths: list[Path], root: Path, *, long: bool = False) -> list[Scenario]:
