@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lab.cli.options import MODULE, ModuleOption
+from lab.cli.options import MODULE, ModuleOption, require_file
 from lab.cli.progress import ProgressLine
 from lab.coverage.lcov import lcov
 from lab.coverage.lines import BRANCHES_WANTED, LINES_WANTED, Place, Reached
@@ -63,6 +63,8 @@ def coverage_command(
     Why some lines cannot be reached is in the module's test/unreached.yaml. Exit status 1 with
     --diff if a line of the patch is neither reached nor explained, with --strict see there.
     """
+    require_file("--html", html)
+    require_file("--lcov", tracefile)
     with ProgressLine() as progress:
         chosen = [read_run(run) for run in runs or [Path("results/latest")]]
         found = joined([read_coverage(run, kernel, progress) for run in chosen])

@@ -1,5 +1,6 @@
 """Options that several commands share, and what they mean."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -137,6 +138,23 @@ def _require_sources(module: Path, names: Flavour) -> None:
             f" has to make {names.module}.ko of it, and {names.filter}.ko if it needs one; see"
             " docs/other-modules.md",
         )
+
+
+def require_file(option: str, path: Path | None) -> None:
+    """UsageError if a file cannot be written at the path of an option; its folder is made."""
+    if path is None:
+        return
+    wrong = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            wrong = "it is a folder"
+        elif not os.access(path.parent, os.W_OK | os.X_OK):
+            wrong = f"{path.parent} cannot be written in"
+    except OSError as error:
+        wrong = f"the folder {path.parent} cannot be made: {error.strerror}"
+    if wrong:
+        raise UsageError(f"{option} {path}: {wrong}", "name a file in a folder of yours")
 
 
 def load_folder(folder: Path, *, long: bool = False) -> list[Scenario]:

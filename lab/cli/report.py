@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lab.cli.options import JsonOption
+from lab.cli.options import JsonOption, require_file
 from lab.cli.progress import ProgressLine
 from lab.report import difference_text
 from lab.report.difference import difference
@@ -30,8 +30,10 @@ def report_command(
     """Write a page of a run, complete in itself, from its results folder."""
     run = run.resolve()  # results/latest will soon be another one
     path = html if html is not None else run / "report.html"
+    stored = read_run(run)
+    require_file("--html", path)
     with ProgressLine() as progress:
-        write_page(path, run_page(read_run(run), progress))
+        write_page(path, run_page(stored, progress))
     typer.echo(f"{path} ({path.stat().st_size / 1024:.0f} KiB)")
 
 
@@ -47,6 +49,7 @@ def compare_command(
 
     Exit status: 1 if a scenario that was green is not, or was not run, in the second; else 0.
     """
+    require_file("--html", html)
     found = difference(read_run(before), read_run(after))
     if html is not None:
         write_page(html, difference_text.page(found))

@@ -61,6 +61,7 @@ def run_command(
     on with --resume. Exit status: 0 all passed or skipped for a reason, 1 not, 2 bad usage or a bad
     scenario, 3 this machine lacks something, 4 the lab failed.
     """
+    report.require_files()
     if where.resume is not None:
         _refuse_others(which, guest, replace(where, resume=None), how)
         _go_on(where.resume, report)
@@ -111,6 +112,8 @@ def _go_on(path: Path, report: ReportOptions) -> None:
     mend_last_line(path / "events.jsonl")
     before = read_run(path)
     wanted = asked(before.command)
+    report = _both(wanted.report, report)
+    report.require_files()
     chosen = _same_scenarios(before, load_folder(wanted.scenarios, long=wanted.long))
     guest = replace(wanted.guest.settings(), coverage=wanted.how.coverage)
     basis = basis_of(chosen, guest)
@@ -130,7 +133,7 @@ def _go_on(path: Path, report: ReportOptions) -> None:
     )
     results = tuple(one.result() for one in before.scenarios)
     earlier = Earlier(folder, before.started, before.duration, results, before.facts)
-    _run(chosen, settings, _both(wanted.report, report), guest, earlier)
+    _run(chosen, settings, report, guest, earlier)
 
 
 def _same_scenarios(before: StoredRun, known: Sequence[Scenario]) -> list[Scenario]:

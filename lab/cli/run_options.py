@@ -8,7 +8,7 @@ import typer
 
 from lab.cli import complete
 from lab.cli.chosen import GroupOption, NamesArgument
-from lab.cli.options import SCENARIOS, KernelsOption, ScenariosOption, load_folder
+from lab.cli.options import SCENARIOS, KernelsOption, ScenariosOption, load_folder, require_file
 from lab.cli.progress import ProgressLine
 from lab.estimates import Estimates
 from lab.report.html import Html
@@ -90,14 +90,20 @@ class ReportOptions:
     ] = None
 
     def listeners(self) -> list[Listener]:
-        """Those who make it."""
-        made: list[Listener] = [
-            Terminal(slowest=self.slowest, estimates=Estimates.of_this_machine()),
-            JUnit(self.junit),
-            JsonLines(self.jsonl),
-        ]
+        """Those who make it; what the folder of the run has does not hang on other files."""
+        terminal = Terminal(slowest=self.slowest, estimates=Estimates.of_this_machine())
+        made: list[Listener] = [terminal, JUnit()]
+        made += [JUnit(self.junit)] if self.junit is not None else []
+        # It reads what a run that goes on had, before more is written.
+        made += [JsonLines(self.jsonl)] if self.jsonl is not None else []
+        made += [JsonLines()]
         # After the events' listener: it reads what that wrote.
         return [*made, Html(self.html, ProgressLine)] if self.html is not None else made
+
+    def require_files(self) -> None:
+        """UsageError if one of the files cannot be written."""
+        for option in ("junit", "jsonl", "html"):
+            require_file(f"--{option}", getattr(self, option))
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from lab.report.details import scenario_values
 from lab.report.stored import StoredRun, read_run
 from lab.report.wording import duration_text
 from lab.runner.events import Event, RunStarted
-from lab.runner.folder import disk_errors
+from lab.runner.folder import write_whole
 from lab.runner.verdict import Verdict
 
 MARKS = {
@@ -72,11 +72,7 @@ class Html:
 
 def write_page(path: Path, text: str) -> None:
     """Write a page in one step. Raises HostDiskFull and LabError."""
-    aside = path.with_name(f".{path.name}.part")
-    with disk_errors(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(text, encoding="utf-8", errors="replace")
-        aside.replace(path)
+    write_whole(path, text.encode(errors="replace"))
 
 
 def environment() -> jinja2.Environment:

@@ -13,40 +13,39 @@ from lab.runner.folder import disk_errors, mend_last_line
 class JsonLines:
     """Writes each event as one line of JSON as soon as it happens.
 
-    To "events.jsonl" in the folder of the run and, if given, to another file as well. Of a run that
-    goes on they go behind those that are there; the other file gets these too.
+    To `path`, or "events.jsonl" in the folder of the run. Of a run that goes on they go behind
+    those that are there; another file gets these too, if its listener comes first.
     """
 
-    def __init__(self, also: Path | None = None) -> None:
-        self._also = also
-        self._files: dict[Path, IO[str]] = {}
+    def __init__(self, path: Path | None = None) -> None:
+        self._wanted = path
+        self._path = Path()
+        self._file: IO[str] | None = None
 
     def handle(self, event: Event) -> None:
         """Write the event; raises HostDiskFull and LabError."""
         if isinstance(event, RunStarted):
-            path = Path(event.folder) / "events.jsonl"
-            earlier = ""
-            if isinstance(event, RunResumed):
-                mend_last_line(path)
-                earlier = path.read_text(encoding="utf-8")
-            self._open(path, "a" if earlier else "w")
-            if self._also is not None:
-                self._open(self._also, "w", earlier)
-        line = json.dumps(as_record(event)) + "\n"
-        for path, file in self._files.items():
-            with disk_errors(path.parent):
-                file.write(line)
-                file.flush()
+            self._open(Path(event.folder) / "events.jsonl", isinstance(event, RunResumed))
+        if self._file is not None:
+            with disk_errors(self._path.parent):
+                self._file.write(json.dumps(as_record(event)) + "\n")
+                self._file.flush()
 
     def close(self) -> None:
-        """Close the files."""
-        for path, file in self._files.items():
-            with disk_errors(path.parent):
+        """Close the file."""
+        if self._file is not None:
+            file, self._file = self._file, None
+            with disk_errors(self._path.parent):
                 file.close()
-        self._files.clear()
 
-    def _open(self, path: Path, mode: str, earlier: str = "") -> None:
-        with disk_errors(path.parent):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file = self._files[path] = path.open(mode, encoding="utf-8")
-            file.write(earlier)
+    def _open(self, own: Path, resumed: bool) -> None:
+        self._path = self._wanted or own
+        earlier = ""
+        if resumed:
+            mend_last_line(own)
+            earlier = own.read_text(encoding="utf-8")
+        with disk_errors(self._path.parent):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            mode = "a" if earlier and self._path == own else "w"
+            self._file = self._path.open(mode, encoding="utf-8")
+            self._file.write(earlier if self._path != own else "")

@@ -21,7 +21,7 @@ from lab.runner.events import (
     RunStarted,
     ScenarioFinished,
 )
-from lab.runner.folder import disk_errors
+from lab.runner.folder import write_whole
 from lab.runner.verdict import Finding, ScenarioResult, Verdict
 
 FAILURES = frozenset({Verdict.FAILED, Verdict.SPLAT, Verdict.PANIC})
@@ -33,13 +33,12 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 class JUnit:
     """Collects results and writes the file at the end, also of an interrupted run.
 
-    To "junit.xml" in the folder of the run and, if given, to another file as well; none of a run
-    that never began.
+    To `path`, or "junit.xml" in the folder of the run; none of a run that never began.
     """
 
-    def __init__(self, also: Path | None = None) -> None:
-        self._also = also
-        self._paths: list[Path] = []
+    def __init__(self, path: Path | None = None) -> None:
+        self._wanted = path
+        self._path: Path | None = None
         self._results: list[ScenarioResult] = []
         self._not_run: tuple[str, ...] = ()
         self._time = 0.0
@@ -48,8 +47,7 @@ class JUnit:
     def handle(self, event: Event) -> None:
         """Remember what the file will say."""
         if isinstance(event, RunStarted):
-            also = [] if self._also is None else [self._also]
-            self._paths = [*also, Path(event.folder) / "junit.xml"]
+            self._path = self._wanted or Path(event.folder) / "junit.xml"
             self._time = event.time
             if isinstance(event, RunResumed):
                 self._time = event.began
@@ -61,29 +59,20 @@ class JUnit:
             self._duration = event.duration
 
     def close(self) -> None:
-        """Write the files."""
-        made = document(self._results, self._not_run, self._time, self._duration)
-        for path in self._paths:
-            _write(path, made)
+        """Write the file."""
+        if self._path is not None:
+            made = document(self._results, self._not_run, self._time, self._duration)
+            write_whole(self._path, made)
 
 
 def write_empty(path: Path) -> None:
     """Write the file of a run in which there is nothing to run."""
-    _write(path, document((), (), 0.0, 0.0))
-
-
-def _write(path: Path, made: ET.ElementTree[ET.Element[str]]) -> None:
-    """Write a file in one step."""
-    aside = path.with_name(f".{path.name}.part")
-    with disk_errors(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        made.write(aside, encoding="utf-8", xml_declaration=True)
-        aside.replace(path)
+    write_whole(path, document((), (), 0.0, 0.0))
 
 
 def document(
     results: Sequence[ScenarioResult], not_run: Sequence[str], begin: float, duration: float
-) -> ET.ElementTree[ET.Element[str]]:
+) -> bytes:
     """The whole file: one test suite per group, in the order of the run."""
     root = ET.Element("testsuites", {"name": "blksnap-lab"})
     groups = dict.fromkeys(
@@ -97,7 +86,8 @@ def document(
         root.set(key, str(sum(int(suite.get(key, "0")) for suite in root)))
     root.set("time", f"{duration:.3f}")
     ET.indent(root)
-    return ET.ElementTree(root)
+    text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return text
 
 
 def _suite(

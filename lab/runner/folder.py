@@ -33,6 +33,7 @@ LEAST_FREE = 256 * MIB
 FULL_BELOW = 16 * MIB
 """With less free space than this the disk counts as full; bytes."""
 LATEST = "latest"
+ELSEWHERE = "another folder with --results"
 
 
 class HostDiskFull(EnvironmentLack):
@@ -44,28 +45,41 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def full_disk(folder: Path) -> HostDiskFull:
+def full_disk(folder: Path, instead: str = ELSEWHERE) -> HostDiskFull:
     """The error that says that the disk of `folder` is full."""
     return HostDiskFull(
         f"the disk that holds {folder} is full ({free_bytes(folder) // MIB} MiB free)",
-        "free some space on it (`df -h` shows the disks), or choose another folder with --results",
+        f"free some space on it (`df -h` shows the disks), or choose {instead}",
     )
 
 
 @contextmanager
-def disk_errors(folder: Path) -> Iterator[None]:
+def disk_errors(folder: Path, instead: str = ELSEWHERE) -> Iterator[None]:
     """Turns the host's errors while writing in `folder` into errors of the lab."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise full_disk(folder) from error
+            raise full_disk(folder, instead) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise EnvironmentLack(
                 f"cannot write in {folder}: {error.strerror}",
-                "get the right to write there, or choose another folder with --results",
+                f"get the right to write there, or choose {instead}",
             ) from error
         raise LabError(f"cannot write in {folder}: {error}") from error
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that the user has named, in one step. Raises HostDiskFull and LabError."""
+    aside = path.with_name(f".{path.name}.part")
+    with disk_errors(path.parent, "another file"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            aside.write_bytes(content)
+            aside.replace(path)
+        except OSError:
+            aside.unlink(missing_ok=True)
+            raise
 
 
 class Folder:

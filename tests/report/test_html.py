@@ -226,6 +226,13 @@ def test_the_command_writes_the_page_of_a_folder(tmp_path: Path, folder: Path) -
     assert (tmp_path / "a.html").read_text() == run_page(read_run(folder))
 
 
+def test_the_command_refuses_a_folder_as_its_file(tmp_path: Path, folder: Path) -> None:
+    words = ["report", str(folder), "--html", str(folder)]
+    with pytest.raises(UsageError, match=r"--html .*: it is a folder"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
+    assert not list(tmp_path.rglob("*.part"))
+
+
 def luminance(colour: str) -> float:
     channels = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lab.cli.run_options import ReportOptions
 from lab.report.jsonl import JsonLines
 from lab.runner.events import Event, RunResumed
 from lab.runner.verdict import ScenarioResult, Verdict
@@ -32,9 +33,9 @@ def test_every_event_is_a_line_with_all_it_knows(tmp_path: Path, events: list[Ev
 
 
 def test_another_file_gets_the_same(tmp_path: Path, events: list[Event]) -> None:
-    report = JsonLines(tmp_path / "deep" / "run.jsonl")
-    report.handle(events[0])
-    report.close()
+    for report in (JsonLines(tmp_path / "deep" / "run.jsonl"), JsonLines()):
+        report.handle(events[0])
+        report.close()
     also = (tmp_path / "deep" / "run.jsonl").read_text()
     assert json.loads(also)["time"] == 100.0
     assert also == (tmp_path / "events.jsonl").read_text()
@@ -50,10 +51,12 @@ def test_a_run_that_goes_on_is_written_behind_what_it_has(
     path, also = tmp_path / "events.jsonl", tmp_path / "all.jsonl"
     with path.open("a") as file:
         file.write('{"event": "StepFin')  # it was killed
-    second = JsonLines(also)
     common: Any = {"folder": str(tmp_path), "command": "", "scenarios": ("cbt/a",)}
-    second.handle(RunResumed(**common, earlier=(ScenarioResult("cbt/a", Verdict.PASSED),)))
-    second.close()
+    again = RunResumed(**common, earlier=(ScenarioResult("cbt/a", Verdict.PASSED),))
+    listeners = ReportOptions(jsonl=also).listeners()
+    for second in (one for one in listeners if isinstance(one, JsonLines)):
+        second.handle(again)
+        second.close()
     records = [json.loads(line) for line in path.read_text().splitlines()]
     told = [type(event).__name__ for event in events[:4]]
     assert [record["event"] for record in records] == [*told, "RunResumed"]

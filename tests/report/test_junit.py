@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 
+from lab.cli.run_options import ReportOptions
+from lab.errors import LabError
+from lab.report.jsonl import JsonLines
 from lab.report.junit import JUnit
+from lab.runner.bus import Bus
 from lab.runner.events import Event, RunResumed, RunStarted, ScenarioFinished
 from lab.runner.verdict import ScenarioResult, Verdict
 
@@ -114,3 +118,16 @@ def test_a_run_that_never_began_leaves_an_older_file_alone(tmp_path: Path) -> No
     path.write_text("of an older run")
     JUnit(path).close()
     assert path.read_text() == "of an older run"
+
+
+def test_a_file_that_cannot_be_written_costs_no_other(tmp_path: Path) -> None:
+    (tmp_path / "no-file").mkdir()
+    run = RunStarted(folder=str(tmp_path / "run"), command="", scenarios=("cbt/a",))
+    options = ReportOptions(junit=tmp_path / "no-file", jsonl=tmp_path / "no-file")
+    bus = Bus([one for one in options.listeners() if isinstance(one, JUnit | JsonLines)])
+    bus.emit(run)
+    with pytest.raises(LabError, match=r"incomplete: JsonLines: .*; JUnit: "):
+        bus.close()
+    assert ET.parse(tmp_path / "run/junit.xml").getroot().tag == "testsuites"
+    assert "RunStarted" in (tmp_path / "run/events.jsonl").read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["no-file", "run"]

@@ -1,0 +1,44 @@
+"""Files that options name are looked at when a command begins, not when it is over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lab.cli.main import app
+from lab.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        ("run no-such-scenario", "--junit"),
+        ("run no-such-scenario", "--jsonl"),
+        ("run no-such-scenario", "--html"),
+        ("run --resume nosuch", "--html"),
+        ("compare nosuch nosuch", "--html"),
+        ("coverage nosuch", "--html"),
+        ("coverage nosuch", "--lcov"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [
+        ("folder", "it is a folder"),
+        ("file/x", "file cannot be made: File exists"),
+        ("/proc/nosuch/x", "/proc/nosuch cannot be made: No such file"),
+    ],
+)
+def test_a_path_that_cannot_be_written_is_refused_at_once(
+    words: str, option: str, path: str, wrong: str, tmp_path: Path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    done = CliRunner().invoke(app, [*words.split(), option, str(tmp_path / path)])
+    assert isinstance(done.exception, UsageError)
+    assert done.exception.what.startswith(f"{option} {tmp_path / path}: ")
+    assert wrong in done.exception.what
+    assert done.exception.remedy == "name a file in a folder of yours"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "folder"]
