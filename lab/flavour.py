@@ -72,7 +72,10 @@ def read_flavour(path: Path) -> Flavour:
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"the flavour {path} cannot be read: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(
+            f"the flavour {path} cannot be read: {why}", "docs/other-modules.md shows such a file"
+        ) from error
     known = {field.name for field in fields(Flavour)}
     if not isinstance(loaded, dict) or not loaded:
         raise UsageError(f"{path} has no names", f"some of: {', '.join(sorted(known))}")

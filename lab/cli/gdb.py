@@ -51,11 +51,9 @@ def gdb_command(
     of the kernel itself have names with --vmlinux only: Debian's is in linux-image-RELEASE-dbg. In
     a guest that has panicked the module is where it was when it was loaded.
     """
+    opened = subject(kept, disk, guest, kernel)
     program = find_program("gdb")
-    with (
-        tempfile.TemporaryDirectory(prefix="blksnap-lab.") as name,
-        subject(kept, disk, guest, kernel) as it,
-    ):
+    with tempfile.TemporaryDirectory(prefix="blksnap-lab.") as name, opened as it:
         script = Path(name) / "start.gdb"
         lines = [f"add-symbol-file {word(file)}{where}" for file, where in _symbols(it)]
         if vmlinux is not None:

@@ -18,6 +18,7 @@ from lab.cli.options import (
     ModuleOption,
     ScenariosOption,
     load_folder,
+    require_sources,
 )
 from lab.cli.progress import ProgressLine
 from lab.doctor import require_programs
@@ -65,6 +66,7 @@ def mutate_command(
     it is. Results are kept, so that a second run goes on where the first one ended. Exit status: 0
     all are killed, or survive for the reason that the list gives; 1 not.
     """
+    require_sources(module)
     mutants = choose(load_mutants(module / LIST), tuple(only or ()))
     used = used_scenarios(mutants, load_folder(scenarios))
     if listed:

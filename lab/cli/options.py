@@ -81,7 +81,9 @@ KernelsOption = Annotated[
     ),
 ]
 MemoryOption = Annotated[str, typer.Option("--memory", metavar="SIZE", help="Memory of a guest.")]
-CpusOption = Annotated[int, typer.Option("--cpus", metavar="N", help="Processors of a guest.")]
+CpusOption = Annotated[
+    int, typer.Option("--cpus", min=1, metavar="N", help="Processors of a guest.")
+]
 AccelOption = Annotated[
     AccelChoice, typer.Option("--accel", help="auto: KVM where a guest boots with it, else TCG.")
 ]
@@ -113,7 +115,7 @@ class GuestOptions:
         ready = ready_files(tuple(self.ko)) if self.ko else ()
         names = flavour_of(ready[0].parent if ready else self.module, self.flavour)
         if not ready:
-            _require_sources(self.module, names)
+            require_sources(self.module, names)
         try:
             size = parse_size(self.memory)
         except ValueError as error:
@@ -130,7 +132,9 @@ class GuestOptions:
         )
 
 
-def _require_sources(module: Path, names: Flavour) -> None:
+def require_sources(module: Path, names: Flavour | None = None) -> None:
+    """UsageError if a folder has no sources of a module."""
+    names = names or flavour_of(module, None)
     if not any((module / name).is_file() for name in ("Makefile", "Kbuild")):
         raise UsageError(
             f"{module} is no source tree of the module: it has neither Makefile nor Kbuild",

@@ -91,10 +91,11 @@ def replay_command(
     emulated processor: a failure that needs two at a time does not come again. Exit status 1 if the
     recording has another verdict than the results, and with --check if a console differs.
     """
-    require_programs()
     folder = None if fresh else find_recording(result)
     if folder is None:
         folder = _record(result)
+    else:
+        require_programs()
     recording = Recording.load(folder)
     print(f"{recording.scenario}: recorded, {recording.verdict}{_because(recording)}")
     print(f"recording: {folder}")
@@ -193,6 +194,7 @@ def _record(path: Path) -> Path:
     refuse(scenario, wanted.how.coverage)
     folder = result.folder / FOLDER
     settings = wanted.guest.settings(wanted.kernel)
+    require_programs()
     settings = replace(settings, memory=scenario.memory or settings.memory)
     with ProgressLine(wanted.kernel) as progress:
         template = prepare(settings, progress)

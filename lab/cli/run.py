@@ -157,9 +157,9 @@ def _set(options: Any) -> dict[str, Any]:
 
 def _refuse_others(*groups: object) -> None:
     """UsageError for options that a run that goes on has already."""
-    given = [name for group in groups for name in _set(group)]
-    if given:
-        told = ("names" if name == "names" else f"--{name.replace('_', '-')}" for name in given)
+    given = {name: value for group in groups for name, value in _set(group).items()}
+    told = [*given.pop("names", ()), *(f"--{name.replace('_', '-')}" for name in given)]
+    if told:
         raise UsageError(
             f"{', '.join(told)}: a run goes on as it was begun",
             "leave out what it has with --resume",

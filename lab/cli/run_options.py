@@ -83,6 +83,7 @@ class ReportOptions:
         int | None,
         typer.Option(
             "--slowest",
+            min=0,
             metavar="N",
             help="Show the N slowest.",
             show_default=f"{SLOWEST}, of more than {SLOWEST}",
@@ -116,6 +117,7 @@ class HowOptions:
         typer.Option(
             "--jobs",
             "-j",
+            min=1,
             metavar="N",
             help="Guests at a time; if not given one for each processor, if memory allows.",
         ),
@@ -123,7 +125,10 @@ class HowOptions:
     repeat: Annotated[
         int,
         typer.Option(
-            "--repeat", metavar="N", help="Run each so often; tells how often which was red."
+            "--repeat",
+            min=1,
+            metavar="N",
+            help="Run each so often; tells how often which was red.",
         ),
     ] = 1
     keep_failed: Annotated[

@@ -3,7 +3,7 @@
 import typer
 
 from lab.cache import Cache
-from lab.cli.options import MODULE, ModuleOption
+from lab.cli.options import MODULE, ModuleOption, require_sources
 from lab.cli.progress import ProgressLine
 from lab.runner.verdict import ExitStatus
 from lab.static import check_module, judge, prepare_toolbox, read_reviews
@@ -17,6 +17,7 @@ def static_command(module: ModuleOption = MODULE) -> None:
     Exit status 1 for a finding that is not in the module's list of reviewed ones, or a review that
     no longer fits.
     """
+    require_sources(module)
     reviews = read_reviews(module / REVIEWS)
     with ProgressLine() as progress:
         toolbox = prepare_toolbox(Cache(), progress)

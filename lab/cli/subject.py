@@ -87,7 +87,6 @@ class Subject:
         return f"disks: {paths}" + (f"; modules: {self.module_dir}" if self.module_dir else "")
 
 
-@contextlib.contextmanager
 def subject(
     kept: Path | None,
     disks: list[str] | None,
@@ -95,20 +94,31 @@ def subject(
     kernel: str,
     *,
     console_socket: bool = False,
-) -> Iterator[Subject]:
-    """Open a kept guest (it goes on if it can), or a fresh one; it is gone afterwards.
+) -> contextlib.AbstractContextManager[Subject]:
+    """A kept guest to open (it goes on if it can), or a fresh one; it is gone afterwards.
 
-    UsageError for options that are for the other kind.
+    UsageError, at once, for options that are for the other kind, or that cannot be.
     """
     settings = guest.settings(kernel)
-    require_programs()
+    specs = [_disk(text) for text in disks or ["a=256MiB", "b=256MiB"]]
+    twice = [one.name for one in specs if sum(one.name == other.name for other in specs) > 1]
+    if twice:
+        raise UsageError(f"--disk {twice[0]} is given twice", "each disk has a name of its own")
     if kept is not None:
         _refuse_for_kept(disks, guest, kernel)
+        find_kept(kept)
+    require_programs()
+    return _subject(kept, specs, settings, console_socket)
+
+
+@contextlib.contextmanager
+def _subject(
+    kept: Path | None, specs: list[DiskSpec], settings: GuestSettings, console_socket: bool
+) -> Iterator[Subject]:
     with Cache().scratch("shell") as folder, contextlib.ExitStack() as stack:
         if kept is not None:
             yield _kept(kept, folder, stack, console_socket)
         else:
-            specs = [_disk(text) for text in disks or ["a=256MiB", "b=256MiB"]]
             yield _fresh(specs, settings, folder, stack, console_socket)
 
 
@@ -162,5 +172,6 @@ def _disk(text: str) -> DiskSpec:
     name, _, size = text.partition("=")
     try:
         return DiskSpec(name, parse_size(size))
-    except ValueError as error:
-        raise UsageError(f"--disk {text}: {error}", "e.g. --disk a=256MiB") from error
+    except (ValueError, UsageError) as error:
+        why = error.what if isinstance(error, UsageError) else error
+        raise UsageError(f"--disk {text}: {why}", "e.g. --disk a=256MiB") from error

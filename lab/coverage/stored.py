@@ -64,8 +64,10 @@ def read_coverage(
     kernel = kernel or next(iter(run.kernels), "")
     archive = run.folder / notes_name(kernel)
     if not archive.is_file():
+        has = [name for name in run.kernels if (run.folder / notes_name(name)).is_file()]
         raise UsageError(
-            f"{run.folder} has no coverage of kernel {kernel!r}", "`blksnap-lab run --coverage`"
+            f"{run.folder} has no coverage of kernel {kernel!r}",
+            f"it has that of: {', '.join(has)}" if has else "`blksnap-lab run --coverage`",
         )
     names: list[str] = [""]
     readings: list[dict[str, bytes]] = [{}]

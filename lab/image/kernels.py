@@ -106,6 +106,9 @@ def kernel_named(name: str) -> Kernel:
 
 def kernel_names(wanted: Sequence[str]) -> tuple[str, ...]:
     """Names as a user gives them, each once: "all" is the whole matrix, none is the default one."""
-    if ALL in wanted:
-        return tuple(kernel.name for kernel in KERNELS)
-    return tuple(kernel_named(name).name for name in dict.fromkeys(wanted)) or (DEFAULT_KERNEL,)
+    found = [
+        kernel.name
+        for name in wanted
+        for kernel in (KERNELS if name == ALL else [kernel_named(name)])
+    ]
+    return tuple(dict.fromkeys(found)) or (DEFAULT_KERNEL,)

@@ -46,7 +46,9 @@ def load_mutants(path: Path) -> tuple[Mutant, ...]:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
         mutants = TypeAdapter(tuple[Mutant, ...]).validate_python(data)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror}", f"see {LIST} of our module"
+        ) from error
     except (yaml.YAMLError, ValidationError) as error:
         raise UsageError(f"{path} is no list of mutants: {error}") from error
     twice = [name for name, count in Counter(one.id for one in mutants).items() if count > 1]

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from click.testing import Result
@@ -14,8 +15,9 @@ from typer.testing import CliRunner
 from lab.cli import coverage
 from lab.cli.main import app
 from lab.coverage.lines import Reached
-from lab.coverage.stored import RunCoverage
+from lab.coverage.stored import RunCoverage, read_coverage
 from lab.errors import UsageError
+from lab.runner.coverage import notes_name
 
 BEFORE = "int f(void)\n{\n\tif (x)\n\t\treturn 1;\n\treturn 0;\n}\n"
 AFTER = BEFORE.replace("\tif (x)", "\tg();\n\tif (x)")
@@ -112,3 +114,18 @@ def test_strict_asks_for_reasons_and_shares(
     told = command("--strict")
     assert told.exit_code == 1
     assert "all of its branches is reached" in told.stdout
+
+
+def test_a_kernel_that_the_run_has_nothing_of_is_told_with_those_that_it_has(
+    tmp_path: Path,
+) -> None:
+    run: Any = SimpleNamespace(folder=tmp_path, kernels=("6.1", "6.12", "7.x"))
+    for has, remedy in (
+        ((), "`blksnap-lab run --coverage`"),
+        (("6.1", "7.x"), "it has that of: 6.1, 7.x"),
+    ):
+        for name in has:
+            (tmp_path / notes_name(name)).touch()
+        with pytest.raises(UsageError, match="no coverage of kernel '9'") as caught:
+            read_coverage(run, "9")
+        assert caught.value.remedy == remedy
