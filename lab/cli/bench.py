@@ -36,7 +36,9 @@ app = typer.Typer(help="Measure the module, or clones of guests.", no_args_is_he
 @grouped
 def clone_command(
     guest: GuestOptions,
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Clones to start.")] = 20,
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=1, metavar="N", help="Clones to start.")
+    ] = 20,
     kernel: KernelOption = DEFAULT_KERNEL,
     as_json: JsonOption = False,
 ) -> None:
@@ -53,9 +55,14 @@ def clone_command(
 @grouped
 def module_command(
     guest: GuestOptions,
-    rounds: Annotated[int, typer.Option("--rounds", "-n", min=1, help="Rounds to measure.")] = 5,
+    rounds: Annotated[
+        int, typer.Option("--rounds", "-n", min=1, metavar="N", help="Rounds to measure.")
+    ] = 5,
     depth: Annotated[
-        int, typer.Option(min=1, max=64, help="Requests under way at a time; 1: synchronous.")
+        int,
+        typer.Option(
+            min=1, max=64, metavar="N", help="Requests under way at a time; 1: synchronous."
+        ),
     ] = 1,
     null: Annotated[
         bool,
@@ -77,8 +84,8 @@ def module_command(
     """Measure what tracking, copying before writes, and reading of images cost.
 
     One guest, alternating rounds: without module, with it in each of its states, and with
-    dm-snapshot. Ratios are made within rounds. With --icount the exit status is 1 if one
-    misses what it is to reach; other figures vary too much for a verdict.
+    dm-snapshot. Ratios are made within rounds. Only with --icount they do not vary too much for a
+    verdict.
     """
     bench = ModuleBench(rounds, depth, latency * 1000 if null or icount else None)
     if icount:

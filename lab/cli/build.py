@@ -25,10 +25,7 @@ def build_command(
         bool, typer.Option("--strict", help="A warning of the compiler is a failure.")
     ] = False,
 ) -> None:
-    """Build image, module and template, so that a run begins at once; tell where they are.
-
-    Exit status 1 with --strict if the compiler warned, of any of the kernels.
-    """
+    """Build image, module and template, so that a run begins at once; tell where they are."""
     wanted = [guest.settings(name) for name in kernel_names(kernel or ())]
     require_programs()
     warned = False

@@ -62,7 +62,7 @@ def list_command(
 def check_command(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FILE]...", help="Or folders with files. All scenarios if none."),
+        typer.Argument(metavar="FILE", help="Or folders with files. All scenarios if none."),
     ] = None,
     scenarios: ScenariosOption = SCENARIOS,
     schema: Annotated[

@@ -9,7 +9,7 @@ from lab.cli import complete
 NamesArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[NAME]...",
+        metavar="NAME",
         help="Scenarios, groups or patterns: overflow/exhausted, cbt, '*wrap*'. All if none.",
         autocompletion=complete.scenarios,
     ),

@@ -12,14 +12,17 @@ from lab.data import checkout, data_file
 from lab.errors import UsageError
 from lab.runner.shard import TABLE, duration_table, recorded_durations
 
+SERVICES = " or ".join(one.value for one in Service)
 app = typer.Typer(help="Pipelines for continuous integration.", no_args_is_help=True)
 
 
 @app.command("render")
 def render_command(
-    service: Annotated[Service, typer.Argument(help="Whose pipeline.")],
+    service: Annotated[
+        Service, typer.Argument(metavar="SERVICE", help=f"Whose pipeline: {SERVICES}.")
+    ],
     shards: Annotated[
-        int, typer.Option("--shards", min=1, help="Machines for each kernel.")
+        int, typer.Option("--shards", min=1, metavar="N", help="Machines for each kernel.")
     ] = SHARDS,
     write: Annotated[
         bool, typer.Option("--write", "-w", help="Write it where the service looks for it.")
@@ -42,7 +45,7 @@ def render_command(
 @app.command("record")
 def record_command(
     results: Annotated[
-        list[Path], typer.Argument(metavar="RESULTS...", help="Folders of runs: results/latest")
+        list[Path], typer.Argument(metavar="RESULTS", help="Folders of runs: results/latest")
     ],
 ) -> None:
     """Record how long scenarios took in runs; by that table `run --shard` makes equal parts."""

@@ -23,7 +23,7 @@ from lab.runner.verdict import ExitStatus
 def coverage_command(
     runs: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[RUN]...", help="Folders of runs, results/latest if none."),
+        typer.Argument(metavar="RUN", help="Folders of runs, results/latest if none."),
     ] = None,
     kernel: Annotated[
         str | None,
@@ -60,8 +60,7 @@ def coverage_command(
 ) -> None:
     """Tell how much of the module a run with `--coverage` has reached, file by file.
 
-    Why some lines cannot be reached is in the module's test/unreached.yaml. Exit status 1 with
-    --diff if a line of the patch is neither reached nor explained, with --strict see there.
+    Why some lines cannot be reached is in the module's test/unreached.yaml.
     """
     require_file("--html", html)
     require_file("--lcov", tracefile)

@@ -29,10 +29,7 @@ def doctor_command(
         ),
     ] = False,
 ) -> None:
-    """Tell all that this machine lacks, at once, each with the command that mends it.
-
-    Exit status 3 if something is missing.
-    """
+    """Tell all that this machine lacks, at once, each with the command that mends it."""
     cache = Cache()
     findings = list(examine(cache.root))
     if probe and not any(f.health is Health.LACK for f in findings):

@@ -34,13 +34,13 @@ def options() -> None:
 
 @app.command("build")
 def build_command(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help=f"One of {NAMES}.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help=f"One of {NAMES}.")],
     as_json: JsonOption = False,
     check_config: Annotated[
         bool,
         typer.Option(
             "--check-config",
-            help="Build nothing; exit status 1 if an option of a configuration got lost.",
+            help="Build nothing; tell what of a configuration gets lost.",
         ),
     ] = False,
 ) -> None:
@@ -90,7 +90,7 @@ def _check_configs(kernels: Sequence[Kernel], *, as_json: bool) -> None:
 def series_command(
     module: ModuleOption = MODULE,
     check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; exit status 1 if it would.")
+        bool, typer.Option("--check", help="Change nothing; tell what would.")
     ] = False,
 ) -> None:
     """Make the patch series in kernel/ of the module's folder anew, from the sources there."""

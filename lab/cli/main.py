@@ -41,7 +41,7 @@ from lab.runner.verdict import ExitStatus
 app = typer.Typer(
     name="blksnap-lab",
     help="Boots guests, builds the blksnap module in them, runs scenarios, gives verdicts.",
-    epilog=manual.verbatim(manual.MAIN, manual.EXIT_STATUS, manual.FILES, manual.ENVIRONMENT),
+    epilog=manual.verbatim(manual.MAIN, manual.exit_status(""), manual.FILES, manual.ENVIRONMENT),
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -96,7 +96,7 @@ def main() -> NoReturn:
     if not debug:
         _hush()
     try:
-        app()
+        app(prog_name="blksnap-lab")
     except LabError as error:
         if debug:
             traceback.print_exc()

@@ -8,14 +8,37 @@ from __future__ import annotations
 
 import typer
 
+from lab.cli.helped import Command
+
 EXIT_STATUS = """\
 Exit status:
   0    green: all that was asked for is in order
-  1    not green: a scenario did not pass, a check found something
+  1    not green: {not_green}
   2    bad usage, or a bad scenario file
   3    this machine lacks something; the command that mends it is told
   4    the lab itself failed
   130  interrupted before anything had a verdict"""
+"""Of commands that run scenarios, and of the program as a whole."""
+NOT_GREEN = {
+    "": "a scenario did not pass, a check found something",
+    "run": "a scenario did not pass, nor was it skipped for a reason",
+    "mutate": "a mutant is not killed, and the list has no reason for it",
+}
+SHORT_EXIT_STATUS = "Exit status: 0{one}; others as `blksnap-lab --help` tells."
+ONE = {
+    "build": "with --strict if the compiler warned",
+    "bench module": "with --icount if a ratio misses what it is to reach",
+    "compare": "if what was green in the first run is not, or was not run, in the second",
+    "coverage": "with --diff if a line of the patch is neither reached nor explained, with --strict"
+    " see there",
+    "kernel build": "with --check-config if an option got lost",
+    "kernel series": "with --check if something would change",
+    "replay": "if the recording has another verdict than the results, with --check if a console"
+    " differs",
+    "static": "for a finding that is not in the module's list of reviewed ones, or a review that no"
+    " longer fits",
+}
+"""When the exit status is 1, of commands that run no scenarios and may have it."""
 SHELL_EXIT_STATUS = """\
 Exit status:
   that of the shell or the command; 255 if it ended by no status of its own;
@@ -132,6 +155,7 @@ SUMMARIES = {
     "build": "Build image, module and template beforehand.",
     "shell": "Open a shell in a fresh or a kept guest.",
     "gdb": "Debug a fresh or a kept guest, with the module's symbols.",
+    "replay": "Record a scenario again, to the instruction; go back in it.",
     "console": "Join the terminal to a guest's serial console.",
     "dump": "Write the memory of a kept guest, for crash and drgn.",
     "report": "Make a page of a run that is over.",
@@ -147,11 +171,13 @@ SUMMARIES = {
 def document(app: typer.Typer) -> None:
     """Give the commands the last part of their help, and their line in the list of commands."""
     for command in app.registered_commands:
+        command.cls = Command
         command.epilog = epilog(command.name or "")
         command.short_help = SUMMARIES.get(command.name or "")
     for group in app.registered_groups:
         inner = group.typer_instance
         for command in inner.registered_commands if inner else ():
+            command.cls = Command
             command.epilog = epilog(f"{group.name} {command.name}")
 
 
@@ -159,8 +185,19 @@ def epilog(command: str) -> str:
     """The last part of a command's help."""
     examples = EXAMPLES.get(command)
     parts = [f"Examples:\n{examples}"] if examples else []
-    status = SHELL_EXIT_STATUS if command == "shell" else EXIT_STATUS
+    status = exit_status(command)
+    if "\n" not in status:
+        return f"{verbatim(*parts)}\n\n{status}"
     return verbatim(*parts, status, *((FILES, ENVIRONMENT) if command == "run" else ()))
+
+
+def exit_status(command: str) -> str:
+    """What the exit status of a command tells; of the program if there is none."""
+    if command in NOT_GREEN:
+        return EXIT_STATUS.format(not_green=NOT_GREEN[command])
+    if command == "shell":
+        return SHELL_EXIT_STATUS
+    return SHORT_EXIT_STATUS.format(one=f"; 1 {ONE[command]}" if command in ONE else "")
 
 
 def verbatim(*parts: str) -> str:

@@ -44,7 +44,7 @@ _AS_IT_IS = {
 def mutate_command(
     only: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ID|FILE]...", help="Mutants, or files with mutants. All if none."),
+        typer.Argument(metavar="ID|FILE", help="Mutants, or files with mutants. All if none."),
     ] = None,
     listed: Annotated[bool, typer.Option("--list", help="Show them, and try none.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Try those again that have a result.")] = (
@@ -54,7 +54,9 @@ def mutate_command(
     module: ModuleOption = MODULE,
     scenarios: ScenariosOption = SCENARIOS,
     accel: AccelOption = AccelChoice.AUTO,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Guests at a time.")] = 1,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Guests at a time.")
+    ] = 1,
     results: Annotated[
         Path, typer.Option("--results", metavar="DIR", help="Keeps results, to go on from.")
     ] = Path("results/mutants"),
@@ -63,8 +65,7 @@ def mutate_command(
 
     The mutants are in the module's test/mutants.yaml. They are built on this host, as `static`
     does; each is killed by the first of its scenarios that is red, and is green with the module as
-    it is. Results are kept, so that a second run goes on where the first one ended. Exit status: 0
-    all are killed, or survive for the reason that the list gives; 1 not.
+    it is. Results are kept, so that a second run goes on where the first one ended.
     """
     require_sources(module)
     mutants = choose(load_mutants(module / LIST), tuple(only or ()))

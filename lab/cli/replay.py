@@ -88,8 +88,7 @@ def replay_command(
 
     The recording is kept in the folder "replay" of the results; if there is one it is replayed.
     The scenario, kernel, module and options are those of the results, but the guest has one
-    emulated processor: a failure that needs two at a time does not come again. Exit status 1 if the
-    recording has another verdict than the results, and with --check if a console differs.
+    emulated processor: a failure that needs two at a time does not come again.
     """
     folder = None if fresh else find_recording(result)
     if folder is None:

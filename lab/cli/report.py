@@ -20,7 +20,7 @@ from lab.runner.verdict import ExitStatus
 
 def report_command(
     run: Annotated[
-        Path, typer.Argument(metavar="[RUN]", help="Folder of a run.", show_default=True)
+        Path, typer.Argument(metavar="RUN", help="Folder of a run.", show_default=True)
     ] = Path("results/latest"),
     html: Annotated[
         Path | None,
@@ -45,10 +45,7 @@ def compare_command(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare two runs: verdicts, durations, what scenarios measured in passing.
-
-    Exit status: 1 if a scenario that was green is not, or was not run, in the second; else 0.
-    """
+    """Compare two runs: verdicts, durations, what scenarios measured in passing."""
     require_file("--html", html)
     found = difference(read_run(before), read_run(after))
     if html is not None:

@@ -58,8 +58,7 @@ def run_command(
     """Run scenarios, each in a fresh guest, and print a verdict for each, kernel by kernel.
 
     Builds first what is not in the cache: guest image, module, template. A run that was ended goes
-    on with --resume. Exit status: 0 all passed or skipped for a reason, 1 not, 2 bad usage or a bad
-    scenario, 3 this machine lacks something, 4 the lab failed.
+    on with --resume.
     """
     report.require_files()
     if where.resume is not None:

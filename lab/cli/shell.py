@@ -22,7 +22,7 @@ def shell_command(
     guest: GuestOptions,
     command: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[-- COMMAND]...", help="Run this instead of a shell."),
+        typer.Argument(metavar="-- COMMAND", help="Run this instead of a shell."),
     ] = None,
     kept: KeptOption = None,
     disk: DiskOption = None,
@@ -32,7 +32,7 @@ def shell_command(
 
     In a fresh one the modules are built and lie in the folder that is printed; `python3 -m
     lab.blksnap --help` in /opt/blksnap-lab drives them by hand. A kept one goes on from where it
-    was kept, as often as it is opened. Ends with the status of the shell or the command.
+    was kept, as often as it is opened.
     """
     with subject(kept, disk, guest, kernel) as it:
         if it.panicked:

@@ -12,11 +12,7 @@ REVIEWS = "test/reviewed-findings.txt"
 
 
 def static_command(module: ModuleOption = MODULE) -> None:
-    """Check the module's sources with sparse, W=1, gcc -fanalyzer and checkpatch, on this host.
-
-    Exit status 1 for a finding that is not in the module's list of reviewed ones, or a review that
-    no longer fits.
-    """
+    """Check the module's sources with sparse, W=1, gcc -fanalyzer and checkpatch, on this host."""
     require_sources(module)
     reviews = read_reviews(module / REVIEWS)
     with ProgressLine() as progress:

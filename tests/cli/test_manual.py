@@ -48,6 +48,23 @@ def test_a_command_tells_what_it_does_all_options_examples_and_exit_status(name:
         assert getattr(parameter, "help", None), f"{parameter.name} has no help"
 
 
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_the_help_says_what_is_typed_and_nothing_of_python(name: str) -> None:
+    command = [sys.executable, "-m", "lab", *name.split(), "--help"]
+    told = subprocess.check_output(command, text=True, timeout=60)
+    assert told.startswith(f"Usage: blksnap-lab {name}".rstrip() + " [OPTIONS]")
+    for foreign in ("[[", "]...]", "list[", "range>", "<str>", "<path>", "[default: (", "python"):
+        assert foreign not in told.replace("`python3 -m lab.blksnap", "")
+    assert max(map(len, told.splitlines())) <= 90
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_exit_statuses_are_told_once_and_in_full_by_what_runs_scenarios(name: str) -> None:
+    told = CliRunner().invoke(app, [*name.split(), "--help"]).output.casefold()
+    assert told.count("exit status") == 1
+    assert ("130  interrupted" in told) == (name in ("run", "mutate"))
+
+
 @pytest.mark.parametrize(
     "line", [line.strip() for text in manual.EXAMPLES.values() for line in text.splitlines()]
 )
