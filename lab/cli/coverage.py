@@ -62,13 +62,14 @@ def coverage_command(
 
     Why some lines cannot be reached is in the module's test/unreached.yaml.
     """
+    place = _place(line) if line is not None else None
     require_file("--html", html)
     require_file("--lcov", tracefile)
     with ProgressLine() as progress:
         chosen = [read_run(run) for run in runs or [Path("results/latest")]]
         found = joined([read_coverage(run, kernel, progress) for run in chosen])
-    if line is not None:
-        _show_line(found, line)
+    if place is not None:
+        _show_line(found, place)
         return
     judgement = judge(found.total, found.sources, load_reasons(module / LIST))
     if html is not None:
@@ -125,15 +126,29 @@ def _told(found: RunCoverage, judgement: Judgement, place: Place) -> str:
     return f"{name}:{number}: {what}: {text}" + (f"   ({reason})" if reason else "")
 
 
-def _show_line(found: RunCoverage, wanted: str) -> None:
-    name, _, number = wanted.rpartition(":")
-    if not number.isdecimal() or (name, int(number)) not in found.total.lines:
-        raise UsageError(f"{wanted} is no line with code", "e.g. --line chunk.c:120")
-    place = name, int(number)
+def _place(line: str) -> Place:
+    name, _, number = line.rpartition(":")
+    if not number.isdecimal():
+        raise UsageError(f"--line {line}: it is no FILE:LINE", "e.g. --line chunk.c:100")
+    return name, int(number)
+
+
+def _show_line(found: RunCoverage, place: Place) -> None:
+    name, number = place
+    lines = found.total.lines
+    if place not in lines:
+        near = min(
+            lines,
+            key=lambda one: (one[0] != name, not lines[one], abs(one[1] - number)),
+            default=place,
+        )
+        raise UsageError(
+            f"{name}:{number} is no line with code", f"e.g. --line {near[0]}:{near[1]}"
+        )
     who = found.who(place)
     for one in who:
         typer.echo(f"{found.scenarios[one].lines[place]:>10}  {one}")
-    typer.echo(f"{len(who)} of {len(found.scenarios)} scenarios reach {wanted}")
+    typer.echo(f"{len(who)} of {len(found.scenarios)} scenarios reach {name}:{number}")
 
 
 def _show_patch(

@@ -80,6 +80,7 @@ EXAMPLES = {
     "list": """\
   blksnap-lab list cbt
   blksnap-lab list --rule K18
+  blksnap-lab list --proves --rule W-05
   blksnap-lab list --proves --json""",
     "check": """\
   blksnap-lab check
@@ -112,7 +113,7 @@ EXAMPLES = {
   blksnap-lab compare results/2026-11-23T17-22-51 results/latest --html difference.html""",
     "coverage": """\
   blksnap-lab coverage results/latest --html coverage.html
-  blksnap-lab coverage --line chunk.c:120
+  blksnap-lab coverage --line cbt_map.c:75
   blksnap-lab coverage --diff main""",
     "mutate": """\
   blksnap-lab mutate --list

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +15,14 @@ from typer.testing import CliRunner
 
 from lab.cli import coverage
 from lab.cli.main import app
+from lab.cli.manual import EXAMPLES
+from lab.cli.options import MODULE
 from lab.coverage.lines import Reached
 from lab.coverage.stored import RunCoverage, read_coverage
 from lab.errors import UsageError
 from lab.runner.coverage import notes_name
 
+PAGE = Path(__file__).parents[2] / "docs/coverage.md"
 BEFORE = "int f(void)\n{\n\tif (x)\n\t\treturn 1;\n\treturn 0;\n}\n"
 AFTER = BEFORE.replace("\tif (x)", "\tg();\n\tif (x)")
 REASON = "- {file: a.c, code: return 1;, reason: x is never true here}\n"
@@ -72,11 +76,32 @@ def test_who_reaches_a_line_is_told(command: Command) -> None:
     assert command("--line", "a.c:5").stdout == "0 of 2 scenarios reach a.c:5\n"
 
 
-@pytest.mark.parametrize("place", ["a.c:1", "a.c", "b.c:3", "a.c:x"])
-def test_what_is_no_line_with_code_is_refused(command: Command, place: str) -> None:
+@pytest.mark.parametrize(
+    ("place", "example"), [("a.c:1", "a.c:3"), ("a.c:9", "a.c:6"), ("b.c:5", "a.c:4")]
+)
+def test_for_what_is_no_line_with_code_one_that_is_reached_is_told(
+    command: Command, place: str, example: str
+) -> None:
     told = command("--line", place)
     assert isinstance(told.exception, UsageError)
-    assert f"{place} is no line with code" in told.exception.what
+    assert told.exception.what == f"{place} is no line with code"
+    assert told.exception.remedy == f"e.g. --line {example}"
+    assert command("--line", example).exit_code == 0
+
+
+@pytest.mark.parametrize("place", ["a.c", "a.c:x"])
+def test_what_is_no_line_at_all_is_refused_before_anything_is_read(place: str) -> None:
+    told = CliRunner().invoke(app, ["coverage", "nosuch", "--line", place])
+    assert isinstance(told.exception, UsageError)
+    assert told.exception.what == f"--line {place}: it is no FILE:LINE"
+
+
+@pytest.mark.parametrize("text", [EXAMPLES["coverage"], PAGE.read_text(encoding="utf-8")])
+def test_the_line_of_the_examples_is_one_with_code(text: str) -> None:
+    (place,) = re.findall(r"--line (\S+)", text)
+    name, _, number = place.partition(":")
+    line = (MODULE / name).read_text(encoding="utf-8").splitlines()[int(number) - 1]
+    assert re.fullmatch(r"\t+\w.*\(.*\);", line), f"{place} is {line!r}, no call; name one"
 
 
 def test_a_patch_that_is_reached_is_good(command: Command) -> None:
