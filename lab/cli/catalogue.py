@@ -12,7 +12,7 @@ from rich.table import Table
 from lab.cli import complete
 from lab.cli.chosen import GroupOption, NamesArgument
 from lab.cli.options import SCENARIOS, JsonOption, ScenariosOption, load_folder
-from lab.cli.proofs import RULES, proofs
+from lab.cli.proofs import proofs
 from lab.contract import contract
 from lab.errors import UsageError
 from lab.runner.selection import Selection, select
@@ -39,13 +39,13 @@ def list_command(
         typer.Option(
             "--proves",
             "-p",
-            help="The rules of the contract, what each promises, and the scenarios that prove it.",
+            help="The rules and traps of the contract instead, each with what proves it.",
         ),
     ] = False,
     scenarios: ScenariosOption = SCENARIOS,
     as_json: JsonOption = False,
 ) -> None:
-    """List the scenarios, or the rules of the contract with what proves them."""
+    """List the scenarios, or the rules and traps of the contract with what proves them."""
     wanted = tuple(rule or ())
     # A rule may well have no scenario, but tests only.
     selection = Selection(tuple(names or ()), tuple(group or ()), () if proves else wanted)
@@ -92,9 +92,10 @@ def _files_at(path: Path, scenarios: Path) -> list[Path]:
 def _asked(rule: str, wanted: tuple[str, ...]) -> bool:
     """Whether a rule is one of those wanted, or none is. UsageError if one of them is no rule."""
     asked = [one.upper() for one in wanted]
-    strange = [one for one in asked if one not in RULES]
+    strange = [one for one in asked if one not in contract()]
     if strange:
-        raise UsageError(f"no rule is called {', '.join(strange)}", f"{RULES[0]} to {RULES[-1]}")
+        right = "`blksnap-lab list --proves` has all: K1 to K37, W-01 to W-41"
+        raise UsageError(f"no rule is called {', '.join(strange)}", right)
     return not asked or rule in asked
 
 

@@ -4,7 +4,7 @@ Quick, and silent whatever is wrong: the names are those of the files, which are
 """
 
 from lab.cli.options import SCENARIOS
-from lab.cli.proofs import RULES
+from lab.contract import contract
 from lab.scenario.load import find_scenarios, scenario_name
 
 
@@ -24,5 +24,5 @@ def groups(incomplete: str) -> list[str]:
 
 
 def rules(incomplete: str) -> list[str]:
-    """Rules of the contract."""
-    return [rule for rule in RULES if rule.startswith(incomplete)]
+    """Rules and traps of the contract."""
+    return [rule for rule in contract() if rule.startswith(incomplete)]

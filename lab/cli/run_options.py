@@ -33,8 +33,6 @@ class WhichOptions:
         typer.Option(
             "--rule",
             "-r",
-            "--proves",
-            "-p",
             metavar="RULE",
             help="Only what proves these: K18, W-05.",
             autocompletion=complete.rules,

@@ -94,6 +94,7 @@ def test_completion_can_be_had_for_every_shell(shell: str) -> None:
     [
         ("run overf", {"overflow"}),
         ("run overflow/exh", {"overflow/exhausted"}),
+        ("list --rule W-0", {f"W-0{n}" for n in range(1, 10)}),
         ("list --rule K3", {"K3", *(f"K3{n}" for n in range(8))}),
         ("run --rule K3", {"K3", *(f"K3{n}" for n in range(8))}),
         ("build --kernel 5", {"5.10"}),
