@@ -21,9 +21,9 @@ from lab.report.stored import StoredRun, StoredScenario
 from lab.runner.verdict import Verdict
 
 NOTABLE = 1.25
-"""Durations that differ by less than this factor are not worth a line."""
+"""Durations and figures that differ by less than this factor are not worth a line."""
 NOTABLE_SECONDS = 1.0
-"""Nor are those that differ by less than this."""
+"""Nor are durations that differ by less than this."""
 
 
 class Kind(StrEnum):
@@ -66,6 +66,11 @@ class Ratio:
         """The second to the first."""
         return self.after / self.before
 
+    @property
+    def notable(self) -> bool:
+        """Whether it is worth a line."""
+        return not 1 / NOTABLE < self.ratio < NOTABLE
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -79,6 +84,11 @@ class Difference:
     durations: tuple[Ratio, ...]
     typical: float | None
     figures: tuple[Ratio, ...]
+
+    @property
+    def notable_figures(self) -> tuple[Ratio, ...]:
+        """Those that differ."""
+        return tuple(one for one in self.figures if one.notable)
 
     @property
     def worse(self) -> bool:
@@ -165,9 +175,7 @@ def _ratio(key: Key, what: str, before: float, after: float, unit: str) -> Ratio
 
 def _notable(durations: Iterable[Ratio]) -> list[Ratio]:
     found = [
-        one
-        for one in durations
-        if abs(one.after - one.before) >= NOTABLE_SECONDS and not 1 / NOTABLE < one.ratio < NOTABLE
+        one for one in durations if abs(one.after - one.before) >= NOTABLE_SECONDS and one.notable
     ]
     return sorted(found, key=lambda one: -abs(math.log(one.ratio)))
 

@@ -31,7 +31,7 @@ def lines(found: Difference) -> Iterator[str]:
     if not found.changes:
         yield "all verdicts are the same"
     yield from _ratios("durations that differ", found.durations)
-    yield from _ratios("measured in passing", found.figures)
+    yield from _ratios("measured in passing, differs", found.notable_figures)
     if found.typical is not None:
         yield ""
         yield f"typically, of what passed in both: durations {found.typical:.2f} times"
@@ -68,7 +68,7 @@ def _ratios(title: str, ratios: Iterable[Ratio]) -> Iterator[str]:
         values = f"{figure_text(one.before)} -> {figure_text(one.after)} {one.unit}".rstrip()
         yield f"  {one.ratio:6.2f}x  {one.kernel:<5} {one.name:<32} {one.what}: {values}"
     if len(rows) > SHOWN_RATIOS:
-        yield f"  ... and {len(rows) - SHOWN_RATIOS} that differ less; --json and --html have all"
+        yield f"  ... and {len(rows) - SHOWN_RATIOS} that differ less; --html shows them"
 
 
 def figure_text(value: float) -> str:

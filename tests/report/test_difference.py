@@ -79,6 +79,9 @@ def test_what_was_measured_in_passing_has_its_ratio(found: Difference) -> None:
     assert 1.8 < figures["writes of writers, held, half"] < 3.2
     assert figures["writes of writers, not held, half"] == 1.0
     assert "words" not in figures
+    shown = [line for line in lines(found) if "writes of writers" in line and "->" in line]
+    assert any(", held, half:" in line for line in shown)
+    assert not any("not held" in line for line in shown)
 
 
 def test_a_run_compared_with_itself_shows_no_difference(folders: tuple[Path, Path]) -> None:
@@ -88,7 +91,11 @@ def test_a_run_compared_with_itself_shows_no_difference(folders: tuple[Path, Pat
     assert not same.changes
     assert not same.durations
     assert same.typical == pytest.approx(1.0)
-    assert "all verdicts are the same" in list(lines(same))
+    assert same.figures
+    told = list(lines(same))
+    assert "all verdicts are the same" in told
+    assert not [line for line in told if "x  6.1" in line or "measured in passing" in line]
+    assert "Measured in passing" not in words(parsed(page(same)))
 
 
 def test_runs_on_one_kernel_each_are_compared_kernel_with_kernel(tmp_path: Path) -> None:

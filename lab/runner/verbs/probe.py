@@ -95,7 +95,8 @@ def fuzz(context: Context, action: verbs.Fuzz) -> Detail:
     In parts: the kernel log is read after each, as a longer one may overrun it.
     """
     seed = random.SystemRandom().randrange(2**32) if action.seed is None else action.seed
-    context.reports["seed"] = seed
+    # As text: it is no figure, of which two runs have a ratio.
+    context.reports["seed"] = str(seed)
     parts = max(1, math.ceil(action.seconds / LONGEST_PART))
     seconds = str(max(1, round(action.seconds / parts)))
     answers: dict[str, Counter[str]] = {}
