@@ -10,7 +10,6 @@ from typer.testing import CliRunner
 from lab.cli.main import app
 from lab.errors import EnvironmentLack, UsageError
 from lab.flavour import read_flavour
-from lab.image import KERNELS, kernel_names
 from lab.process import find_program
 
 NOWHERE = "/nonexistent"
@@ -71,15 +70,6 @@ def test_a_module_without_mutants_is_told_what_it_lacks(tmp_path: Path) -> None:
     error = refused("mutate", "--module", str(tmp_path))
     assert error.what == f"{tmp_path}/test/mutants.yaml cannot be read: No such file or directory"
     assert error.remedy == "see test/mutants.yaml of our module"
-
-
-def test_all_is_the_matrix_in_its_place() -> None:
-    matrix = tuple(kernel.name for kernel in KERNELS)
-    assert kernel_names(["all"]) == matrix
-    assert kernel_names(["6.12-debug", "all", "6.1"]) == ("6.12-debug", *matrix)
-    assert kernel_names(["7.x", "all", "all"]) == ("7.x", *(n for n in matrix if n != "7.x"))
-    with pytest.raises(UsageError, match="'nosuch'"):
-        kernel_names(["nosuch", "all"])
 
 
 def test_a_flavour_that_is_no_yaml_says_so(tmp_path: Path) -> None:

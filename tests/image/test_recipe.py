@@ -34,7 +34,11 @@ def test_an_unknown_kernel_is_refused_with_those_that_there_are() -> None:
 def test_all_is_every_kernel_and_none_is_the_default_one() -> None:
     assert kernel_names([]) == ("6.1",)
     assert kernel_names(["7.x", "6.12", "7.x"]) == ("7.x", "6.12")
-    assert kernel_names(["6.12", "all"]) == tuple(kernel.name for kernel in KERNELS)
+    assert kernel_names(["all"]) == tuple(kernel.name for kernel in KERNELS)
+    assert kernel_names(["6.12", "all", "6.1-debug"]) == ("6.12", "5.10", "6.1", "7.x", "6.1-debug")
+    for wanted in (["all", "nosuch"], ["nosuch", "all"]):
+        with pytest.raises(UsageError, match="'nosuch'"):
+            kernel_names(wanted)
 
 
 def test_only_the_kernel_comes_from_the_other_archive() -> None:

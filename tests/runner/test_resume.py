@@ -290,7 +290,7 @@ def test_other_options_are_refused(lab: Lab) -> None:
     words = ["--repeat=3", "--kernel=6.12", "--memory=2GiB", "--results=x", "--long", "g/a"]
     done = lab.resume(*words)
     assert isinstance(done.exception, UsageError)
-    for name in ("--repeat", "--kernel", "--memory", "--results", "--long", "names"):
+    for name in ("--repeat", "--kernel", "--memory", "--results", "--long", "g/a"):
         assert name in done.exception.what
     assert lab.resume("--slowest=1").exit_code == 0
 
