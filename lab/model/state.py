@@ -12,7 +12,13 @@ from lab.model.sizes import DEFAULTS
 from lab.model.snapshot import ImageModel, SnapshotModel
 from lab.scenario import devices as declared
 
-_WHOLE_WINDOWS = (declared.Delay, declared.Flakey, declared.ErrorZone, declared.Multipath)
+_WHOLE_WINDOWS = (
+    declared.Delay,
+    declared.Flakey,
+    declared.ErrorZone,
+    declared.Multipath,
+    declared.NvmeTcp,
+)
 
 
 @dataclass(frozen=True, slots=True)

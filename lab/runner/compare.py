@@ -18,7 +18,7 @@ from lab.units import GIB, SECTOR
 BUDGET = 2 * GIB // SECTOR
 """Sectors of a device that are all read in the guest; of a larger one only what was ever written,
 both ends and samples, as the rest was never given any data."""
-WINDOWS = frozenset({"partition", "linear", "delay", "flakey", "error", "multipath"})
+WINDOWS = frozenset({"partition", "linear", "delay", "flakey", "error", "multipath", "nvme_tcp"})
 """Kinds of devices whose bytes are those of the device below."""
 
 

@@ -136,6 +136,14 @@ class Multipath(OnOne):
     """dm-multipath with one path, the device below: of requests, as that is."""
 
 
+class NvmeTcp(OnOne):
+    """An NVMe disk over TCP within the guest, whose one path is the device below.
+
+    It is of NVMe's own multipath: of bios, which it splits itself, and submits anew when the path
+    has failed.
+    """
+
+
 class Loop(Model):
     """A loop device, on a device or on a file of its own in the guest's memory."""
 
@@ -232,6 +240,7 @@ StackKind = (
     | Flakey
     | ErrorZone
     | Multipath
+    | NvmeTcp
     | Loop
     | Zram
     | Stripe
@@ -257,6 +266,7 @@ class Device(Model):
     flakey: Flakey | None = Field(None, description="dm-flakey.")
     error: ErrorZone | None = Field(None, description="dm-error over one range.")
     multipath: Multipath | None = Field(None, description="dm-multipath.")
+    nvme_tcp: NvmeTcp | None = Field(None, description="An NVMe disk with multipath.")
     loop: Loop | None = Field(None, description="A loop device.")
     zram: Zram | None = Field(None, description="A zram device.")
     stripe: Stripe | None = Field(None, description="dm-stripe.")

@@ -89,7 +89,7 @@ def test_every_operation_load_and_stack_has_arguments_that_are_understood() -> N
     ops.load_all()
     functions = [operation.function for operation in OPERATIONS.values()]
     functions += [kind.__init__ for kind in (*loads.KINDS.values(), *stacks.KINDS.values())]
-    assert len(OPERATIONS) > 40 and len(loads.KINDS) == 9 and len(stacks.KINDS) == 17
+    assert len(OPERATIONS) > 40 and len(loads.KINDS) == 9 and len(stacks.KINDS) == 18
     for function in functions:
         with pytest.raises(UsageError, match=r"unknown argument|missing argument"):
             checked(function, {"no such argument": 1}, "op")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Callable
 
+from lab.agent.processes import need
 from lab.errors import UsageError
 
+CONFIGFS = Path("/sys/kernel/config")
 SECTOR = 512
 _NODE_S = 10.0
 _POLL_S = 0.005
@@ -63,6 +66,12 @@ def sectors(name: str, size: int) -> int:
     if size < 0 or size % SECTOR:
         raise UsageError(f"{name} {size} is no whole number of sectors")
     return size // SECTOR
+
+
+def mount_configfs() -> None:
+    """Where it always is, if it is not."""
+    if not os.path.ismount(CONFIGFS):
+        need(["mount", "-t", "configfs", "none", str(CONFIGFS)])
 
 
 def wait_node(path: str) -> None:

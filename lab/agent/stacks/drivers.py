@@ -5,15 +5,13 @@ Sources: the kernel's Documentation/block/null_blk.rst and drivers/scsi/scsi_deb
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from lab.agent.processes import need
-from lab.agent.stacks.base import Stack, stack_kind, undone, wait_node
+from lab.agent.stacks.base import CONFIGFS, Stack, mount_configfs, stack_kind, undone, wait_node
 from lab.errors import UsageError
 
 _MIB = 1 << 20
-_CONFIGFS = Path("/sys/kernel/config")
 _SCSI_DEBUG = Path("/sys/bus/pseudo/drivers/scsi_debug")
 _ZONE_MIB = 4
 _BLOCK = 4096
@@ -65,12 +63,11 @@ class NullBlk(Stack):
             self._settings |= {"zoned": 1, "zone_size": _ZONE_MIB}
         if no_gaps:
             self._settings |= {"blocksize": _BLOCK, "virt_boundary": 1}
-        self._folder = _CONFIGFS / "nullb" / f"nullb_{name}"
+        self._folder = CONFIGFS / "nullb" / f"nullb_{name}"
 
     def create(self) -> None:
         need(["modprobe", "null_blk", "nr_devices=0"])
-        if not os.path.ismount(_CONFIGFS):
-            need(["mount", "-t", "configfs", "none", str(_CONFIGFS)])
+        mount_configfs()
         self._folder.mkdir()
         with undone(self.remove):
             for name, value in self._settings.items():
