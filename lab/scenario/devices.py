@@ -140,7 +140,7 @@ class NvmeTcp(OnOne):
     """An NVMe disk over TCP within the guest, whose one path is the device below.
 
     It is of NVMe's own multipath: of bios, which it splits itself, and submits anew when the path
-    has failed.
+    has failed. From kernel 5.18 on; before, the kernel warns of its own target.
     """
 
 
