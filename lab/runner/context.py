@@ -151,6 +151,8 @@ class Context:
         self.mounts: dict[str, Mounted] = {}
         self.frozen: set[str] = set()
         self.loads: dict[str, Load] = {}
+        self.ended: dict[str, Load] = {}
+        """Loads that were stopped; they know which takes they have seen."""
         self.power = Power()
         self.cuts = Cuts()
         self.powered = True

@@ -72,7 +72,8 @@ class GuestSteps(Walk):
             self.device(name, (*place, "changes", i))
 
     def _check_order(self, action: fs.CheckOrder, place: Place) -> None:
-        self.load(action.load, place, ("ring",) if action.files is None else ("file_ring",))
+        kind = "ring" if action.files is None else "file_ring"
+        self.load(action.load, place, (kind,), ended=True)
         if action.files is None and action.snapshot is not None:
             self.snapshot(action.snapshot, place, taken=True)
 
@@ -131,6 +132,8 @@ class GuestSteps(Walk):
     def _stop_load(self, action: load.StopLoad, place: Place) -> None:
         self.load(action.load, place, ("answer",) if action.events_as_model else ())
         stopped = self.loads.pop(action.load, None)
+        if stopped is not None:
+            self.ended[action.load] = stopped
         if stopped is None or not isinstance(stopped.load, load.Writers):
             return
         for name, other in self.loads.items():
@@ -244,6 +247,7 @@ class GuestSteps(Walk):
         """A new kernel: of all that was only the disks are left."""
         self.snapshots.clear()
         self.loads.clear()
+        self.ended.clear()
         self.mounts.clear()
         self.marks.clear()
         self.tracked.clear()

@@ -37,6 +37,7 @@ class Walk:
     snapshots: dict[str, KnownSnapshot] = field(default_factory=dict)
     ever: set[str] = field(default_factory=set)
     loads: dict[str, load.StartLoad] = field(default_factory=dict)
+    ended: dict[str, load.StartLoad] = field(default_factory=dict)
     mounts: set[str] = field(default_factory=set)
     digests: set[str] = field(default_factory=set)
     marks: set[str] = field(default_factory=set)
@@ -85,8 +86,11 @@ class Walk:
             what = f"`{device}` is not in snapshot `{snapshot}`"
             self.report((*place, "device"), what, right)
 
-    def load(self, name: str, place: Place, kinds: tuple[str, ...] = ()) -> None:
-        running = self.loads.get(name)
+    def load(
+        self, name: str, place: Place, kinds: tuple[str, ...] = (), *, ended: bool = False
+    ) -> None:
+        """A load, which may have `ended`; of one of some kinds."""
+        running = self.loads.get(name) or (self.ended.get(name) if ended else None)
         if name in self.excused:
             return
         if running is None:

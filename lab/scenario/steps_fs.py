@@ -92,7 +92,7 @@ class CheckOrder(Model):
     Of a `ring` load the counters are read from the images; of a `file_ring` from files.
     """
 
-    load: Name = Field(description="The ring load.")
+    load: Name = Field(description="The ring load; it may have been stopped since the take.")
     snapshot: Name | None = Field("s", description="Whose images are read (ring).")
     files: tuple[GuestPath, ...] | None = Field(None, description="Files in ring order.")
 

@@ -216,6 +216,16 @@ def test_writers_are_stopped_after_who_takes_snapshots_of_their_device() -> None
     assert "still takes snapshots of `a`" in only(begun + "".join(reversed(stops))).what
 
 
+def test_a_ring_may_have_ended_when_its_order_is_checked() -> None:
+    ring = "ring: {devices: [a, store]}"
+    begun = WHOLE.replace("  - destroy:\n", f"  - start_load: {{name: r, {ring}}}\n")
+    end, check = "  - stop_load: {load: r}\n", "  - check_order: {load: r}\n"
+    assert parse(begun + check + end)
+    assert parse(begun + end + check)
+    assert only(begun + end + end).what == "no load `r` is running"
+    assert only(WHOLE.replace("  - destroy:\n", check)).what == "no load `r` is running"
+
+
 @pytest.mark.parametrize(
     ("size", "at", "right"), [("32MiB", "48MiB", True), ("96MiB", "72MiB", False)]
 )

@@ -163,7 +163,7 @@ def stop_load(context: Context, action: verbs.StopLoad) -> Detail:
 
 def stop(context: Context, name: str) -> Detail:
     """Stop a load, tell the model the rest, and judge its report."""
-    load = context.loads.pop(name)
+    load = context.ended[name] = context.loads.pop(name)
     answer = context.request("load_stop", {"name": name, "timeout": STOP_LIMIT, "start": load.told})
     report = answer["report"]
     _tell(context, load, report)

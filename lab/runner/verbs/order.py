@@ -21,9 +21,9 @@ SLOT_SECTORS = 8
 
 def check_order(context: Context, action: verbs.CheckOrder) -> Detail:
     """Read the counters and apply the rule."""
-    load = context.loads.get(action.load)
+    load = context.loads.get(action.load) or context.ended.get(action.load)
     if load is None:
-        raise StepFailed(f"no load {action.load!r} is running")
+        raise StepFailed(f"no load {action.load!r} has run")
     if action.files is not None:
         names, counters = action.files, _from_files(context, action.files)
         marks = list(load.marks.values())[-1:]
