@@ -152,7 +152,8 @@ class Checks(Loads):
             return (general(where, f"spoiled for another reason: {', '.join(others)}", "ENOSPC"),)
         at = found.storage.overflow_at
         if spoiled and at is not None:
-            room, need = found.storage.capacity_at(at), found.need(most=True)
+            # Only what had been issued by then can have needed room.
+            room, need = found.storage.capacity_at(at), found.need(most=True, by=at)
             if need <= room:
                 text = f"overflow although {need} of {room} sectors were needed"
                 return (general(where, text, "no overflow while appended space is left"),)

@@ -73,7 +73,7 @@ class Loads(Snapshots):
         for write in sorted(writes, key=lambda one: one.issued):
             sure = write.done is not None and write.errno == 0
             stamp = Stamp(tag, write.seq, write.seq, 0)
-            image.put(write.sector, write.count, stamp, sure=sure)
+            image.put(write.sector, write.count, stamp, sure=sure, issued=write.issued)
             if tracker is not None and sure:
                 tracker.mark_both(write.sector, write.count)
             elif tracker is not None:

@@ -8,7 +8,7 @@ from lab.model.content import Cell, Stamp, either, one
 from lab.model.devices import Node
 from lab.model.runmap import RunMap
 from lab.model.seen import LoadWrite
-from lab.model.storage import StorageModel, Touched
+from lab.model.storage import NEVER, StorageModel, Touched
 
 
 @dataclass
@@ -38,14 +38,22 @@ class ImageModel:
                 cells.set(run.start, run.count, run.value)
         return cells
 
-    def put(self, sector: int, count: int, stamp: Stamp, *, sure: bool = True) -> None:
-        """A write into the image; not `sure`: or not."""
+    def put(
+        self,
+        sector: int,
+        count: int,
+        stamp: Stamp,
+        *,
+        sure: bool = True,
+        issued: int | None = None,
+    ) -> None:
+        """A write into the image; not `sure`: or not. issued: when, if that is known."""
         if sure:
             self.own.set(sector, count, one(stamp))
         else:
             for run in list(self.expected().runs(sector, count)):
                 self.own.set(run.start, run.count, either(run.value, one(stamp)))
-        self.touched.touch(sector, count, sure=sure)
+        self.touched.touch(sector, count, sure=sure, issued=issued)
 
     def forget(self, sector: int = 0, count: int | None = None) -> None:
         """Content that no model knows: a mounted image, or a place that holds storage."""
@@ -57,14 +65,15 @@ class ImageModel:
         before take was called, not if it was issued after take returned, else it may be."""
         called, returned = self.took
         if write.issued >= returned:
-            self.touched.touch(write.sector, write.count, sure=write.errno == 0)
+            sure = write.errno == 0
+            self.touched.touch(write.sector, write.count, sure=sure, issued=write.issued)
             return
         cell = one(stamp)
         if write.done is not None and write.done < called and write.errno == 0:
             self.frozen.set(write.sector, write.count, cell)
             return
         self.frozen.update(write.sector, write.count, lambda old: either(old, cell))
-        self.touched.touch(write.sector, write.count, sure=False)
+        self.touched.touch(write.sector, write.count, sure=False, issued=write.issued)
 
 
 @dataclass
@@ -82,6 +91,6 @@ class SnapshotModel:
         """Whether it has images."""
         return bool(self.images)
 
-    def need(self, *, most: bool) -> int:
-        """Sectors of storage that all copies take: at least, or at most."""
-        return sum(image.touched.need(most=most) for image in self.images.values())
+    def need(self, *, most: bool, by: int = NEVER - 1) -> int:
+        """Sectors of storage that all copies take; see Touched."""
+        return sum(image.touched.need(most=most, by=by) for image in self.images.values())

@@ -69,6 +69,8 @@ class Snapshots(Writes):
         storage = found.storage
         if number == errno.ENOSPC and (storage.overflow_at is None or at_ns < storage.overflow_at):
             storage.overflow_at = at_ns
+            for image in found.images.values():
+                image.touched.now = at_ns + 1
 
     def tracker_removed(self, device: str) -> None:
         """A device is no longer tracked."""

@@ -9,6 +9,8 @@ from lab.model.sizes import Grain
 
 CHUNK_ALIGN = 8
 """A chunk takes storage in units of 8 sectors; also the last, shorter one."""
+NEVER = 2**63
+"""Later than any time of a guest."""
 
 
 @dataclass
@@ -18,22 +20,29 @@ class Touched:
     grain: Grain
     sectors: int
     surely: RunMap[bool] = field(init=False)
-    maybe: RunMap[bool] = field(init=False)
+    maybe: RunMap[int] = field(init=False)
+    """When the first write that may have touched a chunk was issued (guest nanoseconds)."""
+    now: int = 0
+    """No write that is told from now on without its time was issued before this."""
 
     def __post_init__(self) -> None:
         self.surely = RunMap(self.grain.count, False)
-        self.maybe = RunMap(self.grain.count, False)
+        self.maybe = RunMap(self.grain.count, NEVER)
 
-    def touch(self, sector: int, count: int, *, sure: bool = True) -> None:
-        """A write to a range."""
+    def touch(
+        self, sector: int, count: int, *, sure: bool = True, issued: int | None = None
+    ) -> None:
+        """A write to a range; `issued`: when, if that is known."""
         blocks = self.grain.touched(sector, min(count, self.sectors - sector))
-        self.maybe.set(*blocks, True)
+        at = self.now if issued is None else issued
+        self.maybe.update(*blocks, lambda first: min(first, at))
         if sure:
             self.surely.set(*blocks, True)
 
-    def need(self, *, most: bool) -> int:
-        """Sectors of storage that its copies take: at least, or at most."""
-        chunks = self.maybe if most else self.surely
+    def need(self, *, most: bool, by: int = NEVER - 1) -> int:
+        """Sectors of storage that its copies take: at least; or at most, of writes issued `by` a
+        time."""
+        chunks = self.maybe.mapped(lambda at: at <= by) if most else self.surely
         taken = 0
         for run in chunks.runs():
             if run.value:

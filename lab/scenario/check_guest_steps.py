@@ -130,7 +130,8 @@ class GuestSteps(Walk):
         self.load(action.load, place)
 
     def _stop_load(self, action: load.StopLoad, place: Place) -> None:
-        self.load(action.load, place, ("answer",) if action.events_as_model else ())
+        kinds = load.TIMED if action.report is not None else ()
+        self.load(action.load, place, ("answer",) if action.events_as_model else kinds)
         stopped = self.loads.pop(action.load, None)
         if stopped is not None:
             self.ended[action.load] = stopped

@@ -27,7 +27,9 @@ class Writers(Model):
     boundary: Size | None = Field(
         None, description="Every other write begins just below a multiple of this."
     )
-    max_latency_ms: int | None = Field(None, ge=1, description="No write may take longer.")
+    max_latency_ms: int | None = Field(
+        None, ge=1, description="No write may take longer (with patience)."
+    )
 
 
 class Ring(Model):
@@ -74,7 +76,9 @@ class Readers(Model):
         description="No sector may hold a write that came after the start of this load, as in the "
         "image of a device that is being written.",
     )
-    max_latency_ms: int | None = Field(None, ge=1, description="No read may take longer.")
+    max_latency_ms: int | None = Field(
+        None, ge=1, description="No read may take longer (with patience)."
+    )
     seed: int = Field(1, description="Another seed, other places.")
 
 
@@ -171,10 +175,19 @@ class WaitLoad(Model):
     )
 
 
+TIMED = ("writers", "readers", "answer")
+"""Loads whose report tells how long the slowest operation took."""
+
+
 class StopLoad(Model):
     """Stop a load, judge what it reports and tell the model of it."""
 
     load: Name = Field(description="The load.")
     events_as_model: bool = Field(
         False, description="answer: the number of low-space events must be the predicted one (K19)."
+    )
+    report: str | None = Field(
+        None,
+        description="writers, readers, answer: report under this label how many milliseconds the "
+        "slowest one took; an answer from its event on.",
     )

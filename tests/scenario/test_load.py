@@ -227,6 +227,18 @@ def test_a_ring_may_have_ended_when_its_order_is_checked() -> None:
 
 
 @pytest.mark.parametrize(
+    ("load", "right"), [("readers: {device: a}", True), ("memory: {growth: 0}", False)]
+)
+def test_only_loads_that_take_times_report_one(load: str, right: bool) -> None:
+    begun = WHOLE + f"  - start_load: {{name: l, {load}}}\n"
+    text = begun + "  - stop_load: {load: l, report: latency}\n"
+    if right:
+        parse(text)
+    else:
+        assert only(text).what == "`l` is a memory load"
+
+
+@pytest.mark.parametrize(
     ("size", "at", "right"), [("32MiB", "48MiB", True), ("96MiB", "72MiB", False)]
 )
 def test_an_image_keeps_its_size_when_the_original_gets_another(

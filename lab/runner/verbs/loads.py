@@ -11,7 +11,7 @@ from lab.model.seen import load_writes_from_wire
 from lab.runner.context import Context, Executor, Load
 from lab.runner.failures import StepFailed
 from lab.runner.verbs import events, storage
-from lab.runner.verbs.load_reports import Report, compare_events, judge, why_failed
+from lab.runner.verbs.load_reports import LONGEST, Report, compare_events, judge, why_failed
 from lab.scenario import steps_load as verbs
 from lab.scenario.steps_io import NOWAITS
 from lab.units import SECTOR
@@ -156,6 +156,8 @@ def stop_load(context: Context, action: verbs.StopLoad) -> Detail:
     """Stop and judge."""
     load = _find(context, action.load)
     detail = stop(context, action.load)
+    if action.report is not None:
+        context.reports[action.report] = detail[LONGEST]
     if action.events_as_model and isinstance(load.action.load, verbs.Answer):
         compare_events(context, load.action.load.snapshot, int(str(detail["low space events"])))
     return detail
@@ -175,7 +177,7 @@ def stop(context: Context, name: str) -> Detail:
         raise StepFailed(
             f"load {name!r} failed: {report['failed'][0]['message']}", why_failed(report)
         )
-    return judge(load, report, context.model.describe)
+    return judge(load, report, context.model.describe, context.deadline.patience)
 
 
 def tell_all(context: Context) -> None:
