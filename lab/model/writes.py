@@ -65,12 +65,23 @@ class Writes(State):
             node.content = node.kept
             node.kept = node.content.copy()
 
-    def wrote_image(self, snapshot: str, device: str, plan: Iterable[tuple[int, int, int]]) -> None:
-        """A planned write into an image was done."""
+    def wrote_image(
+        self,
+        snapshot: str,
+        device: str,
+        plan: Iterable[tuple[int, int, int]],
+        *,
+        failed: bool = False,
+    ) -> None:
+        """A planned write into an image was done; `failed`: see wrote()."""
         image = self._snapshots[snapshot].images[device]
         for sector, count, seq in plan:
-            image.put(sector, count, Stamp(image.node.tag, seq, seq, 0))
-            if device in self._trackers:
+            image.put(sector, count, Stamp(image.node.tag, seq, seq, 0), sure=not failed)
+            if device not in self._trackers:
+                continue
+            if failed:
+                self._trackers[device].mark_both_maybe(sector, count)
+            else:
                 self._trackers[device].mark_both(sector, count)
 
     def zeroed(self, device: str, ranges: Ranges) -> None:

@@ -2,8 +2,11 @@
 
 write of an original       only the writer's own I/O, a write to that disk or a flush of it, may
                            make it fail, and then it must: nobody may swallow the error
-write into an image,       may fail as soon as the fault has happened
-take, create ...           (take must then work at the second try: K27)
+write into an image        may fail if the fault happens meanwhile and was a read of the original or
+                           an I/O to the snapshot's storage: each sector of it is then old or new;
+                           later only if the fault has spoiled the image
+take, create ...           may fail as soon as the fault has happened (take must then work at the
+                           second try: K27)
 read of an image           right; or EIO if the fault has happened and may have spoiled it, or was
                            an I/O of the read; never anything else
 read of an original        may fail once, if a read of that disk was the fault
@@ -38,21 +41,23 @@ def do(context: Context, step: Step, work: Work) -> Detail:
     fault, action, before = context.tap.fault, step.action, context.tap.hit
     if isinstance(action, io.ReadImage):
         return _read_image(context, action, work)
-    if isinstance(action, snap.Destroy):
+    if isinstance(action, snap.Destroy | io.WriteImage):
         take_events(context, action.snapshot, fault)
+    if isinstance(action, snap.Destroy):
+        _tell_images(context, action.snapshot)
     try:
         detail = work(action)
     except StepFailed:
         # What cannot be read is a sector with an error, which differs from what it should hold.
         now = context.tap.hit and not before
-        if not isinstance(action, io.Read) or not _may_fail(action, fault, now=now):
+        if not isinstance(action, io.Read) or not _may_fail(context, action, now=now):
             raise
         context.consequences.append(f"{step.verb}: EIO")
         return _after_failure(context, action, work)
     except AgentFailure as error:
         if error.errno != errno.EIO or not context.tap.hit:
             raise
-        if not _may_fail(action, fault, now=not before):
+        if not _may_fail(context, action, now=not before):
             raise StepFailed(f"{step.verb} failed though only this did: {fault}") from error
         context.consequences.append(f"{step.verb}: EIO")
         return _after_failure(context, action, work)
@@ -92,8 +97,15 @@ def _is_own(action: Action, fault: Io) -> bool:
     return type(action) is io.Write and fault.disk == action.device and fault.op in own
 
 
-def _may_fail(action: Action, fault: Io, *, now: bool) -> bool:
+def _may_fail(context: Context, action: Action, *, now: bool) -> bool:
     """now: the fault happened during this step."""
+    assert context.tap is not None
+    assert context.tap.fault is not None
+    fault = context.tap.fault
+    if isinstance(action, io.WriteImage):
+        name, device = action.snapshot, action.device
+        spoiled = context.model.is_spoiled(name, device)
+        return spoiled or (now and _explains(context, name, device))
     if type(action) is io.Write:
         return now and _is_own(action, fault)
     if isinstance(action, io.Read):
@@ -103,10 +115,6 @@ def _may_fail(action: Action, fault: Io, *, now: bool) -> bool:
 
 def _after_failure(context: Context, action: Action, work: Work) -> Detail:
     """What must be after a step that was allowed to fail."""
-    if isinstance(action, io.WriteImage):
-        # Each sector holds the old or the new; which, nobody told the model.
-        context.model.image_mounted(action.snapshot, action.device)
-        return {"failed": "EIO"}
     if isinstance(action, io.Write):
         return {"failed": "EIO"}
     return {"second try": dict(work(action))}
@@ -124,7 +132,12 @@ def take_events(context: Context, name: str, fault: Io) -> None:
             raise StepFailed(f"{event}, which {fault} does not explain")
         context.consequences.append(str(event))
     events.claim(context, name)
-    for device in living.images:
+
+
+def _tell_images(context: Context, name: str) -> None:
+    """What has become of the images of a snapshot."""
+    living = context.snapshots.get(name)
+    for device in living.images if living is not None else ():
         state = "spoiled" if context.model.is_spoiled(name, device) else "right"
         context.consequences.append(f"image of {device} {state}")
 

@@ -418,6 +418,25 @@ def test_a_ring_that_ended_left_none_of_the_rounds_after_its_end() -> None:
     assert model.compare_original("b", [stamps(tags[1], 50, 0, 8), rest]) == ()
 
 
+def test_of_a_failed_write_into_an_image_each_sector_is_old_or_new_and_no_other() -> None:
+    model = world()
+    old = write(model, "a", 0, 24)
+    held(model, "a")
+    write(model, "a", 0, 24)
+    plan = model.plan_image_write("s", "a", [(8, 8)], "test")
+    model.wrote_image("s", "a", plan, failed=True)
+    tag, new = model.tag("a"), plan[0][2]
+    rest = zeros(24, SIZE - 24)
+    for left in (0, 3, 8):
+        torn = [stamps(tag, new, 8, left), stamps(tag, old, 8 + left, 8 - left)]
+        seen = [stamps(tag, old, 0, 8), *(one for one in torn if one.count)]
+        assert model.compare_image("s", "a", [*seen, stamps(tag, old, 16, 8), rest]) == ()
+        wrong = model.compare_image("s", "a", [*seen, stamps(tag, new, 16, 8), rest])
+        assert [one.first for one in wrong] == [16]
+    marked = model.compare_map("a", [MapRun(0, 1, 1), MapRun(1, 7, 0)])
+    assert marked == model.compare_map("a", [MapRun(0, 8, 0)]) == ()
+
+
 @pytest.mark.parametrize(("written", "right"), [(256, False), (512, False), (513, True)])
 def test_an_overflow_is_justified_only_when_the_copies_did_not_fit(
     written: int, right: bool

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from lab.guest.channel import AgentFailure
 from lab.model.world import World
 from lab.runner import tolerance
 from lab.runner.failures import StepFailed
@@ -122,6 +123,46 @@ def test_an_image_refuses_nothing_before_the_fault_or_for_another_one() -> None:
     with pytest.raises(StepFailed, match="all that failed was write of b"):
         read(FakeContext(Io("b", Op.WRITE, 0, 8, 1)), 8)
     read(FakeContext(), 8, then=Io("a", Op.READ, 0, 8, 1))
+
+
+def write_image(context: Any, *, then: Io | None = None) -> Any:
+    """Write into the image of a, which fails."""
+
+    def work(action: Any) -> Mapping[str, object]:
+        if then is not None:
+            context.fail(then)
+        raise AgentFailure({"kind": "os", "errno": errno.EIO, "operation": "write"})
+
+    step = Step.model_validate({"write_image": {"device": "a", "at": 0, "size": "4KiB"}})
+    return tolerance.do(context, step, work)
+
+
+@pytest.mark.parametrize(
+    ("fault", "explained"),
+    [
+        (Io("a", Op.READ, 8, 8, 1), True),
+        (Io("store", Op.WRITE, 512, 8, 1), True),
+        (Io("a", Op.WRITE, 8, 8, 1), False),
+        (Io("a", Op.FLUSH, 0, 0, 1), False),
+        (Io("store", Op.WRITE, 1024, 8, 1), False),
+    ],
+)
+def test_a_write_into_an_image_fails_only_when_its_own_reads_or_storage_do(
+    fault: Io, explained: bool, queued: list[SnapshotEvent]
+) -> None:
+    if explained:
+        assert write_image(FakeContext(), then=fault) == {"failed": "EIO"}
+    else:
+        with pytest.raises(StepFailed, match="failed though only this did"):
+            write_image(FakeContext(), then=fault)
+    with pytest.raises(StepFailed, match="failed though only this did"):
+        write_image(FakeContext(fault))
+
+
+def test_a_write_into_an_image_fails_later_if_that_is_spoiled(queued: list[SnapshotEvent]) -> None:
+    context: Any = FakeContext(Io("a", Op.READ, 8, 8, 1))
+    context.model.corrupted("s", "a", errno.EIO, 1)
+    assert write_image(context) == {"failed": "EIO"}
 
 
 def test_an_image_that_must_refuse_does_so_as_long_as_nothing_has_failed() -> None:

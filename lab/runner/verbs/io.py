@@ -85,7 +85,11 @@ def write_image(context: Context, action: verbs.WriteImage) -> Detail:
     ranges = ranges_of(action, sectors, context.turn)
     plan = context.model.plan_image_write(action.snapshot, action.device, ranges, context.where)
     for batch in _batches(plan):
-        _send(context, path, action, batch)
+        try:
+            _send(context, path, action, batch)
+        except AgentFailure:
+            context.model.wrote_image(action.snapshot, action.device, batch, failed=True)
+            raise
         context.model.wrote_image(action.snapshot, action.device, batch)
     return _written(ranges)
 
