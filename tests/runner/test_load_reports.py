@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,8 +13,10 @@ from lab.runner.checks import stop_loads
 from lab.runner.context import Load
 from lab.runner.failures import StepFailed
 from lab.runner.verbs import load_reports, loads
-from lab.runner.verbs.loads import wait_load
-from lab.scenario.steps_load import StartLoad, WaitLoad
+from lab.runner.verbs.loads import stop_load, wait_load
+from lab.runner.verbs.order import check_order
+from lab.scenario.steps_fs import CheckOrder
+from lab.scenario.steps_load import StartLoad, StopLoad, WaitLoad
 
 READERS: dict[str, Any] = {
     "reads": 9,
@@ -144,6 +147,51 @@ def test_what_a_load_did_before_the_wait_counts_from_its_start_only() -> None:
         else:
             with pytest.raises(TimeoutError):
                 wait_load(context, wait)
+
+
+class Quiet:
+    """A context whose loads end at once; a file ring has come to round 7, and to 6 in its last."""
+
+    def __init__(self, *running: Load) -> None:
+        self.loads = {load.name: load for load in running}
+        self.ended: dict[str, Load] = {}
+        self.reports: dict[str, object] = {}
+        self.model = self
+        self.deadline = SimpleNamespace(patience=1.0)
+        self.counters = iter((7, 7, 6))
+
+    def describe(self, tag: int, seq: int) -> str:
+        return f"write {seq} of {tag}"
+
+    def request(self, op: str, args: dict[str, Any]) -> dict[str, Any]:
+        if op == "load_stop":
+            return {"report": READERS | {"last_n": 7, "failed": []}}
+        assert op == "read_file"
+        return {"text": f"{next(self.counters):020}\n"}
+
+
+def test_the_slowest_operation_is_reported_under_its_label() -> None:
+    context: Any = Quiet(load("readers", device="a"))
+    stop_load(context, StopLoad(load="l", report="slowest"))
+    assert context.reports == {"slowest": 5}
+
+
+@pytest.mark.parametrize(("at_least", "right"), [(6, True), (7, False)])
+def test_the_order_of_a_ring_is_checked_by_what_it_had_done_also_when_it_has_ended(
+    at_least: int, right: bool
+) -> None:
+    files = ("/mnt/a", "/mnt/b", "/mnt/c")
+    ring = load("file_ring", files=files)
+    ring.marks["s"] = (at_least, 7)
+    context: Any = Quiet(ring)
+    stop_load(context, StopLoad(load="l"))
+    assert context.loads == {}
+    check = CheckOrder(load="l", files=files)
+    if right:
+        check_order(context, check)
+    else:
+        with pytest.raises(StepFailed, match="at least 7, done before"):
+            check_order(context, check)
 
 
 def test_at_the_end_every_load_is_stopped_whatever_another_one_did(
