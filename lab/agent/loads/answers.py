@@ -45,6 +45,7 @@ class Answer(Load):
         self._limit = limit_sector
         self._delay = delay_ms / 1000
         self._files = 0
+        self._began = 0
         self._events: list[dict[str, Any]] = []
         self._appends: list[dict[str, Any]] = []
         self._refused: list[dict[str, Any]] = []
@@ -52,6 +53,7 @@ class Answer(Load):
     def begin(self) -> None:
         if self._folder is not None:
             Path(self._folder).mkdir(parents=True, exist_ok=True)
+        self._began = time.monotonic_ns()
         self.spawn(self._run)
 
     def _run(self) -> None:
@@ -104,9 +106,11 @@ class Answer(Load):
         return {"device": self._device, "ranges": [[start, end - start]]}
 
     def report(self, start: int) -> Mapping[str, Any]:
-        """events, appends [{device, ranges, done_ns}...], refused [{errno, why, time_ns}...]."""
+        """began_ns, events, appends [{device, ranges, done_ns}...], refused [{errno, why,
+        time_ns}...]."""
         with self.lock:
             return {
+                "began_ns": self._began,
                 "events": list(self._events),
                 "appends": list(self._appends),
                 "appended": len(self._appends),

@@ -50,7 +50,10 @@ def _judge_answers(_: str, report: Report) -> Detail:
     if report["refused"]:
         why = [f"{one['why']} (errno {one['errno']})" for one in report["refused"]]
         raise StepFailed(f"an answer was refused: {why[0]}", why)
-    asked = [int(one["time_ns"]) for one in report["events"] if one["kind"] == "low_space"]
+    # One may have been asked for before there was anybody to answer.
+    began = int(report["began_ns"])
+    lows = [one for one in report["events"] if one["kind"] == "low_space"]
+    asked = [max(began, int(one["time_ns"])) for one in lows]
     given = [int(one["done_ns"]) for one in report["appends"]]
     longest = max((end - begin for begin, end in zip(asked, given, strict=False)), default=0)
     return {
