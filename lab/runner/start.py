@@ -80,11 +80,12 @@ def start(context: Context) -> None:
 
 
 def _check_guest(context: Context) -> None:
-    """Raises SkipScenario if a kernel module or a program of `requires` is not there."""
+    """Raises SkipScenario if something of `requires` that is looked for in guests is not there."""
     requires = context.scenario.requires
     lacking = [
         *_lacking(context, "kernel module", "modprobe -n -q {}", requires.modules),
         *_lacking(context, "program", "command -v {} >/dev/null", requires.tools),
+        *_lacking(context, "kernel function", "grep -qw {} /proc/kallsyms", requires.functions),
     ]
     if lacking:
         raise SkipScenario(

@@ -220,11 +220,15 @@ class ScsiDebug(Model):
     protected: bool = Field(False, description="With checksums for each block (DIF and DIX).")
 
 
-class Erasable(OnOne):
-    """The device below, which can do a secure erase now: a target of the lab (lab/data/erasable).
+class Announcing(OnOne):
+    """The device below, said to be able to do more: by targets of the lab (lab/data/announcing).
 
-    Compiled in the guest when first used, which takes a minute.
+    Compiled in the guest when first used, which takes a minute. From kernel 5.19 on.
     """
+
+    what: Literal["secure_erase", "dax", "inline_encryption"] = Field(
+        description="What it announces. Secure erase is done, by writing zeros."
+    )
 
 
 class Nbd(Model):
@@ -251,7 +255,7 @@ StackKind = (
     | NullBlk
     | ScsiDebug
     | Nbd
-    | Erasable
+    | Announcing
 )
 MADE_UP = (Zram, NullBlk, ScsiDebug, Nbd)
 """Kinds with nothing below."""
@@ -276,7 +280,9 @@ class Device(Model):
     thin: Thin | None = Field(None, description="dm-thin.")
     null_blk: NullBlk | None = Field(None, description="A disk in memory, zoned if wanted.")
     scsi_debug: ScsiDebug | None = Field(None, description="A SCSI disk in memory.")
-    erasable: Erasable | None = Field(None, description="A disk with secure erase.")
+    announcing: Announcing | None = Field(
+        None, description="A disk with secure erase, DAX or inline encryption."
+    )
     nbd: Nbd | None = Field(None, description="A network block device.")
 
     @model_validator(mode="after")
@@ -314,6 +320,9 @@ class Requires(Model):
 
     modules: tuple[str, ...] = Field((), description="Kernel modules of the guest, e.g. dm-delay.")
     tools: tuple[str, ...] = Field((), description="Programs in the guest, e.g. mdadm.")
+    functions: tuple[str, ...] = Field(
+        (), description="Functions of the kernel that an option brings, e.g. blk_crypto_register."
+    )
     kernel: Literal["any", "debug"] = Field("any", description="A debug kernel (KASAN, faults).")
     filter: Literal["any", "module"] = Field(
         "any",

@@ -195,6 +195,8 @@ class Agent:
             out = "/sys/block/blksnap-image0"
         elif "modprobe" in argv[-1]:
             out = "dm-missing"
+        elif "/proc/kallsyms" in argv[-1]:
+            out = "blk_missing"
         elif argv[0] == "false":
             status = 1
         elif "/sections/" in argv[-1]:

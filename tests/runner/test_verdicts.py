@@ -97,6 +97,7 @@ def test_an_expected_error_passes_and_any_other_outcome_fails(run_one: RunOne) -
         ("{kernel: debug}", "debug kernel"),
         ("{kernel: debug}", "--kernel 6.1-debug, after `blksnap-lab kernel build 6.1-debug`"),
         ("{modules: [dm-missing]}", "no kernel module dm-missing: that of another kernel may"),
+        ("{functions: [blk_there, blk_missing]}", "no kernel function blk_missing: that of"),
         ("{kernel_from: '6.2'}", "needs Linux 6.2; this is 6.1.0-fake"),
         ("{kernel_before: '6.1'}", "needs Linux before 6.1; this is 6.1.0-fake"),
     ],

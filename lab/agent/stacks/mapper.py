@@ -86,12 +86,16 @@ class Linear(Mapped):
         return f"0 {size} linear {self._on} {self._at}\n"
 
 
-@stack_kind("erasable")
-class Erasable(MappedOn):
-    """The device `on` with secure erase; by a target of the lab, which has to be loaded."""
+@stack_kind("announcing")
+class Announcing(Mapped):
+    """The device `on` that announces `what`; by a target of the lab, which has to be loaded."""
+
+    def __init__(self, name: str, on: str, what: str) -> None:
+        super().__init__(name)
+        self._on, self._what = on, what
 
     def table(self) -> str:
-        return f"0 {size_of(self._on)} erasable {self._on}\n"
+        return f"0 {size_of(self._on)} {self._what} {self._on}\n"
 
 
 @stack_kind("delay")

@@ -170,13 +170,13 @@ def second_filter(context: Context, action: verbs.SecondFilter) -> Detail:
     return {"altitude": action.altitude}
 
 
-def load_erasable(context: Context) -> None:
-    """Compile and load the target of erasable devices, if that was not done yet."""
-    if "erasable" in context.compiled:
+def load_announcing(context: Context) -> None:
+    """Compile and load the targets of announcing devices, if that was not done yet."""
+    if "announcing" in context.compiled:
         return
     context.run(["modprobe", "dm-mod"])
-    _compile(context, "erasable", _data("erasable"), MAKE, "erasable.ko")
-    path = f"{SOURCES}/erasable/erasable.ko"
+    _compile(context, "announcing", _data("announcing"), MAKE, "announcing.ko")
+    path = f"{SOURCES}/announcing/announcing.ko"
     context.request("module_load", {"path": path}, LOAD_LIMIT)
 
 

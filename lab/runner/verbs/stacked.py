@@ -25,8 +25,8 @@ def build(context: Context, name: str, device: declared.Device) -> Device:
     if "options" in args:
         args["options"] = list(args["options"])  # type: ignore[call-overload]
     below = [context.device(one).path for one in device.below]
-    if isinstance(device.stack, declared.Erasable):
-        probe.load_erasable(context)
+    if isinstance(device.stack, declared.Announcing):
+        probe.load_announcing(context)
     if isinstance(device.stack, declared.Stripe | declared.Lvm | declared.Raid | declared.Thin):
         args["over"] = below
     elif below:
