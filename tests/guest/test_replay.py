@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.cli.replay import start_script
 from lab.guest.inspect import serve_gdb
 from lab.process import find_program
 from lab.pytest_plugin.session import GUESTS, Lab
@@ -60,15 +61,15 @@ def test_a_debugger_steps_backwards_and_forth_again(recorded: Path, tmp_path: Pa
     recording = Recording.load(recorded)
     ask = ["-ex", "p $pc", "-ex", "monitor info replay"]
     steps = [word for go in ("stepi", "reverse-stepi", "stepi") for word in ("-ex", go, *ask)]
+    call = ["-ex", "break snapshot_take", "-ex", "reverse-continue", *ask]
     with opened(recording, recorded, tmp_path / "gdb") as (machine, mark):
+        script = tmp_path / "start.gdb"
+        script.write_text(start_script(recording, recorded, tmp_path / "s", None))
         serve_gdb(machine, tmp_path / "s")
-        begin = ["set confirm off", "set architecture i386:x86-64", f"target remote {tmp_path}/s"]
-        begin.append("monitor delvm start_debugging")
-        gdb = [find_program("gdb"), "-q", "-nx", "-batch"]
-        gdb += [word for line in begin for word in ("-ex", line)]
+        gdb = [find_program("gdb"), "-q", "-nx", "-batch", "-x", str(script)]
         # Both streams in one: what the monitor says is among the errors.
         done = subprocess.run(
-            [*gdb, *ask, *steps],
+            [*gdb, *ask, *steps, *call],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -76,8 +77,11 @@ def test_a_debugger_steps_backwards_and_forth_again(recorded: Path, tmp_path: Pa
             check=False,
         )
     counts = [int(found) for found in re.findall(r"instruction count = (\d+)", done.stdout)]
-    places = re.findall(r"^\$\d+ = .*(0x[0-9a-f]+)", done.stdout, re.MULTILINE)
+    places = re.findall(r"^\$\d+ = .*(0x[0-9a-f]+.*)", done.stdout, re.MULTILINE)
     start = mark.icount
-    assert counts == [start, start + 1, start, start + 1], done.stdout
+    assert counts[:4] == [start, start + 1, start, start + 1], done.stdout
     assert places[2] == places[0]
     assert places[3] == places[1]
+    take, after = (one.icount for one in recording.marks[2:4])
+    assert take < counts[4] < after, done.stdout
+    assert "<snapshot_take+" in places[4]
