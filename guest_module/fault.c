@@ -36,6 +36,7 @@ struct fault {
 
 static const char *const fault_names[] = {
 	[fault_map_update] = "map_update",
+	[fault_write_new] = "write_new",
 	[fault_tracker_new] = "tracker_new",
 	[fault_tracker_prepare] = "tracker_prepare",
 	[fault_area_new] = "area_new",

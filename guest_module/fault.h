@@ -17,6 +17,7 @@
 /* A new point needs a name in fault.c. */
 enum fault_point {
 	fault_map_update,
+	fault_write_new,
 	fault_tracker_new,
 	fault_tracker_prepare,
 	fault_area_new,

@@ -30,6 +30,7 @@
 #include "compat_bio.h"
 #include "diff_area.h"
 #include "diff_io.h"
+#include "fault.h"
 #include "tracker_impl.h"
 
 /* Writes under way that are possible without any free memory. */
@@ -71,6 +72,12 @@ static void tracker_learn_chain_end(void)
 	tracker_chain_end = child.bi_end_io;
 	bio_uninit(&child);
 	bio_uninit(&parent);
+}
+
+/* Where a record comes from while there is memory. */
+static void *tracker_write_alloc(gfp_t gfp, void *size)
+{
+	return fault_at(fault_write_new) ? NULL : mempool_kmalloc(gfp, size);
 }
 
 static struct tracker_write *tracker_write_new(sector_t sector, sector_t count,
@@ -327,9 +334,9 @@ again:
 int tracker_write_init(void)
 {
 	tracker_learn_chain_end();
-	tracker_writes =
-		mempool_create_kmalloc_pool(TRACKER_WRITES_RESERVE,
-					    sizeof(struct tracker_write));
+	tracker_writes = mempool_create(TRACKER_WRITES_RESERVE,
+					tracker_write_alloc, mempool_kfree,
+					(void *)sizeof(struct tracker_write));
 	return tracker_writes ? 0 : -ENOMEM;
 }
 

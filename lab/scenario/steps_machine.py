@@ -51,6 +51,7 @@ class FaultPoint(StrEnum):
     """Places of the module that can be made to fail."""
 
     MAP_UPDATE = "map_update"
+    WRITE_NEW = "write_new"
     TRACKER_NEW = "tracker_new"
     TRACKER_PREPARE = "tracker_prepare"
     AREA_NEW = "area_new"
