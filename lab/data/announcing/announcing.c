@@ -12,6 +12,7 @@
  */
 #include <linux/bio.h>
 #include <linux/blkdev.h>
+#include <linux/dax.h>
 #include <linux/device-mapper.h>
 #include <linux/module.h>
 #include <linux/version.h>
