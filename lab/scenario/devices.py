@@ -226,7 +226,7 @@ class Announcing(OnOne):
     Compiled in the guest when first used, which takes a minute. From kernel 5.19 on.
     """
 
-    what: Literal["secure_erase", "dax", "inline_encryption"] = Field(
+    what: Literal["secure_erase", "dax", "encryption"] = Field(
         description="What it announces. Secure erase is done, by writing zeros."
     )
 

@@ -2,9 +2,9 @@
 /*
  * Device-mapper targets that announce what the device below need not be able to do.
  *
- * secure_erase       what is erased is overwritten with zeros there
- * dax                no memory is ever given out
- * inline_encryption  any cipher; no bio with a key is sent to it
+ * secure_erase  what is erased is overwritten with zeros there
+ * dax           no memory is ever given out
+ * encryption    any cipher, inline; no bio with a key is sent to it
  *
  * Table: START LENGTH NAME DEVICE
  *
@@ -108,7 +108,7 @@ static struct target_type announcing_types[] = {
 	},
 	{
 		/* Device mapper makes a profile of what all devices below can do. */
-		ANNOUNCING_TYPE("inline_encryption"),
+		ANNOUNCING_TYPE("encryption"),
 		.features = DM_TARGET_PASSES_CRYPTO,
 	},
 };
