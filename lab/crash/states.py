@@ -58,31 +58,31 @@ def draw(entries: Sequence[Entry], end: int, dice: random.Random) -> Cut:
 
 def choose(
     entries: Sequence[Entry], subsets: int, limit: int, seed: int, start: int = 0
-) -> tuple[list[Cut], int]:
-    """States to look at from place `start` on, in order, and how many there were before `limit`
-    of them were drawn.
+) -> tuple[list[Cut], list[Cut]]:
+    """States to look at from place `start` on, each list in order: one at each flush, and up to
+    `subsets` in each interval between two flushes, at most `limit` of them altogether.
 
-    One at each flush, and `subsets` in each interval between two flushes, at a random point of it.
-    Those at flushes are never left out, however many they are.
+    At a flush nothing is lost; each of the others loses a write.
     """
     dice = random.Random(seed)
-    at_flushes: set[Cut] = set()
+    at_flushes: list[Cut] = []
     between: set[Cut] = set()
     begin = start
-    for end in [*flushes(entries[start:]), len(entries) - start]:
-        stop = start + end
-        if end < len(entries) - start:
-            at_flushes.add(Cut(stop + 1))
+    for stop in [*(start + place for place in flushes(entries[start:])), len(entries)]:
+        if stop < len(entries):
+            at_flushes.append(Cut(stop + 1))
         drawn: set[Cut] = set()
         for _ in range(subsets * TRIES if stop > begin else 0):
-            if len(drawn) < subsets:
-                drawn.add(draw(entries, dice.randint(begin + 1, stop), dice))
+            # At the end of an interval most may be lost.
+            end = dice.choice((stop, dice.randint(begin + 1, stop)))
+            cut = draw(entries, end, dice)
+            if len(drawn) < subsets and len(cut.kept) < len(unsafe(entries, end)):
+                drawn.add(cut)
         between |= drawn
         begin = stop + 1
-    total, room = len(at_flushes) + len(between), max(0, limit - len(at_flushes))
-    if len(between) > room:
-        between = set(dice.sample(sorted(between), room))
-    return sorted(at_flushes | between), total
+    if len(between) > limit:
+        between = set(dice.sample(sorted(between), limit))
+    return at_flushes, sorted(between)
 
 
 class Rebuilder:

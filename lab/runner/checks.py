@@ -94,6 +94,13 @@ def power_was_cut_in_time(context: Context) -> Mapping[str, object]:
     return {}
 
 
+def power_cuts_could_lose(context: Context) -> Mapping[str, object]:
+    """Of each disk with a log one cut at least found writes that were not flushed, or what it
+    leaves is what was written anyway."""
+    _refuse(context.power.nothing_to_lose())
+    return {**context.power.at_stake}
+
+
 def compare_originals(context: Context) -> Mapping[str, object]:
     """Every original equals the model, every byte."""
     return {"sectors": compare.originals(context)}
@@ -292,6 +299,7 @@ ALL: tuple[Check, ...] = (
     Check("nothing mounted", unmount_all),
     Check("faults happened", faults_happened),
     Check("power cut in time", power_was_cut_in_time),
+    Check("power cuts could lose", power_cuts_could_lose),
     Check("originals", compare_originals),
     Check("images and maps", compare_images),
     Check("snapshots destroyed", destroy_snapshots),

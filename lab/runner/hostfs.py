@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 import shutil
+import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.crash.journal import MAGIC, Journal
 from lab.errors import LabError
 from lab.filedata import content, file_name
 from lab.process import CommandFailed, run
+from lab.units import SECTOR
 
 LIMIT = 120.0
 REPAIRED = 1
@@ -26,6 +29,14 @@ HARMLESS = re.compile(
 )
 """Lines of `e2fsck -p` that tell of a replay, not of damage. The counts in the super block are not
 in the journal; the kernel sums them up when it mounts."""
+
+
+EXT4_AT, EXT4_MAGIC = 1024, 0xEF53
+EXT4_SUPER = struct.Struct("<24xI28xH166xI")
+"""Byte of the super block, and what is of it: log2 of the KiB of a block, magic number, inode of
+the journal."""
+OWN_WAY = 0x4 | 0x20
+"""Features of journals whose commits are ordered otherwise: async_commit and fast_commit."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,38 @@ class FilePromise:
     def holds_after(self, entries: int) -> bool:
         """Whether it holds when the power fails after so many entries."""
         return self.since <= entries and (self.until is None or entries <= self.until)
+
+
+def journal_of(disk: Path) -> Journal | None:
+    """Where the journal of a disk's ext4 lies, mounted or not; None if there is none on the disk
+    whose commits are ordered by flushes (see lab.crash.journal)."""
+    with disk.open("rb") as file:
+        file.seek(EXT4_AT)
+        size, ext4, inode = EXT4_SUPER.unpack(file.read(EXT4_SUPER.size))
+        if ext4 != EXT4_MAGIC or not inode:
+            return None
+        # Checksums may be wrong before the journal is replayed.
+        said = run(["debugfs", "-n", "-R", f"blocks <{inode}>", str(disk)], timeout=LIMIT)
+        last = said.splitlines()[-1]
+        if not re.fullmatch(r"[\d ]+", last):
+            raise LabError(f"debugfs cannot tell where the journal of {disk} is: {_short(said)}")
+        size = 1024 << size
+        first, *others = map(int, last.split())
+        file.seek(first * size)
+        magic, features = struct.unpack_from(">I36xI", file.read(SECTOR))
+    if magic != MAGIC or features & OWN_WAY:
+        return None
+    return Journal(size, frozenset(others))
+
+
+def block_names(promises: Iterable[FilePromise]) -> dict[bytes, str]:
+    """What each block of promised files is called, by what each of its sectors holds."""
+    return {
+        block[:SECTOR]: f"block {number} of {promise.folder}/{file_name(index)}"
+        for promise in promises
+        for index in range(promise.count)
+        for number, block in enumerate(content(promise.seed, index, promise.size))
+    }
 
 
 def complaints(image: Path, promises: Iterable[FilePromise]) -> list[str]:

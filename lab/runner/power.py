@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from lab.crash.journal import unflushed_commits
 from lab.crash.ledger import Ledger, Write
 from lab.crash.log import WriteLog, count_entries
 from lab.crash.promises import unkept
 from lab.crash.states import Rebuilder, copy_sparse, draw, unsafe
 from lab.runner.failures import StepFailed
-from lab.runner.hostfs import FilePromise
+from lab.runner.hostfs import FilePromise, journal_of
 from lab.runner.ports import Disk
 from lab.scenario.steps_fs import WriteFiles
 from lab.scenario.steps_io import CACHED, DSYNCS
@@ -30,6 +31,8 @@ class Power:
         self.files: list[FilePromise] = []
         self.made: dict[str, int] = {}
         """By disk: entries of its log when its file system had been made."""
+        self.at_stake: dict[str, list[int]] = {}
+        """By disk: how many writes each power cut could lose."""
 
     def watch(self, name: str) -> None:
         """A disk has a log."""
@@ -40,6 +43,15 @@ class Power:
         self.ledgers = {name: Ledger() for name in self.ledgers}
         self.files = [replace(one, since=0) for one in self.files if one.until is None]
         self.made = dict.fromkeys(self.made, 0)
+
+    def nothing_to_lose(self) -> list[str]:
+        """Disks with a log of which no power cut could lose anything, in words."""
+        return [
+            f"none of {len(unsafe)} power cuts could lose a write to {name}: all was flushed; write"
+            " to it without fsync before"
+            for name, unsafe in self.at_stake.items()
+            if not any(unsafe)
+        ]
 
     def wrote(
         self, device: str, plan: Sequence[Write], action: WriteStep, *, done: bool = True
@@ -104,7 +116,21 @@ def judge_log(log: WriteLog, tag: int, ledger: Ledger, name: str) -> None:
         raise StepFailed(f"log of {name}: {wrong[0]}", wrong[:SHOWN])
 
 
-def lose(disk: Disk, dice: random.Random, folder: Path) -> dict[str, object]:
+def judge_journal(disk: Disk, start: int) -> int | None:
+    """How many transactions of its ext4's journal were committed from entry `start` of its log on;
+    None if there is none that can be judged. StepFailed if one was not flushed before."""
+    assert disk.log is not None
+    journal = journal_of(disk.host_file)
+    if journal is None:
+        return None
+    with WriteLog(disk.log) as log:
+        commits, wrong = unflushed_commits(log, journal, start)
+    if wrong:
+        raise StepFailed(f"log of {disk.name}: {wrong[0]}", wrong[:SHOWN])
+    return commits
+
+
+def lose(disk: Disk, dice: random.Random, folder: Path) -> dict[str, int]:
     """The power has failed: make the disk's file hold one of the states that may be left."""
     assert disk.log is not None
     with WriteLog(disk.log) as log:

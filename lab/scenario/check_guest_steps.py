@@ -272,6 +272,9 @@ class GuestSteps(Walk):
     def _check_log(self, action: power.CheckLog, place: Place) -> None:
         self._logged(action.device, (*place, "device"))
 
+    def _check_journal(self, action: power.CheckJournal, place: Place) -> None:
+        self._logged(action.device, (*place, "device"))
+
     def _compare_logs(self, action: power.CompareLogs, place: Place) -> None:
         self._logged(action.device, (*place, "device"))
         self._logged(action.like, (*place, "like"))

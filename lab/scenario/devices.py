@@ -68,8 +68,9 @@ class Disk(Model):
     serial: str | None = Field(None, max_length=20, description="Serial number the guest sees.")
     log: bool = Field(
         False,
-        description="Log all that reaches it, for check_log, compare_logs and crash_states; a "
-        "power_cut then loses what the guest had not flushed.",
+        description="Log all that reaches it, for check_log, check_journal, compare_logs and "
+        "crash_states; a power_cut then loses what the guest had not flushed, and one at least "
+        "must find something to lose, or the scenario fails.",
     )
     errors: tuple[BadIo, ...] = Field((), description="I/Os of it that fail, below the guest.")
 

@@ -165,6 +165,7 @@ class Step(Model):
 
     fsync: power.Fsync | None = None
     check_log: power.CheckLog | None = None
+    check_journal: power.CheckJournal | None = None
     compare_logs: power.CompareLogs | None = None
     crash_states: power.CrashStates | None = None
     client: probe.Client | None = None
@@ -288,6 +289,7 @@ Action = (
     | PowerCut
     | power.Fsync
     | power.CheckLog
+    | power.CheckJournal
     | power.CompareLogs
     | power.CrashStates
     | machine.Boot

@@ -17,15 +17,18 @@ NONE = Flag(0)
 
 @dataclass(frozen=True)
 class Put:
-    """A write of one stamp, or without `count` a flush."""
+    """A write of one stamp, or of other data; without `count` a flush."""
 
     sector: int = 0
     count: int = 0
     seq: int = 1
     flags: Flag = NONE
+    other: bytes = b""
 
     @property
     def data(self) -> bytes:
+        if self.other:
+            return self.other
         return bytes(stamp.build(TAG, self.sector, self.count, self.seq)) if self.count else b""
 
 

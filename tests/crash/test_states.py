@@ -48,10 +48,9 @@ def test_a_sector_holds_what_was_safe_or_something_later(
     tmp_path: Path, puts: list[Put], seed: int
 ) -> None:
     with WriteLog(write_log(tmp_path / "log", puts)) as log:
-        cuts, total = choose(log.entries, subsets=3, limit=1000, seed=seed)
-        assert total == len(cuts)
+        whole, subsets = choose(log.entries, subsets=3, limit=1000, seed=seed)
         with Rebuilder(log, None, SIZE, tmp_path) as states:
-            for cut in cuts:
+            for cut in sorted([*whole, *subsets]):
                 for run in stamp.scan(states.state(cut).read_bytes(), 0):
                     for sector in range(run.sector, run.sector + run.count):
                         assert (run.seq or 0) in allowed(puts, cut.entries, sector)
@@ -61,26 +60,42 @@ def test_there_is_a_state_at_every_flush_and_some_between(tmp_path: Path) -> Non
     puts = [Put(0, 1, 1), Put(1, 1, 2), FLUSH, Put(2, 1, 3), Put(3, 1, 4), FLUSH, Put(4, 1, 5)]
     with WriteLog(write_log(tmp_path / "log", puts)) as log:
         assert flushes(log.entries) == [2, 5]
-        cuts, _ = choose(log.entries, subsets=4, limit=1000, seed=1)
-        assert {Cut(3), Cut(6)} <= set(cuts)
-        assert any(cut.kept and len(cut.kept) < 2 for cut in cuts)
-        few, total = choose(log.entries, subsets=4, limit=3, seed=1)
-        assert len(few) == 3
-        assert total == len(cuts)
+        whole, subsets = choose(log.entries, subsets=4, limit=1000, seed=1)
+        assert whole == [Cut(3), Cut(6)]
+        assert any(cut.kept and len(cut.kept) < 2 for cut in subsets)
+        assert len(subsets) > 3
+        whole, subsets = choose(log.entries, subsets=4, limit=3, seed=1)
+        assert whole == [Cut(3), Cut(6)]
+        assert len(subsets) == 3
 
 
-def test_a_limit_leaves_out_subsets_and_no_state_at_a_flush(tmp_path: Path) -> None:
+def test_a_limit_is_one_of_subsets_however_many_flushes_there_are(tmp_path: Path) -> None:
     puts = [one for n in range(20) for one in (Put(n, 1, 2 * n + 1), Put(n + 20, 1, 2), FLUSH)]
     with WriteLog(write_log(tmp_path / "log", puts)) as log:
-        at_flushes = {Cut(place + 1) for place in flushes(log.entries)}
+        at_flushes = [Cut(place + 1) for place in flushes(log.entries)]
         assert len(at_flushes) == 20
         for seed in range(5):
-            cuts, total = choose(log.entries, subsets=2, limit=30, seed=seed)
-            assert len(cuts) == 30 < total
-            assert at_flushes < set(cuts)
-            assert cuts == sorted(cuts)
-            fewer, _ = choose(log.entries, subsets=2, limit=5, seed=seed)
-            assert set(fewer) == at_flushes, "they stay, though they are more than the limit"
+            whole, subsets = choose(log.entries, subsets=2, limit=30, seed=seed)
+            assert whole == at_flushes
+            assert len(subsets) == 30
+            assert subsets == sorted(subsets)
+            assert len(choose(log.entries, subsets=2, limit=5, seed=seed)[1]) == 5
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(puts=numbered(), seed=st.integers(0, 9))
+def test_every_subset_loses_a_write(tmp_path: Path, puts: list[Put], seed: int) -> None:
+    with WriteLog(write_log(tmp_path / "log", puts)) as log:
+        for cut in choose(log.entries, subsets=3, limit=1000, seed=seed)[1]:
+            assert set(cut.kept) < set(unsafe(log.entries, cut.entries))
+
+
+def test_subsets_are_drawn_also_of_all_that_an_interval_has(tmp_path: Path) -> None:
+    puts = [*[Put(n, 1, n + 1) for n in range(40)], FLUSH]
+    with WriteLog(write_log(tmp_path / "log", puts)) as log:
+        ends = [cut.entries for cut in choose(log.entries, 20, 1000, 1)[1]]
+    assert ends.count(40) > 5
+    assert any(end < 40 for end in ends)
 
 
 def test_what_fua_wrote_and_what_was_flushed_is_never_lost(tmp_path: Path) -> None:

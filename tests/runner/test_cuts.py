@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lab.runner.cuts import Cuts
+from lab.runner.power import Power
 from lab.runner.verbs import power
 from lab.runner.verdict import ScenarioResult, Verdict
 from lab.scenario.step import PowerCut, Step
@@ -59,6 +60,15 @@ def test_a_scenario_none_of_whose_cuts_came_in_time_has_failed(
     result = run_one()
     assert result.verdict is Verdict.FAILED
     assert result.reason == "power cut in time: take was over before"
+
+
+def test_a_scenario_none_of_whose_cuts_could_lose_anything_has_failed(
+    run_one: RunOne, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Power, "nothing_to_lose", lambda _self: ["all was flushed"])
+    result = run_one()
+    assert result.verdict is Verdict.FAILED
+    assert result.reason == "power cuts could lose: all was flushed"
 
 
 def test_a_cut_that_came_too_late_tells_how_long_the_step_takes(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import struct
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lab.errors import LabError
 from lab.filedata import content, file_name
 from lab.process import run
-from lab.runner.hostfs import FilePromise, complaints
-from lab.units import MIB
+from lab.runner.hostfs import FilePromise, block_names, complaints, journal_of
+from lab.units import MIB, SECTOR
 
 PROMISE = FilePromise("a", "files", count=3, size=5000, seed=4, since=0)
 
@@ -81,3 +83,64 @@ def test_an_inode_table_of_zeros_is_told(image: Path) -> None:
 )
 def test_promises_hold_for_a_time(since: int, until: int | None, entries: int, holds: bool) -> None:
     assert replace(PROMISE, since=since, until=until).holds_after(entries) is holds
+
+
+def super_block(image: Path) -> int:
+    """The byte that the journal's super block is at."""
+    said = run(["debugfs", "-R", "bmap <8> 0", str(image)], timeout=60)
+    return int(said.split()[-1]) * 1024
+
+
+def test_a_journal_is_all_its_blocks_but_the_super_block(image: Path) -> None:
+    found = journal_of(image)
+    assert found is not None
+    assert (found.block, len(found.blocks)) == (1024, 1023)
+    assert super_block(image) // 1024 + 1 in found.blocks
+    assert super_block(image) // 1024 not in found.blocks
+
+
+@pytest.mark.parametrize("feature", [0x4, 0x20])
+def test_a_journal_that_commits_its_own_way_is_none(image: Path, feature: int) -> None:
+    with image.open("r+b") as file:
+        file.seek(super_block(image) + 40)
+        file.write(struct.pack(">I", 0x10))
+        assert journal_of(image) is not None
+        file.seek(super_block(image) + 40)
+        file.write(struct.pack(">I", 0x10 | feature))
+    assert journal_of(image) is None
+
+
+def test_what_is_no_ext4_or_has_no_journal_has_none(image: Path) -> None:
+    run(["tune2fs", "-O", "^has_journal", str(image)], timeout=60)
+    assert journal_of(image) is None
+    image.write_bytes(bytes(1 * MIB))
+    assert journal_of(image) is None
+
+
+def test_a_journal_is_found_also_where_checksums_are_not_right_before_its_replay(
+    image: Path,
+) -> None:
+    found = journal_of(image)
+    said = run(["dumpe2fs", str(image)], timeout=60)
+    bitmap = re.search(r"Block bitmap at (\d+)", said)
+    assert bitmap is not None
+    with image.open("r+b") as file:
+        file.seek(int(bitmap[1]) * 1024 + 5)
+        file.write(b"\0\0")
+    assert "not open" in run(["debugfs", "-R", "blocks <8>", str(image)], timeout=60)
+    assert journal_of(image) == found
+
+
+def test_a_journal_that_cannot_be_found_is_an_error(image: Path) -> None:
+    with image.open("r+b") as file:
+        file.truncate(4096)
+    with pytest.raises(LabError, match="cannot tell where the journal"):
+        journal_of(image)
+
+
+def test_blocks_of_promised_files_are_known_by_any_of_their_sectors() -> None:
+    names = block_names([PROMISE])
+    assert len(names) == 6
+    last = b"".join(content(PROMISE.seed, 2, 5000))
+    assert names[last[3 * SECTOR : 4 * SECTOR]] == "block 0 of files/f000002"
+    assert names[last[4096:][:SECTOR]] == "block 1 of files/f000002"

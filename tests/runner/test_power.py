@@ -5,24 +5,33 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from crash.logs import FLUSH, TAG, Put, write_log
 
+from lab.crash.journal import COMMIT
+from lab.crash.ledger import Ledger
 from lab.crash.log import WriteLog
 from lab.guest.lost import GuestLost
 from lab.model.seen import Seen, SeenKind
 from lab.model.world import World
+from lab.process import run
 from lab.runner import hostscan
 from lab.runner.failures import StepFailed
+from lab.runner.hostfs import FilePromise, block_names, journal_of
 from lab.runner.power import Power, judge_log, lose
 from lab.runner.verbs import power
+from lab.scenario.step import PowerCut
 from lab.scenario.steps_fs import WriteFiles
 from lab.scenario.steps_io import Write, WriteHow
-from lab.units import SECTOR
+from lab.scenario.steps_power import CheckJournal, CompareLogs, CrashStates
+from lab.units import MIB, SECTOR
 
 from .fake_guest import FakeDisk
 
@@ -159,3 +168,117 @@ def test_a_guest_that_is_lost_without_a_cut_is_no_power_cut() -> None:
 
     with pytest.raises(GuestLost, match="panicked"):
         power._cut_during(context, work, 60.0)
+
+
+def test_cuts_that_nothing_is_lost_at_prove_nothing() -> None:
+    power = Power()
+    assert power.nothing_to_lose() == []
+    power.at_stake = {"a": [0, 3], "b": [0, 0]}
+    (wrong,) = power.nothing_to_lose()
+    assert wrong.startswith("none of 2 power cuts could lose a write to b")
+
+
+FILES = FilePromise("", "files", count=2, size=4096, seed=1, since=0)
+
+
+class Transactions:
+    """Disks with a small ext4, and logs of files that were written to them and committed."""
+
+    def __init__(self, tmp_path: Path, logs: dict[str, str]) -> None:
+        """logs: of each disk by its name: d writes a file, j to the journal, c a commit record, and
+        f flushes."""
+        self.power = Power()
+        self.disks = {}
+        self.reports: dict[str, object] = {}
+        for name, steps in logs.items():
+            image = tmp_path / f"{name}.raw"
+            with image.open("xb") as file:
+                file.truncate(8 * MIB)
+            run(["mke2fs", "-q", "-t", "ext4", str(image)], timeout=60)
+            log = write_log(tmp_path / f"{name}.log", list(self._puts(image, steps)))
+            self.disks[name] = FakeDisk(name, "/dev/vdb", 8 * MIB, image, log, base=image)
+            self.power.made[name] = 0
+            self.power.files.append(replace(FILES, device=name))
+        self.context: Any = SimpleNamespace(
+            guest=SimpleNamespace(disks=self.disks),
+            device=lambda name: SimpleNamespace(name=name),
+            model=SimpleNamespace(is_opaque=lambda _name: True),
+            folder=SimpleNamespace(path=tmp_path),
+            deadline=SimpleNamespace(left=lambda: None),
+            power=self.power,
+            reports=self.reports,
+        )
+
+    @staticmethod
+    def _puts(image: Path, steps: str) -> Iterator[Put]:
+        journal = journal_of(image)
+        assert journal is not None
+        blocks, files = iter(sorted(journal.blocks)), iter(block_names([FILES]))
+        for step in steps:
+            if step == "f":
+                yield FLUSH
+            elif step == "d":
+                yield Put(7 * MIB // SECTOR, 2, other=next(files) * 2)
+            else:
+                start = COMMIT if step == "c" else b""
+                yield Put(next(blocks) * 2, 2, other=start.ljust(1024, b"\1"))
+
+
+def test_each_commit_of_a_journal_must_be_flushed_before(tmp_path: Path) -> None:
+    made = Transactions(tmp_path, {"a": "djfcf" * 2, "b": "djfcfdjcf"})
+    check = CheckJournal(device="a", commits=2)
+    assert power.check_journal(made.context, check) == {"commits": 2}
+    with pytest.raises(StepFailed, match="has 2 commits; 3 needed"):
+        power.check_journal(made.context, CheckJournal(device="a", commits=3))
+    with pytest.raises(StepFailed, match=r"log of b: entry 7 commits transaction"):
+        power.check_journal(made.context, CheckJournal(device="b"))
+    made.disks["a"].host_file.write_bytes(bytes(MIB))
+    with pytest.raises(StepFailed, match="no ext4 journal"):
+        power.check_journal(made.context, check)
+    del made.power.made["a"]
+    with pytest.raises(StepFailed, match="no file system of which all is logged"):
+        power.check_journal(made.context, check)
+
+
+def test_of_file_systems_what_is_pending_with_their_files_is_compared(tmp_path: Path) -> None:
+    logs = {"a": "djfcf" * 2, "b": "djjfjfcf" * 2, "early": "djfcfdjcf", "less": "djfcf", "no": ""}
+    made = Transactions(tmp_path, logs)
+
+    def compared(device: str, like: str) -> object:
+        return power.compare_logs(made.context, CompareLogs(device=device, like=like))
+
+    assert compared("a", "b") == {"epochs": 2}
+    with pytest.raises(StepFailed, match="a commit record must not be among them"):
+        compared("early", "b")
+    with pytest.raises(StepFailed, match="time 2 that blocks of files"):
+        compared("less", "b")
+    with pytest.raises(StepFailed, match="nothing was written to no that can be compared"):
+        compared("no", "no")
+
+
+def test_crash_states_need_so_many_that_lose_a_write(tmp_path: Path) -> None:
+    made = Transactions(tmp_path, {"a": "ffff", "b": "jfjfjf"})
+    made.power.files.clear()
+    with pytest.raises(StepFailed, match="only 0 states to check that lose a write; 1 needed"):
+        power.crash_states(made.context, CrashStates(device="a"))
+    found = power.crash_states(made.context, CrashStates(device="b", least=3))
+    assert found == {"at flushes": 3, "subsets": 3, "folders checked": 0}
+
+
+def test_at_a_power_cut_the_journal_is_judged_before_anything_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Transactions(tmp_path, {"a": "djfcfj"})
+    context, made.power.ledgers = made.context, {"a": Ledger()}
+    context.guest.power_cut = lambda: None
+    context.turn, context.devices, context.loads = 0, {"a": None}, {}
+    context.log = SimpleNamespace(poll=lambda _guest: None)
+    context.model.power_failed = lambda _name: None
+    monkeypatch.setattr(power.coverage, "save", lambda _context: None)
+    cut = PowerCut.model_validate({})
+    detail = power.power_cut(context, cut, None)
+    assert detail["a"] == {"entries": 6, "unsafe": 1, "kept": ANY, "commits": 1}
+    assert made.power.at_stake == {"a": [1]}
+    write_log(made.disks["a"].log or tmp_path, list(made._puts(made.disks["a"].host_file, "jc")))
+    with pytest.raises(StepFailed, match="commits transaction"):
+        power.power_cut(context, cut, None)

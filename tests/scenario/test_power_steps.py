@@ -36,7 +36,9 @@ def test_a_boot_ends_all_but_the_disks() -> None:
     [
         ("check_log: {device: b}", "`b` has no log"),
         ("compare_logs: {device: a, like: b}", "`b` has no log"),
+        ("check_journal: {device: b}", "`b` has no log"),
         ("crash_states: {device: c}", "there is no device `c`"),
+        ("crash_states: {device: a, limit: 5, least: 6}", "`least` is 6 subsets, `limit` only 5"),
         ("power_cut: {during: {boot: }}", "cannot be cut"),
         ("power_cut: {during: {write: {device: c}}}", "there is no device `c`"),
         ("power_cut: {after_ms: [5, 1]}", "after_ms"),

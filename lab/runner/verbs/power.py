@@ -5,18 +5,19 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
+from lab.crash import journal, promises
 from lab.crash.log import WriteLog
-from lab.crash.promises import epochs, first_difference
-from lab.crash.states import Cut, Rebuilder, choose, flushes
+from lab.crash.states import Cut, Rebuilder, choose
 from lab.guest.lost import GuestLost, HostFault
 from lab.model.seen import SeenKind
 from lab.runner import coverage, hostscan
 from lab.runner.context import Context, Executor
 from lab.runner.failures import StepFailed
-from lab.runner.hostfs import complaints
-from lab.runner.power import judge_log, lose
+from lab.runner.hostfs import block_names, complaints, journal_of
+from lab.runner.ports import Disk
+from lab.runner.power import judge_journal, judge_log, lose
 from lab.scenario import steps_load as loads
 from lab.scenario import steps_power as verbs
 from lab.scenario.step import PowerCut
@@ -45,8 +46,13 @@ def power_cut(context: Context, action: PowerCut, work: Callable[[], object] | N
     for name in context.power.ledgers:
         if name not in context.devices:
             continue
+        disk = context.guest.disks[name]
         _judge(context, name)
-        detail[name] = lose(context.guest.disks[name], dice, context.folder.path)
+        start = context.power.made.get(name)
+        commits = None if start is None else judge_journal(disk, start)
+        left = lose(disk, dice, context.folder.path)
+        context.power.at_stake.setdefault(name, []).append(left["unsafe"])
+        detail[name] = left if commits is None else {**left, "commits": commits}
         context.model.power_failed(name)
     return detail
 
@@ -112,7 +118,7 @@ def check_log(context: Context, action: verbs.CheckLog) -> Detail:
     """Promises, and that the log tells all that there is on the disk."""
     context.device(action.device)
     if context.model.is_opaque(action.device):
-        raise StepFailed(f"{action.device} holds more than stamps; use crash_states")
+        raise StepFailed(f"{action.device} holds more than stamps; use check_journal, crash_states")
     writes = _judge(context, action.device)
     if writes < action.writes:
         raise StepFailed(f"the log of {action.device} has {writes} writes; {action.writes} needed")
@@ -137,53 +143,93 @@ def _complete(context: Context, name: str) -> None:
         raise StepFailed(f"the log of {name} has more than stamps")
 
 
+def check_journal(context: Context, action: verbs.CheckJournal) -> Detail:
+    """Commits of the journal, each flushed before."""
+    disk, start = _made(context, action.device)
+    commits = judge_journal(disk, start)
+    if commits is None:
+        raise StepFailed(f"{action.device} has no ext4 journal whose commits can be judged")
+    if commits < action.commits:
+        raise StepFailed(
+            f"the journal of {action.device} has {commits} commits; {action.commits} needed"
+        )
+    context.reports[f"commits of {action.device}"] = commits
+    return {"commits": commits}
+
+
+def _made(context: Context, name: str) -> tuple[Disk, int]:
+    """A disk with a file system, and the entry of its log from which on it is that one."""
+    disk = context.guest.disks[context.device(name).name]
+    start = context.power.made.get(name)
+    if disk.log is None or start is None:
+        raise StepFailed(f"{name} has no file system of which all is logged")
+    return disk, start
+
+
 def compare_logs(context: Context, action: verbs.CompareLogs) -> Detail:
     """The same is pending between the same flushes."""
+    names = [context.device(name).name for name in (action.device, action.like)]
+    if all(context.model.is_opaque(name) for name in names):
+        found, different = _compare_files(context, names)
+    else:
+        found, different = _compare_stamps(context, names)
+    if different is not None:
+        raise StepFailed(f"{action.device}, compared with {action.like}: {different}")
+    if not found:
+        raise StepFailed(f"nothing was written to {action.device} that can be compared")
+    return {"epochs": found}
+
+
+def _compare_stamps(context: Context, names: Sequence[str]) -> tuple[int, str | None]:
     found = []
-    for name in (action.device, action.like):
+    for name in names:
         log_file = context.guest.disks[context.device(name).name].log
         assert log_file is not None  # it was checked
         with WriteLog(log_file) as log:
-            found.append(epochs(log))
-    different = first_difference(*found)
-    if different is not None:
-        raise StepFailed(f"{action.device}, compared with {action.like}: {different}")
-    if not found[0]:
-        raise StepFailed(f"nothing was written to {action.device}")
-    return {"epochs": len(found[0])}
+            found.append(promises.epochs(log))
+    return len(found[0]), promises.first_difference(*found)
+
+
+def _compare_files(context: Context, names: Sequence[str]) -> tuple[int, str | None]:
+    found = []
+    for name in names:
+        disk, start = _made(context, name)
+        where = journal_of(disk.host_file)
+        if where is None:
+            raise StepFailed(f"{name} has no ext4 journal whose commits can be judged")
+        assert disk.log is not None
+        known = block_names(one for one in context.power.files if one.device == name)
+        with WriteLog(disk.log) as log:
+            found.append(journal.together(log, where, known, start))
+    return len(found[0]), journal.first_difference(*found)
 
 
 def crash_states(context: Context, action: verbs.CrashStates) -> Detail:
     """Build states and check each on the host."""
-    disk = context.guest.disks[context.device(action.device).name]
-    start = context.power.made.get(action.device)
-    if disk.log is None or start is None:
-        raise StepFailed(f"{action.device} has no file system of which all is logged")
-    promises = [one for one in context.power.files if one.device == action.device]
+    disk, start = _made(context, action.device)
+    due = [one for one in context.power.files if one.device == action.device]
     checked = 0
+    assert disk.log is not None
     with (
         WriteLog(disk.log) as log,
         Rebuilder(log, disk.base, disk.size, context.folder.path) as states,
     ):
-        cuts, total = choose(log.entries, action.subsets, action.limit, action.seed, start)
-        if len(cuts) < action.least:
-            raise StepFailed(f"only {len(cuts)} states to check; {action.least} needed")
-        for cut in cuts:
+        whole, subsets = choose(log.entries, action.subsets, action.limit, action.seed, start)
+        if len(subsets) < action.least:
+            raise StepFailed(
+                f"only {len(subsets)} states to check that lose a write; {action.least} needed"
+            )
+        for cut in sorted([*whole, *subsets]):
             context.deadline.left()
-            due = [one for one in promises if one.holds_after(cut.entries)]
-            wrong = complaints(states.state(cut), due)
+            there = [one for one in due if one.holds_after(cut.entries)]
+            wrong = complaints(states.state(cut), there)
             if wrong:
                 where = (
                     f"after entry {cut.entries} of {len(log.entries)}, with {len(cut.kept)} kept"
                 )
                 raise StepFailed(f"{action.device}, power cut {where}: {wrong[0]}", wrong)
-            checked += len(due)
-        detail = {
-            "states": len(cuts),
-            "of": total,
-            "flushes": len(flushes(log.entries[start:])),
-            "folders checked": checked,
-        }
+            checked += len(there)
+    detail = {"at flushes": len(whole), "subsets": len(subsets), "folders checked": checked}
     context.reports[f"crash states of {action.device}"] = detail
     return detail
 
@@ -191,6 +237,7 @@ def crash_states(context: Context, action: verbs.CrashStates) -> Detail:
 EXECUTORS: dict[str, Executor] = {
     "fsync": fsync,
     "check_log": check_log,
+    "check_journal": check_journal,
     "compare_logs": compare_logs,
     "crash_states": crash_states,
 }
