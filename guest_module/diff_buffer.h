@@ -94,8 +94,8 @@ void diff_buffer_pool_trim(struct diff_buffer_pool *pool);
  * at while waiting: not zero ends it (wake up pool->wait after setting it).
  *
  * Return: a buffer with one reference; ERR_PTR of @error, or of -ETIMEDOUT if
- * not a single buffer came back for a long time, and the original has not all of
- * them: then the storage hangs.
+ * not a single buffer came back for a long time: then the storage hangs. Not while
+ * all of them wait for reads of the original.
  */
 struct diff_buffer *diff_buffer_get(struct diff_buffer_pool *pool,
 				    const int *error);

@@ -158,7 +158,8 @@ static int diff_ranges_make(struct block_device *bdev, struct list_head *list,
 
 /*
  * Whoever gives ranges may have wiped them by way of the device's cache, which must
- * not reach the disk after what is stored there. What cannot be written does not.
+ * not reach the disk after what is stored there. Errors do not matter: what cannot
+ * be written does not reach it later either.
  */
 static void diff_ranges_settle(struct list_head *ranges)
 {

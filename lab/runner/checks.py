@@ -95,8 +95,8 @@ def power_was_cut_in_time(context: Context) -> Mapping[str, object]:
 
 
 def power_cuts_could_lose(context: Context) -> Mapping[str, object]:
-    """Of each disk with a log one cut at least found writes that were not flushed, or what it
-    leaves is what was written anyway."""
+    """Of each disk with a log one cut at least found writes that were not flushed; else nothing
+    could be lost, and they have proven nothing."""
     _refuse(context.power.nothing_to_lose())
     return {**context.power.at_stake}
 

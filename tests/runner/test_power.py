@@ -254,6 +254,9 @@ def test_of_file_systems_what_is_pending_with_their_files_is_compared(tmp_path: 
         compared("less", "b")
     with pytest.raises(StepFailed, match="nothing was written to no that can be compared"):
         compared("no", "no")
+    made.context.model.is_opaque = lambda name: name == "a"
+    with pytest.raises(StepFailed, match="one of the two holds more than stamps"):
+        compared("a", "b")
 
 
 def test_crash_states_need_so_many_that_lose_a_write(tmp_path: Path) -> None:

@@ -169,10 +169,11 @@ def _made(context: Context, name: str) -> tuple[Disk, int]:
 def compare_logs(context: Context, action: verbs.CompareLogs) -> Detail:
     """The same is pending between the same flushes."""
     names = [context.device(name).name for name in (action.device, action.like)]
-    if all(context.model.is_opaque(name) for name in names):
-        found, different = _compare_files(context, names)
-    else:
-        found, different = _compare_stamps(context, names)
+    opaque = [context.model.is_opaque(name) for name in names]
+    if opaque[0] != opaque[1]:
+        raise StepFailed("one of the two holds more than stamps, the other does not")
+    compare = _compare_files if all(opaque) else _compare_stamps
+    found, different = compare(context, names)
     if different is not None:
         raise StepFailed(f"{action.device}, compared with {action.like}: {different}")
     if not found:
