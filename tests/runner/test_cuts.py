@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from lab.runner.cuts import Cuts
-from lab.runner.power import Power
 from lab.runner.verbs import power
 from lab.runner.verdict import ScenarioResult, Verdict
 from lab.scenario.step import PowerCut, Step
@@ -53,22 +52,20 @@ def test_one_cut_of_each_step_must_come_in_time_unless_they_are_only_counted() -
     }
 
 
-def test_a_scenario_none_of_whose_cuts_came_in_time_has_failed(
-    run_one: RunOne, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("asked", "says", "check"),
+    [
+        ("lab.runner.cuts.Cuts.missed", "take was over before", "power cut in time"),
+        ("lab.runner.power.Power.nothing_to_lose", "all was flushed", "power cuts could lose"),
+    ],
+)
+def test_a_scenario_whose_cuts_have_proven_nothing_has_failed(
+    run_one: RunOne, monkeypatch: pytest.MonkeyPatch, asked: str, says: str, check: str
 ) -> None:
-    monkeypatch.setattr(Cuts, "missed", lambda _self: ["take was over before"])
+    monkeypatch.setattr(asked, lambda _self: [says])
     result = run_one()
     assert result.verdict is Verdict.FAILED
-    assert result.reason == "power cut in time: take was over before"
-
-
-def test_a_scenario_none_of_whose_cuts_could_lose_anything_has_failed(
-    run_one: RunOne, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Power, "nothing_to_lose", lambda _self: ["all was flushed"])
-    result = run_one()
-    assert result.verdict is Verdict.FAILED
-    assert result.reason == "power cuts could lose: all was flushed"
+    assert result.reason == f"{check}: {says}"
 
 
 def test_a_cut_that_came_too_late_tells_how_long_the_step_takes(
