@@ -47,6 +47,20 @@ def test_each_changes_the_sources_in_one_place(mutant: Mutant, tmp_path: Path) -
     assert file.read_text() != (MODULE / mutant.file).read_text()
 
 
+def test_the_pages_that_tell_the_score_count_all() -> None:
+    page = (CHECKOUT / "docs/mutants.md").read_text(encoding="utf-8")
+    found = re.search(
+        r"There are (\d+) mutants\. .* (\d+) were killed, (\d+) are explained, (\d+) is in doubt",
+        page,
+    )
+    assert found is not None
+    total, killed, explained, doubtful = map(int, found.groups())
+    assert total == killed + explained + doubtful == len(MUTANTS)
+    assert explained == sum(bool(one.survives) for one in MUTANTS)
+    said = f"of {total} ways to break the module the scenarios notice {killed},"
+    assert said in (CHECKOUT / "README.md").read_text(encoding="utf-8")
+
+
 def test_every_file_of_the_module_has_one() -> None:
     """Of headers those that are code: the arithmetic, and what differs between kernels.
 
