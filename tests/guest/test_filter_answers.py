@@ -158,14 +158,15 @@ def counters(guest: Guest) -> dict[str, int]:
 
 
 def wait_for(guest: Guest, **wanted: int) -> dict[str, int]:
-    """What the filter saw when these were so; before long they have to be."""
+    """What the filter had seen once these were so; before long they have to be.
+
+    They are read one after another, so what came before is read again then.
+    """
     end = time.monotonic() + LIMIT
-    while True:
-        seen = counters(guest)
-        if wanted.items() <= seen.items():
-            return seen
+    while not wanted.items() <= (seen := counters(guest)).items():
         assert time.monotonic() < end, (wanted, seen)
         time.sleep(0.1)
+    return counters(guest)
 
 
 def wait_for_calls(guest: Guest, least: int) -> None:
