@@ -177,7 +177,6 @@ class Context:
         self.keepable = False
         self.sections = ""
         """Where the modules are, in a guest that may be kept; see lab.guest.sections."""
-        self.errors_expected = False
         self.expecting = False
         self.starved: Starved | None = None
         self.destroyed: dict[str, Snapshot] = {}

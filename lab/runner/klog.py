@@ -48,12 +48,16 @@ class SplatKind(StrEnum):
 
 @dataclass(frozen=True)
 class LogLine:
-    """One line of the kernel log; `level` 0 (emergency) .. 7 (debug), None on the console."""
+    """One line of the kernel log; `level` 0 (emergency) .. 7 (debug), None on the console.
+
+    expected: said while a step ran that was meant to fail.
+    """
 
     text: str
     level: int | None = None
     time_us: int | None = None
     seq: int | None = None
+    expected: bool = False
 
     def __str__(self) -> str:
         level = f"<{self.level}>" if self.level is not None else ""

@@ -139,14 +139,14 @@ class Stepper:
         by what undoes it, and by the checks at the end."""
         context, verb, prepared = self._context, starve.step.verb, False
         outcomes: Counter[Outcome] = Counter()
-        context.errors_expected = True
         for nth in range(1, MOST_ALLOCATIONS + 1):
             if not prepared:
                 self._all(starve.prepare, f"{path}.starve[{nth}].prepare")
             prepared = True
-            outcome = starved(
-                context, verb, nth, lambda: self._do(starve.step, f"{path}.starve.step")
-            )
+            with context.log.expecting(context.guest):
+                outcome = starved(
+                    context, verb, nth, lambda: self._do(starve.step, f"{path}.starve.step")
+                )
             self.where = f"{path} (starve), allocation {nth}"
             outcomes[outcome] += 1
             events.forgive_memory(context)
@@ -168,9 +168,12 @@ class Stepper:
 
     def _expect_error(self, expect: ExpectError, path: str) -> Detail:
         wanted = " or ".join(expect.errno)
-        self._context.errors_expected = self._context.expecting = True
+        context = self._context
+        context.expecting = True
         try:
-            self._do(expect.step, f"{path}.expect_error")
+            with context.log.expecting(context.guest):
+                self._do(expect.step, f"{path}.expect_error")
+                raise StepFailed(f"{expect.step.verb} succeeded; it must fail with {wanted}")
         except AgentFailure as error:
             if error.errno in errno_numbers(expect.errno):
                 return {"errno": errno.errorcode[error.errno], "message": error.message}
@@ -178,8 +181,7 @@ class Stepper:
                 f"{expect.step.verb} must fail with {wanted}, but: {describe(error)}"
             ) from error
         finally:
-            self._context.expecting = False
-        raise StepFailed(f"{expect.step.verb} succeeded; it must fail with {wanted}")
+            context.expecting = False
 
 
 def slowdown(took: Sequence[float], limit: float) -> float:

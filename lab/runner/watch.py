@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from lab.guest.channel import AgentFailure
 from lab.runner.klog import (
     LogLine,
     Splat,
@@ -45,6 +47,7 @@ class KernelLog:
         self._told = 0
         self._lost = 0
         self._polled = 0.0
+        self._expecting = False
 
     def mark(self, guest: Guest, text: str) -> None:
         """Begin here: what the kernel said before is not judged."""
@@ -71,12 +74,30 @@ class KernelLog:
         while True:
             answer = guest.channel.request("kmsg", {"since_seq": self._next}, self._limit)
             for record in answer["records"]:
-                self.lines += _record_lines(record)
+                self.lines += _record_lines(record, self._expecting)
             self._next = int(answer["next_seq"])
             self._lost += int(answer["lost"])
             if not answer["more"]:
                 break
         self._polled = time.monotonic()
+
+    @contextmanager
+    def expecting(self, guest: Guest) -> Iterator[None]:
+        """What is said within comes of a step that is meant to fail, in whatever way it ends.
+
+        Raises what the channel raises.
+        """
+        self.poll(guest)
+        self._expecting = True
+        try:
+            yield
+        except AgentFailure:
+            self.poll(guest)
+            raise
+        else:
+            self.poll(guest)
+        finally:
+            self._expecting = False
 
     def forget(self, kind: SplatKind) -> None:
         """Reports of this kind that were not judged yet are none."""
@@ -143,12 +164,12 @@ def last_lines(lines: Sequence[LogLine], count: int) -> tuple[str, ...]:
     return tuple(str(line) for line in lines[-count:])
 
 
-def _record_lines(record: dict[str, object]) -> list[LogLine]:
+def _record_lines(record: dict[str, object], expected: bool) -> list[LogLine]:
     def number(key: str) -> int | None:
         value = record.get(key)
         return value if isinstance(value, int) else None
 
     return [
-        LogLine(text, number("level"), number("time_us"), number("seq"))
+        LogLine(text, number("level"), number("time_us"), number("seq"), expected)
         for text in str(record["text"]).split("\n")
     ]

@@ -125,6 +125,18 @@ def test_a_write_that_failed_without_a_program_that_is_told_fails(run_one: RunOn
     assert run_one(misfortunes=(image,)).verdict is Verdict.PASSED
 
 
+REFUSED = CYCLE + "  - expect_error: {errno: EALREADY, step: {take: {}}}\n"
+
+
+@pytest.mark.parametrize("kind", ["complaint", "failed write-back"])
+def test_only_what_is_said_while_a_step_fails_that_was_meant_to_is_excused(
+    run_one: RunOne, kind: str
+) -> None:
+    assert run_one(REFUSED, misfortunes=(Misfortune("snapshot_take", kind, 2),)).findings == ()
+    result = run_one(REFUSED, misfortunes=(Misfortune("snapshot_take", kind, 1),))
+    assert result.verdict is Verdict.FAILED
+
+
 def test_a_disk_that_was_to_fail_must_have(run_one: RunOne) -> None:
     text = CYCLE.replace("a: {size: 1MiB", "a: {errors: [{of: write}], size: 1MiB")
     assert text != CYCLE

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tarfile
 from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -40,17 +42,18 @@ class FakeContext:
         self.compiled: set[str] = set()
         self.reports: dict[str, object] = {}
         self.spoiled: list[tuple[int, int, int]] = []
-        self.errors_expected = False
         self.kernel = kernel_named("6.1")
         self.guest = SimpleNamespace(module_source=MODULE, module_dir="/modules", image="image")
         self.flavour = Flavour()
         self.model = SimpleNamespace(forget=self.forgotten.append)
         lines = [LogLine(text, 3) for text in log]
         self.flavour = Flavour()
-        self.log = SimpleNamespace(poll=self.poll, lines=lines)
+        self.log = SimpleNamespace(expecting=self.expecting, lines=lines)
         self.polls = 0
 
-    def poll(self, _guest: object) -> None:
+    @contextmanager
+    def expecting(self, _guest: object) -> Iterator[None]:
+        yield
         self.polls += 1
 
     def device(self, name: str) -> Any:

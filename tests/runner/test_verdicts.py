@@ -190,7 +190,7 @@ def test_what_fails_while_the_power_is_off_is_the_finding_and_nobody_is_asked(
 
 def test_a_wrong_byte_stays_the_finding_if_the_log_cannot_be_read_after_it(run_one: RunOne) -> None:
     wrong = CYCLE + "  - expect_error: {errno: EIO, step: {read: {device: a}}}\n"
-    result = run_one(wrong, misfortunes=(Misfortune("kmsg", "lost", 2),))
+    result = run_one(wrong, misfortunes=(Misfortune("kmsg", "lost", 3),))
     assert result.verdict is Verdict.FAILED
     assert [finding.verdict for finding in result.findings[:2]] == [Verdict.FAILED, Verdict.LOST]
 
@@ -202,7 +202,6 @@ def test_an_event_that_no_step_asked_for_is_found_in_the_end() -> None:
         unclaimed=[("s", "a", "corrupted: a, errno 28")],
         flavour=Flavour(),
         spoiled=[],
-        errors_expected=False,
     )
     with pytest.raises(StepFailed, match="nobody expected: corrupted: a, errno 28"):
         checks.log_is_quiet(context)

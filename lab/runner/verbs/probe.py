@@ -74,7 +74,8 @@ def client(context: Context, action: verbs.Client) -> Detail:
     """Run groups of checks, and judge their lines."""
     checked: dict[str, int] = {}
     for group in action.groups:
-        lines = _run(context, action, group.value)
+        with context.log.expecting(context.guest):
+            lines = _run(context, action, group.value)
         good = [line for line in lines if line.startswith("ok ")]
         checked[group.value] = len(good)
         if group is verbs.ClientGroup.LAYOUT:
@@ -103,11 +104,11 @@ def fuzz(context: Context, action: verbs.Fuzz) -> Detail:
     made = 0
     for number, part in enumerate(_seeds(seed, parts), 1):
         try:
-            lines = _run(context, action, "fuzz", str(part), seconds)
+            with context.log.expecting(context.guest):
+                lines = _run(context, action, "fuzz", str(part), seconds)
         except StepFailed as error:
             where = f"part {number} of {parts}, " if parts > 1 else ""
             raise StepFailed(f"{where}seed {part}: {error}", error.detail) from error
-        context.log.poll(context.guest)
         made += sum(int(line.split()[1]) for line in lines if line.startswith("requests "))
         _add_answers(answers, lines)
         context.reports["requests"] = made
@@ -136,12 +137,10 @@ def _add_answers(answers: dict[str, Counter[str]], lines: Sequence[str]) -> None
 
 
 def _claim_log(context: Context, action: verbs.ClientStep) -> None:
-    """Refusals are no surprise; nor is what was spoiled, though its events went to the client.
+    """What was spoiled is no surprise, though its events went to the client.
 
     StepFailed unless it was the client's devices that ran out of storage.
     """
-    context.errors_expected = True
-    context.log.poll(context.guest)
     numbers = {context.device(name).number for name in action.devices}
     complaints = module_complaints(context.log.lines, context.flavour.log)
     told = Counter(spoiled_images(complaints)) - Counter(context.spoiled)
