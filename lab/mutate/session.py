@@ -143,11 +143,10 @@ class _Session:
         return found
 
     def _run(self, trials: Mapping[str, Trial]) -> Iterator[tuple[str, Record]]:
-        """Build and try; records in the order in which they come."""
-        with (
-            ThreadPoolExecutor(1, thread_name_prefix="build") as builder,
-            ThreadPoolExecutor(self._plan.jobs, thread_name_prefix="trial") as pool,
-        ):
+        """Build and try; records in the order in which they come. The first error ends all."""
+        builder = ThreadPoolExecutor(1, thread_name_prefix="build")
+        pool = ThreadPoolExecutor(self._plan.jobs, thread_name_prefix="trial")
+        try:
             built = {builder.submit(self._build, trial): name for name, trial in trials.items()}
             going: dict[Future[Record], str] = {}
             while (built or going) and not self._stop.requested:
@@ -159,8 +158,12 @@ class _Session:
                     name = going.pop(ended)
                     with suppress(Interrupted):
                         yield name, ended.result()
-            builder.shutdown(wait=False, cancel_futures=True)
-            pool.shutdown(wait=False, cancel_futures=True)
+        except BaseException:
+            self._stop.request()
+            raise
+        finally:
+            builder.shutdown(cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
 
     def _build(self, trial: Trial) -> str:
         """The modules of a tree, as text. Of trees that are equal one is built."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,12 +35,14 @@ class FakeWorkshop:
     def __init__(self, folder: Path) -> None:
         self.built: list[str] = []
         self.fails: Exception | None = None
+        self.takes = 0.0
         self._folder = folder
         folder.mkdir()
 
     def build(self, source: Path) -> Path:
         text = (source / "a.c").read_text()
         self.built.append(text)
+        time.sleep(self.takes)
         if self.fails is not None:
             raise self.fails
         if "broken" in text:
@@ -164,6 +167,18 @@ def test_a_workshop_that_fails_ends_the_run(lab: Lab) -> None:
     with pytest.raises(LabError, match="the guest is gone"):
         lab.run(mutant("first"))
     assert not lab.tried
+
+
+def test_a_trial_that_fails_ends_the_run_with_most_still_to_build(lab: Lab) -> None:
+    def fail(trial: Trial, bench: Bench) -> None:
+        if trial.mutant == "m0":
+            raise LabError("no guest any more")
+
+    lab.before = fail
+    lab.workshop.takes = 0.2
+    with pytest.raises(LabError, match="no guest any more"):
+        lab.run(*(mutant(f"m{i}", f"x = {i};") for i in range(20)))
+    assert len(lab.workshop.built) < 10
 
 
 def test_a_scenario_that_is_not_there_is_told(lab: Lab) -> None:
