@@ -20,12 +20,12 @@ like are names of the module, see Flavour."""
 
 
 class GuestSteps(Walk):
-    """One method for each verb."""
+    """One method for each verb, `verb_` and its name."""
 
-    def _mkfs(self, action: fs.Mkfs, place: Place) -> None:
+    def verb_mkfs(self, action: fs.Mkfs, place: Place) -> None:
         self.device(action.device, (*place, "device"))
 
-    def _mount(self, action: fs.Mount, place: Place) -> None:
+    def verb_mount(self, action: fs.Mount, place: Place) -> None:
         if action.snapshot is not None:
             self.image(action.snapshot, action.device, place)
         else:
@@ -35,30 +35,30 @@ class GuestSteps(Walk):
                 self.report((*place, "at"), f"{action.at} is in use", "another place, or `umount`")
             self.mounts.add(action.at)
 
-    def _umount(self, action: fs.Umount, place: Place) -> None:
+    def verb_umount(self, action: fs.Umount, place: Place) -> None:
         self.mounted(action.at, (*place, "at"))
         if self.strict:
             self.mounts.discard(action.at)
 
-    def _fsfreeze(self, action: fs.Fsfreeze, place: Place) -> None:
+    def verb_fsfreeze(self, action: fs.Fsfreeze, place: Place) -> None:
         self.mounted(action.at, (*place, "at"))
 
-    def _thaw(self, action: fs.Thaw, place: Place) -> None:
+    def verb_thaw(self, action: fs.Thaw, place: Place) -> None:
         self.mounted(action.at, (*place, "at"))
 
-    def _write_files(self, action: fs.WriteFiles, place: Place) -> None:
+    def verb_write_files(self, action: fs.WriteFiles, place: Place) -> None:
         self.mounted(action.at, (*place, "at"))
 
-    def _check_files(self, action: fs.CheckFiles, place: Place) -> None:
+    def verb_check_files(self, action: fs.CheckFiles, place: Place) -> None:
         self.mounted(action.at, (*place, "at"))
 
-    def _fsck(self, action: fs.Fsck, place: Place) -> None:
+    def verb_fsck(self, action: fs.Fsck, place: Place) -> None:
         if action.snapshot is not None:
             self.image(action.snapshot, action.device, place)
         else:
             self.device(action.device, (*place, "device"))
 
-    def _exec(self, action: fs.Exec, place: Place) -> None:
+    def verb_exec(self, action: fs.Exec, place: Place) -> None:
         for i, argument in enumerate(action.argv):
             for name in placeholders(argument):
                 what = f"there is no name {{blksnap:{name}}}"
@@ -71,13 +71,13 @@ class GuestSteps(Walk):
         for i, name in enumerate(action.changes):
             self.device(name, (*place, "changes", i))
 
-    def _check_order(self, action: fs.CheckOrder, place: Place) -> None:
+    def verb_check_order(self, action: fs.CheckOrder, place: Place) -> None:
         kind = "ring" if action.files is None else "file_ring"
         self.load(action.load, place, (kind,), ended=True)
         if action.files is None and action.snapshot is not None:
             self.snapshot(action.snapshot, place, taken=True)
 
-    def _start_load(self, action: load.StartLoad, place: Place) -> None:
+    def verb_start_load(self, action: load.StartLoad, place: Place) -> None:
         here = (*place, action.kind)
         if action.name in self.loads:
             self.report((*place, "name"), f"load `{action.name}` runs already", "another name")
@@ -126,10 +126,10 @@ class GuestSteps(Walk):
             if known is not None and what.within is not None:
                 check_range(what.within, known, (*place, "within"), self.report)
 
-    def _wait_load(self, action: load.WaitLoad, place: Place) -> None:
+    def verb_wait_load(self, action: load.WaitLoad, place: Place) -> None:
         self.load(action.load, place)
 
-    def _stop_load(self, action: load.StopLoad, place: Place) -> None:
+    def verb_stop_load(self, action: load.StopLoad, place: Place) -> None:
         kinds = load.TIMED if action.report is not None else ()
         self.load(action.load, place, ("answer",) if action.events_as_model else kinds)
         stopped = self.loads.pop(action.load, None)
@@ -142,21 +142,21 @@ class GuestSteps(Walk):
                 what = f"load `{name}` still takes snapshots of `{stopped.load.device}`"
                 self.report((*place, "load"), what, f"stop `{name}` before")
 
-    def _module_load(self, action: machine.ModuleLoad, place: Place) -> None:
+    def verb_module_load(self, action: machine.ModuleLoad, place: Place) -> None:
         check_parameters(action.parameters or {}, (*place, "parameters"), self.report)
 
-    def _module_unload(self, action: machine.ModuleUnload, place: Place) -> None:
+    def verb_module_unload(self, action: machine.ModuleUnload, place: Place) -> None:
         if self.strict:
             if self.snapshots and not self.excused:
                 what = f"snapshots exist: {', '.join(self.snapshots)}"
                 self.report(place, what, "destroy them before, or expect_error EBUSY (K28)")
             self.tracked.clear()
 
-    def _set_parameters(self, action: machine.SetParameters, place: Place) -> None:
+    def verb_set_parameters(self, action: machine.SetParameters, place: Place) -> None:
         if self.strict:
             check_parameters(action.parameters, (*place, "parameters"), self.report)
 
-    def _inject(self, action: machine.Inject, place: Place) -> None:
+    def verb_inject(self, action: machine.Inject, place: Place) -> None:
         if action.device is None:
             return
         self.device(action.device, (*place, "device"))
@@ -164,19 +164,19 @@ class GuestSteps(Walk):
             what = f"`{action.device}` is not tracked"
             self.report((*place, "device"), what, "a `create` before")
 
-    def _ioctl(self, action: machine.Ioctl, place: Place) -> None:
+    def verb_ioctl(self, action: machine.Ioctl, place: Place) -> None:
         if action.device is not None:
             self.device(action.device, (*place, "device"))
 
-    def _mark_memory(self, action: machine.MarkMemory, place: Place) -> None:
+    def verb_mark_memory(self, action: machine.MarkMemory, place: Place) -> None:
         self.marks.add(action.name)
 
-    def _check_memory(self, action: machine.CheckMemory, place: Place) -> None:
+    def verb_check_memory(self, action: machine.CheckMemory, place: Place) -> None:
         if action.since not in self.marks | self.excused:
             what = f"there is no mark `{action.since}`"
             self.report((*place, "since"), what, "a `mark_memory` before this step")
 
-    def _add_device(self, action: machine.AddDevice, place: Place) -> None:
+    def verb_add_device(self, action: machine.AddDevice, place: Place) -> None:
         if action.make is not None:
             where = (*place, "make", action.make.kind)
             self.known[action.device] = check_device(action.make, where, self.known, self.report)
@@ -186,7 +186,7 @@ class GuestSteps(Walk):
             what = f"`{action.device}` is not a device that was removed"
             self.report((*place, "device"), what, "`make`, or a `remove_device` before")
 
-    def _remove_device(self, action: machine.RemoveDevice, place: Place) -> None:
+    def verb_remove_device(self, action: machine.RemoveDevice, place: Place) -> None:
         known = self.device(action.device, (*place, "device"))
         if known is not None and known.is_disk:
             self.report((*place, "device"), f"`{action.device}` is a disk", "`unplug`")
@@ -194,7 +194,7 @@ class GuestSteps(Walk):
             self.removed[action.device] = self.known.pop(action.device)
             self.tracked.discard(action.device)
 
-    def _assemble(self, action: machine.Assemble, place: Place) -> None:
+    def verb_assemble(self, action: machine.Assemble, place: Place) -> None:
         device = self.scenario.devices.get(action.device)
         if device is None or device.kind not in ("stripe", "lvm", "raid"):
             if action.device not in self.excused:
@@ -209,10 +209,10 @@ class GuestSteps(Walk):
                 self.report((*place, "without"), f"`{name}` is no member", ", ".join(device.below))
         self.known[action.name] = self.known.get(action.device, Known(None))
 
-    def _client(self, action: probe.Client, place: Place) -> None:
+    def verb_client(self, action: probe.Client, place: Place) -> None:
         self._three(action, place)
 
-    def _fuzz(self, action: probe.Fuzz, place: Place) -> None:
+    def verb_fuzz(self, action: probe.Fuzz, place: Place) -> None:
         self._three(action, place)
 
     def _three(self, action: probe.ClientStep, place: Place) -> None:
@@ -222,7 +222,7 @@ class GuestSteps(Walk):
                 what = f"`{name}` is not of 64MiB"
                 self.report((*place, "devices", i), what, "the client counts on it")
 
-    def _second_filter(self, action: probe.SecondFilter, place: Place) -> None:
+    def verb_second_filter(self, action: probe.SecondFilter, place: Place) -> None:
         self.device(action.device, (*place, "device"))
 
     def _disk(self, name: str, place: Place) -> None:
@@ -230,21 +230,21 @@ class GuestSteps(Walk):
         if known is not None and not known.is_disk and name not in self.excused:
             self.report((*place, "disk"), f"`{name}` is not a disk", "")
 
-    def _resize(self, action: machine.Resize, place: Place) -> None:
+    def verb_resize(self, action: machine.Resize, place: Place) -> None:
         self._disk(action.disk, place)
         if action.disk in self.known:
             self.known[action.disk].size = action.size
 
-    def _throttle(self, action: machine.Throttle, place: Place) -> None:
+    def verb_throttle(self, action: machine.Throttle, place: Place) -> None:
         self._disk(action.disk, place)
 
-    def _unplug(self, action: machine.Unplug, place: Place) -> None:
+    def verb_unplug(self, action: machine.Unplug, place: Place) -> None:
         self._disk(action.disk, place)
         if action.disk in self.known:
             self.removed[action.disk] = self.known.pop(action.disk)
             self.tracked.discard(action.disk)
 
-    def _boot(self, _action: machine.Boot, _place: Place) -> None:
+    def verb_boot(self, _action: machine.Boot, _place: Place) -> None:
         """A new kernel: of all that was only the disks are left."""
         self.snapshots.clear()
         self.loads.clear()
@@ -255,8 +255,8 @@ class GuestSteps(Walk):
         for name in [name for name, known in self.known.items() if not known.is_disk]:
             self.removed[name] = self.known.pop(name)
 
-    def _reboot(self, _action: machine.Reboot, place: Place) -> None:
-        self._boot(machine.Boot(saved=False), place)
+    def verb_reboot(self, _action: machine.Reboot, place: Place) -> None:
+        self.verb_boot(machine.Boot(saved=False), place)
 
     def _logged(self, name: str, place: Place) -> None:
         """A disk with a log."""
@@ -266,23 +266,23 @@ class GuestSteps(Walk):
         elif not disk.log:
             self.report(place, f"disk `{name}` has no log", "`log: true` where it is declared")
 
-    def _fsync(self, action: power.Fsync, place: Place) -> None:
+    def verb_fsync(self, action: power.Fsync, place: Place) -> None:
         self.device(action.device, (*place, "device"))
 
-    def _check_log(self, action: power.CheckLog, place: Place) -> None:
+    def verb_check_log(self, action: power.CheckLog, place: Place) -> None:
         self._logged(action.device, (*place, "device"))
 
-    def _check_journal(self, action: power.CheckJournal, place: Place) -> None:
+    def verb_check_journal(self, action: power.CheckJournal, place: Place) -> None:
         self._logged(action.device, (*place, "device"))
 
-    def _compare_logs(self, action: power.CompareLogs, place: Place) -> None:
+    def verb_compare_logs(self, action: power.CompareLogs, place: Place) -> None:
         self._logged(action.device, (*place, "device"))
         self._logged(action.like, (*place, "like"))
 
-    def _crash_states(self, action: power.CrashStates, place: Place) -> None:
+    def verb_crash_states(self, action: power.CrashStates, place: Place) -> None:
         self._logged(action.device, (*place, "device"))
 
-    def _plug(self, action: machine.Plug, place: Place) -> None:
+    def verb_plug(self, action: machine.Plug, place: Place) -> None:
         if action.disk in self.removed:
             self.known[action.disk] = self.removed.pop(action.disk)
         elif action.disk not in self.excused:

@@ -11,15 +11,15 @@ from lab.units import format_size
 
 
 class SnapshotSteps(Walk):
-    """One method for each verb."""
+    """One method for each verb, `verb_` and its name."""
 
-    def _read_image(self, action: io.ReadImage, place: Place) -> None:
+    def verb_read_image(self, action: io.ReadImage, place: Place) -> None:
         self.image(action.snapshot, action.device, place)
 
-    def _write_image(self, action: io.WriteImage, place: Place) -> None:
+    def verb_write_image(self, action: io.WriteImage, place: Place) -> None:
         self.image(action.snapshot, action.device, place)
 
-    def _digest(self, action: io.Digest, place: Place) -> None:
+    def verb_digest(self, action: io.Digest, place: Place) -> None:
         if action.snapshot is not None:
             self.image(action.snapshot, action.device, place)
         if action.same_as is not None and action.same_as not in self.digests | self.excused:
@@ -27,7 +27,7 @@ class SnapshotSteps(Walk):
         if action.save is not None:
             self.digests.add(action.save)
 
-    def _create(self, action: snap.Create, place: Place) -> None:
+    def verb_create(self, action: snap.Create, place: Place) -> None:
         for i, name in enumerate(action.devices):
             self.device(name, (*place, "devices", i))
         self.ever.add(action.snapshot)
@@ -47,7 +47,7 @@ class SnapshotSteps(Walk):
         self.snapshots[action.snapshot] = KnownSnapshot(action.devices)
         self.tracked |= set(action.devices)
 
-    def _append_storage(self, action: snap.AppendStorage, place: Place) -> None:
+    def verb_append_storage(self, action: snap.AppendStorage, place: Place) -> None:
         found = self.snapshot(action.snapshot, place)
         if found is not None:
             found.storage = True
@@ -76,7 +76,7 @@ class SnapshotSteps(Walk):
             what = f"{format_size(pieces.total)} with gaps do not fit"
             self.report((*place, "total"), what, f"the devices have {format_size(room)}")
 
-    def _take(self, action: snap.Take, place: Place) -> None:
+    def verb_take(self, action: snap.Take, place: Place) -> None:
         found = self.snapshot(action.snapshot, place, taken=False)
         if found is None:
             return
@@ -86,36 +86,36 @@ class SnapshotSteps(Walk):
         found.taken = True
         found.sizes = {name: self.known[name].size for name in found.devices if name in self.known}
 
-    def _destroy(self, action: snap.Destroy, place: Place) -> None:
+    def verb_destroy(self, action: snap.Destroy, place: Place) -> None:
         if self.snapshot(action.snapshot, place) is not None:
             self.snapshots.pop(action.snapshot)
 
-    def _check_snapshots(self, action: snap.CheckSnapshots, place: Place) -> None:
+    def verb_check_snapshots(self, action: snap.CheckSnapshots, place: Place) -> None:
         for i, name in enumerate(action.snapshots):
             if name not in self.snapshots and name not in self.excused:
                 self.report((*place, "snapshots", i), f"there is no snapshot `{name}` now", "")
 
-    def _check_images(self, action: snap.CheckImages, place: Place) -> None:
+    def verb_check_images(self, action: snap.CheckImages, place: Place) -> None:
         self.snapshot(action.snapshot, place, taken=True)
 
-    def _check_overflow(self, action: snap.CheckOverflow, place: Place) -> None:
+    def verb_check_overflow(self, action: snap.CheckOverflow, place: Place) -> None:
         self.snapshot(action.snapshot, place, taken=True)
 
-    def _wait_event(self, action: snap.WaitEvent, place: Place) -> None:
+    def verb_wait_event(self, action: snap.WaitEvent, place: Place) -> None:
         found = self.snapshot(action.snapshot, place)
         if action.device is not None:
             self.original(action.device, (*place, "device"))
             if found is not None and not found.taken:
                 self.report((*place, "expect"), "nothing can be corrupted before the take", "")
 
-    def _read_cbt(self, action: snap.ReadCbt, place: Place) -> None:
+    def verb_read_cbt(self, action: snap.ReadCbt, place: Place) -> None:
         self.device(action.device, (*place, "device"))
         held = any(one.taken and action.device in one.devices for one in self.snapshots.values())
         if self.strict and not held and not self.excused:
             what = f"no taken snapshot holds `{action.device}`"
             self.report((*place, "device"), what, "a `take` before, or expect_error EPERM")
 
-    def _mark_dirty(self, action: snap.MarkDirty, place: Place) -> None:
+    def verb_mark_dirty(self, action: snap.MarkDirty, place: Place) -> None:
         known = self.device(action.device, (*place, "device"))
         if action.snapshot is not None:
             self.image(action.snapshot, action.device, place)
@@ -130,17 +130,17 @@ class SnapshotSteps(Walk):
         for i, piece in enumerate(action.ranges):
             check_range(piece, Known(known.size), (*place, "ranges", i), self.report)
 
-    def _check_tracker(self, action: snap.CheckTracker, place: Place) -> None:
+    def verb_check_tracker(self, action: snap.CheckTracker, place: Place) -> None:
         self.device(action.device, (*place, "device"))
 
-    def _tracker_remove(self, action: snap.TrackerRemove, place: Place) -> None:
+    def verb_tracker_remove(self, action: snap.TrackerRemove, place: Place) -> None:
         self.device(action.device, (*place, "device"))
         if self.strict:
             if action.device not in self.tracked | self.excused:
                 self.report((*place, "device"), f"`{action.device}` is not tracked", "")
             self.tracked.discard(action.device)
 
-    def _backup(self, action: snap.Backup, place: Place) -> None:
+    def verb_backup(self, action: snap.Backup, place: Place) -> None:
         self.image(action.snapshot, action.device, place)
         target = self.device(action.to, (*place, "to"))
         source = self.known.get(action.device)
@@ -150,6 +150,6 @@ class SnapshotSteps(Walk):
             what = f"`{action.to}` is smaller than the original"
             self.report((*place, "to"), what, f"at least {format_size(need)}")
 
-    def _check_backup(self, action: snap.CheckBackup, place: Place) -> None:
+    def verb_check_backup(self, action: snap.CheckBackup, place: Place) -> None:
         self.image(action.snapshot, action.device, place)
         self.device(action.to, (*place, "to"))

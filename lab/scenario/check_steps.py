@@ -8,17 +8,18 @@ too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 from lab.scenario import steps_io as io
 from lab.scenario.check_guest_steps import GuestSteps
 from lab.scenario.check_snapshot_steps import SnapshotSteps
 from lab.scenario.mistakes import Place
-from lab.scenario.step import STARVED, PowerCut, Starve, Step
+from lab.scenario.step import NESTING, STARVED, VERBS, PowerCut, Starve, Step
 
-NESTING = frozenset({"expect_error", "power_cut", "repeat", "starve"})
-"""Verbs that hold other steps."""
+PLACED = frozenset({"write", "kill_writers", "zero", "discard", "secure_erase", "read"})
+"""Verbs of which nothing is checked but their place."""
+UNCHECKED = frozenset({"measure"})
+"""Verbs that name nothing of the scenario's."""
 INVALID = "\0invalid"
 """Name of a step that stands for one with mistakes of its own."""
 
@@ -39,6 +40,8 @@ class StepChecker(SnapshotSteps, GuestSteps):
                     self.walk(step.repeat.steps, (*here, "repeat", "steps"))
             elif step.starve is not None:
                 self._starve(step.starve, (*here, "starve"))
+            elif step.power_cut is not None:
+                self._power_cut(step.power_cut, (*here, "power_cut"))
             else:
                 self._step(step, here)
 
@@ -74,6 +77,10 @@ class StepChecker(SnapshotSteps, GuestSteps):
         action = step.action
         if isinstance(action, io.Placed):
             self.placed(action, here)
-        handler: Callable[[Any, Place], None] | None = getattr(self, f"_{step.verb}", None)
-        if handler is not None:
-            handler(action, here)
+        if step.verb not in PLACED | UNCHECKED:
+            getattr(self, f"verb_{step.verb}")(action, here)
+
+
+_checks = {name.removeprefix("verb_") for name in dir(StepChecker) if name.startswith("verb_")}
+_wrong = _checks ^ (set(VERBS) - NESTING - PLACED - UNCHECKED)
+assert not _wrong, f"verbs without a check, or checks of no verb: {sorted(_wrong)}"

@@ -213,6 +213,8 @@ class Step(Model):
         return self.name or self.verb
 
 
+NESTING = frozenset({"expect_error", "power_cut", "repeat", "starve"})
+"""Verbs that hold other steps."""
 STARVED: Mapping[str, str] = {
     "append_storage": "append_storage",
     "check_images": "collect_images",
