@@ -49,7 +49,6 @@ def test_the_largest_number_of_all_writes_to_a_sector_is_what_it_holds(
         kind="writers",
         path=str(disk),
         tag=5,
-        first_seq=100,
         workers=4,
         sizes=[512, 65536],
         region=[64, 4096],
@@ -60,7 +59,7 @@ def test_the_largest_number_of_all_writes_to_a_sector_is_what_it_holds(
     final = agent.ask("load_stop", name="w")["report"]
     assert (final["failed"], final["running"], final["in_flight"]) == ([], 0, [])
     writes = all_writes(agent, "w")
-    assert sorted(write[0] for write in writes) == list(range(100, 100 + len(writes)))
+    assert sorted(write[0] for write in writes) == list(range(1, 1 + len(writes)))
     model: dict[int, int] = {}
     for seq, sector, count, issued, done, failure in sorted(writes):
         assert sector >= 64 and sector + count <= 64 + 4096 and 1 <= count <= 128
@@ -118,7 +117,7 @@ def test_a_ring_of_files_leaves_the_number_in_each(agent: Agent, tmp_path: Path)
 
 
 def test_readers_tell_what_is_wrong(agent: Agent, disk: Path) -> None:
-    good = stamp.build(1, 0, SECTORS, 5)
+    good = stamp.build(1, 0, 64, 5)
     given = {"kind": "readers", "path": str(disk), "direct": False, "size": 16384, "tag": 1}
     for name, spoil, said in (
         ("right", b"", ""),
@@ -128,7 +127,7 @@ def test_readers_tell_what_is_wrong(agent: Agent, disk: Path) -> None:
         ("late", bytes(stamp.build(1, 0, 1, 9)), "a later write"),
     ):
         disk.write_bytes(spoil + good[len(spoil) :])
-        agent.ask("load_start", name=name, max_seq=8, region=[0, 64], **given)
+        agent.ask("load_start", name=name, max_seq=8, **given)
         poll_until(agent, name, lambda report: report["reads"] > 20)
         report = agent.ask("load_stop", name=name)["report"]
         assert report["errors"] == {} and report["max_latency_ns"] > 0
@@ -138,12 +137,12 @@ def test_readers_tell_what_is_wrong(agent: Agent, disk: Path) -> None:
         assert all(bad[2:] == held for bad in report["bad"])
 
 
-def test_cycles_go_on_after_a_failure_so_many_times(agent: Agent) -> None:
-    given = {"devices": ["0:0"], "storage": "0:0", "ranges": [[0, 8]], "cycles": 4}
+def test_cycles_go_on_after_a_failure(agent: Agent) -> None:
+    given = {"devices": ["0:0"], "storage": "0:0", "ranges": [[0, 8]]}
     agent.ask("load_start", name="t", kind="take_cycle", **given)
-    report = poll_until(agent, "t", lambda report: not report["running"])
-    assert (report["cycles"], report["failure_count"], report["takes"]) == (4, 4, [])
-    agent.ask("load_stop", name="t")
+    poll_until(agent, "t", lambda report: report["cycles"] > 3)
+    report = agent.ask("load_stop", name="t")["report"]
+    assert (report["failure_count"], report["takes"]) == (report["cycles"], [])
 
 
 class Held:
@@ -249,9 +248,11 @@ def test_the_highest_memory_is_remembered(monkeypatch: pytest.MonkeyPatch) -> No
 def test_failures_of_a_rare_kind_are_told_whatever_came_before() -> None:
     class Fails(cycles._Cycle):
         def once(self) -> None:
+            if self._cycles == 61:
+                self.end(0)
             raise OSError(errno.EBUSY if self._cycles < 60 else errno.EINVAL, "no")
 
-    load = Fails(0, 62)
+    load = Fails(0)
     load._run()
     report = load.report(0)
     told = [one["errno"] for one in report["failures"]]

@@ -28,8 +28,8 @@ def test_hello_echoes_its_nonce(agent: Agent) -> None:
         b"{}",
         b'{"id": 1}',
         b'{"id": 1, "op": 7}',
-        b'{"id": 1, "op": "ping", "args": []}',
-        b'{"op": "ping"}',
+        b'{"id": 1, "op": "hello", "args": []}',
+        b'{"op": "hello"}',
         b"\xff\xfe\x00",
         b"[" * 100_000,
     ],
@@ -38,12 +38,12 @@ def test_a_line_that_is_no_request_is_told_so(agent: Agent, line: bytes) -> None
     agent.raw(line + b"\n")
     answer = agent.line()
     assert (answer["id"], answer["ok"], answer["error"]["kind"]) == (None, False, "usage")
-    assert agent.ask("ping") == {}
+    assert agent.ask("hello", nonce="here")["nonce"] == "here"
 
 
 def test_an_empty_line_is_nothing(agent: Agent) -> None:
     agent.raw(b"\n\n")
-    assert agent.ask("ping") == {}
+    assert agent.ask("hello", nonce="here")["nonce"] == "here"
 
 
 def test_an_unknown_operation_is_a_usage_error(agent: Agent) -> None:
@@ -54,7 +54,7 @@ def test_an_unknown_operation_is_a_usage_error(agent: Agent) -> None:
 
 def test_bad_arguments_are_usage_errors_that_name_them(agent: Agent) -> None:
     assert "missing argument path" in agent.fail("scan", sector=0, count=8)["message"]
-    assert "unknown argument speed" in agent.fail("ping", speed=3)["message"]
+    assert "unknown argument speed" in agent.fail("hello", speed=3)["message"]
     error = agent.fail("write", path="x", tag=1, writes=[[0, 8, 1], [8, "8", 2]])
     assert (error["kind"], error["errno"]) == ("usage", None)
     assert "writes[1][1] must be a whole number" in error["message"]
@@ -85,7 +85,7 @@ def test_a_bad_id_or_device_is_a_usage_error(agent: Agent) -> None:
 def test_a_waiting_request_does_not_hold_up_others(agent: Agent, tmp_path: Path) -> None:
     path = tmp_path / "sign"
     numbers = [agent.send("wait_path", path=str(path), timeout=30) for _ in range(40)]
-    assert agent.ask("ping") == {}
+    assert agent.ask("hello", nonce="here")["nonce"] == "here"
     assert agent.ask("exec", argv=["true"])["status"] == 0
     path.touch()
     assert all(agent.answer(number)["ok"] for number in numbers)
@@ -164,21 +164,19 @@ def test_files_of_known_content_are_checked(agent: Agent, tmp_path: Path) -> Non
 
 def test_text_files_are_written_and_read(agent: Agent, tmp_path: Path) -> None:
     path = str(tmp_path / "deep" / "file")
-    agent.ask("write_file", path=path, text="héllo\n", sync=True)
+    agent.ask("write_file", path=path, text="héllo\n")
     assert agent.ask("read_file", path=path)["text"] == "héllo\n"
     assert agent.ask("read_file", path=path, limit=1)["text"] == "h"
 
 
 def test_figures_of_the_system_are_numbers(agent: Agent) -> None:
-    result = agent.ask("sysinfo")
-    assert result["mem"]["MemTotal"] > 1 << 20
-    assert set(result["slab"]) == {"Slab", "SReclaimable", "SUnreclaim"}
+    assert agent.ask("sysinfo")["mem"]["MemTotal"] > 1 << 20
 
 
 def test_the_agent_ends_when_the_host_hangs_up_for_good() -> None:
     running = Agent()
     running.send("exec", argv=["sleep", "1"])
-    running.ask("ping")
+    running.ask("hello")
     running.close()
     assert running.process.returncode == 0
 

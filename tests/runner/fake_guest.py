@@ -216,7 +216,7 @@ class Agent:
         self.kernel.loaded.discard(name)
 
     def op_module_info(self, name: str) -> dict[str, Any]:
-        return {"loaded": name in self.kernel.loaded, "refcount": 0, "params": {}}
+        return {"loaded": name in self.kernel.loaded, "refcount": 0}
 
     def op_read_file(self, path: str, limit: int = 65536) -> dict[str, Any]:
         if path == KMEMLEAK:

@@ -14,7 +14,6 @@ from lab.agent.syscalls import ioctl_bytes
 
 SECTOR = 512
 
-_BLKROGET = 0x125E
 _BLKSSZGET = 0x1268
 _BLKDISCARD = 0x1277
 _BLKPBSZGET = 0x127B
@@ -40,14 +39,13 @@ _ERASE_REQUESTS = {
 
 @dataclass(frozen=True)
 class Geometry:
-    """Size in bytes, block sizes in bytes, number, and whether it is read-only."""
+    """Size in bytes, block sizes in bytes, number."""
 
     size: int
     logical_block_size: int
     physical_block_size: int
     major: int
     minor: int
-    ro: bool
 
 
 @contextmanager
@@ -65,14 +63,13 @@ def geometry(fd: int) -> Geometry:
     status = os.fstat(fd)
     if not stat.S_ISBLK(status.st_mode):
         major, minor = os.major(status.st_dev), os.minor(status.st_dev)
-        return Geometry(status.st_size, SECTOR, SECTOR, major, minor, False)
+        return Geometry(status.st_size, SECTOR, SECTOR, major, minor)
     return Geometry(
         size=struct.unpack("Q", ioctl_bytes(fd, _BLKGETSIZE64, bytes(8)))[0],
         logical_block_size=_int(fd, _BLKSSZGET),
         physical_block_size=_int(fd, _BLKPBSZGET),
         major=os.major(status.st_rdev),
         minor=os.minor(status.st_rdev),
-        ro=bool(_int(fd, _BLKROGET)),
     )
 
 

@@ -69,7 +69,7 @@ class Answer(Load):
                 if event is None:
                     continue
                 with self.lock:
-                    self._events.append({**described(event), "seen_ns": time.monotonic_ns()})
+                    self._events.append(described(event))
                 if isinstance(event, blksnap.LowFreeSpaceEvent):
                     self._wait_and_answer(snapshot, event.requested_sectors)
 

@@ -22,14 +22,12 @@ _MAX_FAILURES = 20
 class _Cycle(Load):
     """Does once(), pauses, and so on; failures with an errno are counted, not fatal."""
 
-    def __init__(self, pause_ms: int, cycles: Optional[int]) -> None:
+    def __init__(self, pause_ms: int) -> None:
         super().__init__()
         self._pause = pause_ms / 1000
-        self._wanted = cycles
         self._cycles = 0
         self._failures: list[dict[str, Any]] = []
         self._failure_counts: Counter[Optional[int]] = Counter()
-        self._longest = 0
 
     @abstractmethod
     def once(self) -> None:
@@ -39,15 +37,13 @@ class _Cycle(Load):
         self.spawn(self._run)
 
     def _run(self) -> None:
-        while self._wanted is None or self._cycles < self._wanted:
-            begun = time.monotonic_ns()
+        while True:
             try:
                 self.once()
             except OSError as error:
                 self._note(error)
             with self.lock:
                 self._cycles += 1
-                self._longest = max(self._longest, time.monotonic_ns() - begun)
             if self.pause(self._pause):
                 return
 
@@ -56,23 +52,17 @@ class _Cycle(Load):
             self._failure_counts[error.errno] += 1
             if self._failure_counts[error.errno] <= _MAX_FAILURES:
                 self._failures.append(
-                    {
-                        "cycle": self._cycles,
-                        "errno": error.errno,
-                        "operation": getattr(error, "operation", None),
-                        "message": str(error),
-                    }
+                    {"cycle": self._cycles, "errno": error.errno, "message": str(error)}
                 )
 
     def report(self, start: int) -> Mapping[str, Any]:
-        """cycles, failures [{cycle, errno, operation, message}...], the first of each errno;
-        failure_count, of all; longest_ns."""
+        """cycles, failures [{cycle, errno, message}...], the first of each errno; failure_count, of
+        all."""
         with self.lock:
             return {
                 "cycles": self._cycles,
                 "failures": list(self._failures),
                 "failure_count": sum(self._failure_counts.values()),
-                "longest_ns": self._longest,
                 **self.more(),
             }
 
@@ -90,17 +80,13 @@ class TakeCycle(_Cycle):
         devices: list[str],
         storage: str,
         ranges: list[tuple[int, int]],
-        *,
         hold_ms: int = 0,
-        pause_ms: int = 0,
-        cycles: Optional[int] = None,
     ) -> None:
-        super().__init__(pause_ms, cycles)
+        super().__init__(pause_ms=0)
         self._devices = devices
         self._storage = storage
         self._ranges = [blksnap.SectorRange(sector, count) for sector, count in ranges]
         self._hold = hold_ms / 1000
-        self._longest_take = 0
         self._takes: list[tuple[int, int]] = []
 
     def once(self) -> None:
@@ -111,22 +97,19 @@ class TakeCycle(_Cycle):
             ended = time.monotonic_ns()
             with self.lock:
                 self._takes.append((begun, ended))
-                self._longest_take = max(self._longest_take, ended - begun)
             self.pause(self._hold)
 
     def more(self) -> Mapping[str, Any]:
-        """longest_take_ns; takes [[begin_ns, end_ns]...], those that succeeded."""
-        return {"longest_take_ns": self._longest_take, "takes": list(self._takes)}
+        """takes [[begin_ns, end_ns]...], those that succeeded."""
+        return {"takes": list(self._takes)}
 
 
 @load_kind("freeze")
 class Freeze(_Cycle):
     """Freeze the file system mounted at `path`, hold, thaw."""
 
-    def __init__(
-        self, path: str, hold_ms: int = 10, pause_ms: int = 10, cycles: Optional[int] = None
-    ) -> None:
-        super().__init__(pause_ms, cycles)
+    def __init__(self, path: str, hold_ms: int = 10, pause_ms: int = 10) -> None:
+        super().__init__(pause_ms)
         self._path = path
         self._hold = hold_ms / 1000
 

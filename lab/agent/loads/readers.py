@@ -29,7 +29,7 @@ class Expect(str, Enum):
 
 @load_kind("readers")
 class Readers(Load):
-    """`workers` threads read `size` bytes at random places of `path`, inside `region` (sectors).
+    """`workers` threads read `size` bytes at random places of `path`.
 
     Each sector must be zero or hold a whole stamp that names its own place; with `tag`, of that
     device; with `max_seq`, of no later write. What is not so is in `bad`; a stamp that must not be
@@ -42,7 +42,6 @@ class Readers(Load):
         *,
         workers: int = 2,
         size: int = 65536,
-        region: Optional[tuple[int, int]] = None,
         direct: bool = True,
         expect: Expect = Expect.ANY,
         seed: int = 1,
@@ -51,11 +50,10 @@ class Readers(Load):
     ) -> None:
         super().__init__()
         with opened(path, os.O_RDONLY) as fd:
-            first, length = region or (0, geometry(fd).size // SECTOR)
-        self._size = min(size, length * SECTOR) // SECTOR * SECTOR
+            self._length = geometry(fd).size // SECTOR
+        self._size = min(size, self._length * SECTOR) // SECTOR * SECTOR
         if self._size <= 0:
-            raise UsageError(f"readers: size {size} in a region of {length} sectors")
-        self._first, self._length = first, length
+            raise UsageError(f"readers: size {size} of {self._length} sectors")
         self._path, self._flags = path, os.O_RDONLY | (os.O_DIRECT if direct else 0)
         self._expect, self._seed, self._workers = expect, seed, workers
         self._tag, self._max_seq = tag, max_seq
@@ -64,8 +62,7 @@ class Readers(Load):
         self._max_latency = 0
         self._bad: list[list[Any]] = []
         self._bad_count = 0
-        self._first_eio: Optional[int] = None
-        self._good_after = 0
+        self._first_failure: Optional[int] = None
 
     def begin(self) -> None:
         for worker in range(self._workers):
@@ -75,8 +72,8 @@ class Readers(Load):
         step = self._size // SECTOR
         with opened(self._path, self._flags) as fd, Aligned(self._size) as memory:
             while not self.ending:
-                sector = self._first + dice.randrange(-(-self._length // step)) * step
-                self._read(fd, memory, min(sector, self._first + self._length - step))
+                sector = dice.randrange(-(-self._length // step)) * step
+                self._read(fd, memory, min(sector, self._length - step))
 
     def _read(self, fd: int, memory: Aligned, sector: int) -> None:
         begun = time.monotonic_ns()
@@ -96,12 +93,14 @@ class Readers(Load):
             self._max_latency = max(self._max_latency, done - begun)
             if number:
                 self._errors[number] += 1
-                if self._first_eio is None:
-                    self._first_eio = done
-            elif self._first_eio is not None and begun > self._first_eio:
-                self._good_after += 1
-                if self._expect is Expect.EIO_AFTER:
-                    wrong.append([sector, "read well after a read had failed"])
+                if self._first_failure is None:
+                    self._first_failure = done
+            elif (
+                self._expect is Expect.EIO_AFTER
+                and self._first_failure is not None
+                and begun > self._first_failure
+            ):
+                wrong.append([sector, "read well after a read had failed"])
             self._bad_count += len(wrong)
             self._bad += wrong[: _MAX_BAD - len(self._bad)]
 
@@ -128,7 +127,7 @@ class Readers(Load):
         return ""
 
     def report(self, start: int) -> Mapping[str, Any]:
-        """reads, errors {errno: count}, max_latency_ns, bad [[sector, why...]...], and so on."""
+        """reads, errors {errno: count}, max_latency_ns, bad [[sector, why...]...], bad_count."""
         with self.lock:
             return {
                 "reads": self._reads,
@@ -136,6 +135,4 @@ class Readers(Load):
                 "max_latency_ns": self._max_latency,
                 "bad": list(self._bad),
                 "bad_count": self._bad_count,
-                "first_error_ns": self._first_eio,
-                "good_after_error": self._good_after,
             }

@@ -33,8 +33,6 @@ class Writers(Load):
         path: str,
         tag: int,
         *,
-        first_seq: int = 1,
-        seq_step: int = 1,
         workers: int = 2,
         sizes: tuple[int, int] = (512, 65536),
         region: Optional[tuple[int, int]] = None,
@@ -54,7 +52,7 @@ class Writers(Load):
         self._blocks = (low, high)
         self._path, self._tag, self._how = path, tag, how
         self._seed, self._workers = seed, workers
-        self._next_seq, self._step = first_seq, seq_step
+        self._next_seq = 1
         self._interval, self._due = (1 / rate if rate else 0.0), 0.0
         self._boundary = boundary
         self._flying: dict[int, tuple[int, int, int]] = {}  # seq: (sector, count, issued)
@@ -97,7 +95,7 @@ class Writers(Load):
                 ):
                     continue
                 seq = self._next_seq
-                self._next_seq += self._step
+                self._next_seq += 1
                 self._flying[seq] = (sector, count, time.monotonic_ns())
                 return sector, count, seq
         return None

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any, Literal, Optional
+from typing import Any, Optional
 
 from lab import stamp
 from lab.agent.block.device import SECTOR, Erase, erase, geometry, opened
@@ -34,12 +34,11 @@ def write(
     queue_depth: int = 8,
     chunk: Optional[int] = None,
     sync: bool = True,
-    errors: Optional[Literal["stop", "list"]] = None,
 ) -> Result:
-    """Stamped writes, in order. errors: raise at the first failure, or list them and go on."""
+    """Stamped writes, in order. The first failure is raised; those that do not wait are listed."""
     if not writes:
         return {"written": 0, "errors": []}
-    stop = (errors or ("list" if how in _NOWAITS else "stop")) == "stop"
+    stop = how not in _NOWAITS
     failures = write_stamped(
         path, tag, writes, how, depth=queue_depth, chunk=chunk, sync=sync, stop=stop
     )
@@ -139,39 +138,26 @@ def copy(
 
 
 @operation
-def digest(
-    path: str,
-    *,
-    offset: int = 0,
-    length: Optional[int] = None,
-    block: int = 1 << 16,
-    ranges: Optional[list[tuple[int, int]]] = None,
-    direct: bool = True,
-) -> Result:
-    """MD5 of each block of a byte range, or of each sector range in turn.
+def digest(path: str, offset: int, length: int, block: int, direct: bool = True) -> Result:
+    """MD5 of each block of a byte range.
 
     Emulated it is ten times as fast as those that stand up to malice, which nobody has here.
     """
     if block <= 0 or block % SECTOR or offset % SECTOR:
         raise UsageError(f"digest: block and offset must be multiples of {SECTOR}")
-    if ranges is None:
-        if length is None:
-            with opened(path, os.O_RDONLY) as fd:
-                length = geometry(fd).size - offset
-        ranges = [(offset // SECTOR, -(-length // SECTOR))]
+    first, end = offset // SECTOR, -(-(offset + length) // SECTOR)
+    step = block // SECTOR
     digests: list[Optional[str]] = []
     errors: list[list[int]] = []
     with reader_of(path, direct, piece=block) as reader:
-        for sector, count in ranges:
-            for start in range(sector, sector + count, block // SECTOR):
-                pieces = reader.pieces(start, min(block // SECTOR, sector + count - start))
-                digests.append(_digest(pieces, errors))
+        for start in range(first, end, step):
+            digests.append(_digest(reader.pieces(start, min(step, end - start)), errors))
     return {"digests": digests, "errors": errors}
 
 
 @operation
 def device_info(path: str) -> Result:
-    """Size and block sizes in bytes, device number, read-only."""
+    """Size and block sizes in bytes, device number."""
     with opened(path, os.O_RDONLY) as fd:
         return asdict(geometry(fd))
 

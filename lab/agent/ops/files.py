@@ -21,15 +21,11 @@ def read_file(path: str, limit: int = 1 << 16) -> Result:
 
 
 @operation
-def write_file(path: str, text: str, sync: bool = False) -> Result:
-    """Write a file anew; folders above it are made. sync: fsync it."""
+def write_file(path: str, text: str) -> Result:
+    """Write a file anew; folders above it are made."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("w", encoding="utf-8") as file:
-        file.write(text)
-        if sync:
-            file.flush()
-            os.fsync(file.fileno())
+    target.write_text(text, encoding="utf-8")
     return {}
 
 

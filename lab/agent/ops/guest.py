@@ -30,12 +30,6 @@ def hello(nonce: str = "") -> Result:
 
 
 @at_once
-def ping() -> Result:
-    """Are you there?"""
-    return {}
-
-
-@at_once
 def set_clock(unix_ns: int) -> Result:
     """Set the real-time clock: a clone wakes with its template's time."""
     time.clock_settime_ns(time.CLOCK_REALTIME, unix_ns)
@@ -61,16 +55,8 @@ def reseed(hex: str) -> Result:
 
 @operation
 def sysinfo() -> Result:
-    """Memory and slab figures in bytes, load, uptime, processors."""
-    memory = _meminfo()
-    return {
-        "mem": memory,
-        "slab": {key: memory.get(key, 0) for key in ("Slab", "SReclaimable", "SUnreclaim")},
-        "load": list(os.getloadavg()),
-        "uptime_s": float(Path("/proc/uptime").read_text(encoding="ascii").split()[0]),
-        "cpus": os.cpu_count(),
-        "page_size": os.sysconf("SC_PAGE_SIZE"),
-    }
+    """Memory figures, in bytes."""
+    return {"mem": _meminfo()}
 
 
 def _meminfo() -> dict[str, int]:

@@ -64,7 +64,7 @@ def module_unload(name: str, timeout: float = 60.0) -> Result:
 
 @operation
 def module_info(name: str) -> Result:
-    """Whether it is loaded, by how many it is used, and its parameters as text."""
+    """Whether it is loaded, and by how many it is used."""
     return _info(name)
 
 
@@ -97,15 +97,9 @@ def _info(name: str) -> dict[str, Any]:
     folder = Path("/sys/module") / name
     state = folder / "initstate"
     if not state.exists():  # Built into the kernel, or not there at all.
-        return {"loaded": False, "refcount": 0, "params": {}}
-    params = {}
-    for entry in sorted(folder.glob("parameters/*")):
-        try:
-            params[entry.name] = entry.read_text(encoding="utf-8").strip()
-        except OSError:
-            params[entry.name] = ""  # Write-only ones cannot be read.
+        return {"loaded": False, "refcount": 0}
     refcount = int((folder / "refcnt").read_text(encoding="ascii"))
-    return {"loaded": True, "refcount": refcount, "params": params}
+    return {"loaded": True, "refcount": refcount}
 
 
 def _value(value: Any) -> str:
