@@ -194,12 +194,6 @@ class CbtModel:
             if not part.value.low <= run.value <= part.value.high
         ]
 
-    def changed_blocks(self, since: int) -> tuple[int, int]:
-        """Fewest and most blocks with a byte above `since` that the read copy may have."""
-        fewest = sum(run.count for run in self._read.runs() if run.value.low > since)
-        most = sum(run.count for run in self._read.runs() if run.value.high > since)
-        return fewest, most
-
     def observe(self, seen: TrackerSeen) -> tuple[Disagreement, ...]:
         """Disagreements of a tracker's record; its generation id is remembered."""
         where = f"tracker of {self.name}"

@@ -126,10 +126,6 @@ class Checks(Loads):
         grain, takes = tracker.grain, len(tracker.eras) - 1
         return MapState(takes, generation, tracker.previous, grain.count, grain.sectors * SECTOR)
 
-    def changed_blocks(self, device: str, since: int) -> tuple[int, int]:
-        """Fewest and most blocks with a byte above `since`."""
-        return self._trackers[device].changed_blocks(since)
-
     def compare_tracker(self, device: str, seen: TrackerSeen | None) -> Disagreements:
         """A tracker's record (None: there is none); call it after every take."""
         where = f"tracker of {device}"

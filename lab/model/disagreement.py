@@ -30,11 +30,6 @@ class Disagreement:
                 place += f"..{self.first + self.count - 1} ({self.count} of them)"
         return f"{place}: found {self.found}; must be {self.allowed}"
 
-    @property
-    def text(self) -> str:
-        """The whole as one line."""
-        return str(self)
-
 
 Disagreements = tuple[Disagreement, ...]
 

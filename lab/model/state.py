@@ -124,14 +124,6 @@ class State:
             if child.kind is NodeKind.PARTITION and cut and child.name in self._trackers:
                 self._trackers[child.name].lost_content()
 
-    def devices(self) -> tuple[str, ...]:
-        """Names of the devices that are there."""
-        return tuple(self._nodes)
-
-    def sectors(self, name: str) -> int:
-        """Size of a device."""
-        return self._nodes[name].sectors
-
     def is_opaque(self, name: str) -> bool:
         """Whether it holds anything that the model does not know, or may get it any moment."""
         node = self._nodes[name].root

@@ -64,11 +64,6 @@ class StorageModel:
     overflow_at: int | None = None
     """When the first corrupted event with ENOSPC was made."""
 
-    @property
-    def capacity(self) -> int:
-        """Sectors given so far."""
-        return sum(count for _, count in self.appended)
-
     def capacity_at(self, time: int) -> int:
         """Sectors that surely had been given at a time."""
         return sum(count for at, count in self.appended if at is None or at < time)

@@ -101,5 +101,5 @@ def refuse_unexpected_events(context: Context, living: Snapshot) -> None:
     unclaimed = [text for name, _, text in context.unclaimed if name == living.name]
     if unclaimed:
         wrong = context.model.check_overflow(living.name, justified=True)
-        why = wrong[0].text if wrong else "what was written did not fit into the storage given"
+        why = str(wrong[0]) if wrong else "what was written did not fit into the storage given"
         raise StepFailed(f"nobody expected: {'; '.join(unclaimed)}", [why])

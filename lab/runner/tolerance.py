@@ -53,14 +53,14 @@ def do(context: Context, step: Step, work: Work) -> Detail:
         if not isinstance(action, io.Read) or not _may_fail(context, action, now=now):
             raise
         context.consequences.append(f"{step.verb}: EIO")
-        return _after_failure(context, action, work)
+        return _after_failure(action, work)
     except AgentFailure as error:
         if error.errno != errno.EIO or not context.tap.hit:
             raise
         if not _may_fail(context, action, now=not before):
             raise StepFailed(f"{step.verb} failed though only this did: {fault}") from error
         context.consequences.append(f"{step.verb}: EIO")
-        return _after_failure(context, action, work)
+        return _after_failure(action, work)
     if not before and context.tap.hit and _is_own(action, fault):
         raise StepFailed(f"{step.verb} succeeded, though its own I/O failed: {fault}")
     return detail
@@ -113,7 +113,7 @@ def _may_fail(context: Context, action: Action, *, now: bool) -> bool:
     return True
 
 
-def _after_failure(context: Context, action: Action, work: Work) -> Detail:
+def _after_failure(action: Action, work: Work) -> Detail:
     """What must be after a step that was allowed to fail."""
     if isinstance(action, io.Write):
         return {"failed": "EIO"}

@@ -12,10 +12,7 @@ from lab.scenario.values import Model, Name, Seconds, Size
 from lab.scenario.variant import has_variants
 from lab.scenario.yaml_tree import parse
 
-RULE_COUNT = 37
-RULE_PATTERN = r"^K([1-9]|[12][0-9]|3[0-7])$"
-
-Rule = Annotated[str, Field(pattern=RULE_PATTERN)]
+Rule = Annotated[str, Field(pattern=r"^K([1-9]|[12][0-9]|3[0-7])$")]
 """A rule of the module's contract, K1..K37."""
 
 Trap = Annotated[str, Field(pattern=r"^(W-(0[1-9]|[1-3][0-9]|4[01])|[a-z][a-z-]*#[0-9]+)$")]
