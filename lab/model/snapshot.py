@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass, field
 
 from lab.model.content import Cell, Stamp, either, one
@@ -90,6 +91,17 @@ class SnapshotModel:
     def taken(self) -> bool:
         """Whether it has images."""
         return bool(self.images)
+
+    def corrupted(self, device: str, number: int, at_ns: int) -> None:
+        """A corrupted event named a device. After the first one with ENOSPC no write that is told
+        without its time can have been the reason."""
+        if device in self.images:
+            self.images[device].spoiled = number
+        overflow = self.storage.overflow_at
+        if number == errno.ENOSPC and (overflow is None or at_ns < overflow):
+            self.storage.overflow_at = at_ns
+            for image in self.images.values():
+                image.touched.now = at_ns + 1
 
     def need(self, *, most: bool, by: int = NEVER - 1) -> int:
         """Sectors of storage that all copies take; see Touched."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-
 from lab.model.cbt import CbtModel
 from lab.model.sizes import chunk_grain
 from lab.model.snapshot import ImageModel, SnapshotModel
@@ -63,14 +61,7 @@ class Snapshots(Writes):
 
     def corrupted(self, snapshot: str, device: str, number: int, at_ns: int) -> None:
         """A corrupted event named a device: its image is unreadable from now on."""
-        found = self._snapshots[snapshot]
-        if device in found.images:
-            found.images[device].spoiled = number
-        storage = found.storage
-        if number == errno.ENOSPC and (storage.overflow_at is None or at_ns < storage.overflow_at):
-            storage.overflow_at = at_ns
-            for image in found.images.values():
-                image.touched.now = at_ns + 1
+        self._snapshots[snapshot].corrupted(device, number, at_ns)
 
     def tracker_removed(self, device: str) -> None:
         """A device is no longer tracked."""
