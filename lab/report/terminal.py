@@ -62,10 +62,10 @@ class Terminal:
     def handle(self, event: Event) -> None:
         """Show the event."""
         self._summary.handle(event)
-        self._learn(event)
         if self._live is not None:
             self._live.handle(event)
         if isinstance(event, RunStarted):
+            self._long = event.long
             self._print(_headline(event, self._estimates))
             if isinstance(event, RunResumed) and event.under_way:
                 self._print(f"under way when it ended, run again: {', '.join(event.under_way)}")
@@ -74,9 +74,10 @@ class Terminal:
         elif isinstance(event, StageProgress):
             self._show_stage(event)
         elif isinstance(event, GuestReady):
+            self._clock.end()
             self._print(guest_line(event.facts))
         elif isinstance(event, ScenarioFinished):
-            self._print(result_line(event.result))
+            self._finished(event)
         elif isinstance(event, RunFinished):
             self.close()
             for line in self._summary.lines():
@@ -88,15 +89,14 @@ class Terminal:
             live, self._live = self._live, None
             live.stop()
 
-    def _learn(self, event: Event) -> None:
-        """Remember how long stages and scenarios took, for the next time."""
-        if isinstance(event, RunStarted):
-            self._long = event.long
-        elif isinstance(event, GuestReady):
-            self._clock.end()
-        elif isinstance(event, ScenarioFinished) and event.result.verdict is Verdict.PASSED:
-            name = _time_of(event.scenario, event.kernel, long=self._long)
+    def _finished(self, event: ScenarioFinished) -> None:
+        """Show the result, and remember how long it took, for the next time."""
+        name = _time_of(event.scenario, event.kernel, long=self._long)
+        if event.result.verdict is Verdict.PASSED:
             self._estimates.took(name, event.result.duration)
+        if self._live is not None:
+            self._live.finished(event, name)
+        self._print(result_line(event.result))
 
     def _show_stage(self, event: StageProgress) -> None:
         """In a pipe: a line when a stage begins, and now and then while it lasts."""
@@ -120,7 +120,6 @@ class _Board:
         self._clock = clock
         self._to_come: Counter[str] = Counter()
         self._jobs = 1
-        self._long = False
         self._live = Live(self, console=console, refresh_per_second=4, transient=True)
         self._spinner = Spinner("dots")
         self._stage: StageProgress | None = None
@@ -130,7 +129,7 @@ class _Board:
 
     def start(self, event: RunStarted) -> None:
         """Begin to show."""
-        self._jobs, self._long = event.jobs, event.long
+        self._jobs = event.jobs
         self._to_come = _to_come(event)
         self._done = len(event.earlier) if isinstance(event, RunResumed) else 0
         self._total = self._done + self._to_come.total()
@@ -152,10 +151,12 @@ class _Board:
             self._does(event.scenario, event.repeat, f"{event.path} {event.summary}")
         elif isinstance(event, CheckFinished):
             self._does(event.scenario, event.repeat, f"checked: {event.check}")
-        elif isinstance(event, ScenarioFinished):
-            self._running.pop((event.scenario, event.repeat), None)
-            self._to_come[_time_of(event.scenario, event.kernel, long=self._long)] -= 1
-            self._done += 1
+
+    def finished(self, event: ScenarioFinished, name: str) -> None:
+        """One less to come; `name` is its time's."""
+        self._running.pop((event.scenario, event.repeat), None)
+        self._to_come[name] -= 1
+        self._done += 1
 
     def _does(self, scenario: str, repeat: int, what: str) -> None:
         began = self._running.get((scenario, repeat), (time.monotonic(), ""))[0]
