@@ -20,7 +20,7 @@ from lab.progress import Progress
 from lab.runner.bus import Bus
 from lab.runner.engine import RunSettings, patience
 from lab.runner.every_io import run_whole
-from lab.runner.folder import LEAST_FREE, Folder, disk_errors, free_bytes, full_disk
+from lab.runner.folder import LEAST_FREE, Folder, disk_errors, free_bytes, fresh, full_disk
 from lab.runner.scenario_run import Place
 from lab.runner.stop import Stop
 from lab.runner.verdict import ScenarioResult
@@ -117,14 +117,8 @@ class Lab:
         if free_bytes(self._results) < LEAST_FREE:
             raise full_disk(self._results)
         parts = [re.sub(r"[^\w.+-]", "_", part)[:NAME_LENGTH] for part in re.split("/|::", label)]
-        base = self._results.joinpath(*parts)
-        path, number = base, 1
-        while path.exists():
-            number += 1
-            path = base.with_name(f"{base.name}.{number}")
         with disk_errors(self._results):
-            path.mkdir(parents=True)
-        return Folder(path)
+            return Folder(fresh(self._results.joinpath(*parts)))
 
     def _tell(self, progress: Progress) -> None:
         """A line when a stage begins: what takes so long before the first test."""

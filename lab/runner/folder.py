@@ -170,7 +170,7 @@ def new_run_folder(results: Path) -> RunFolder:
     if free_bytes(results) < LEAST_FREE:
         raise full_disk(results)
     with disk_errors(results):
-        path = _fresh(results)
+        path = fresh(results / time.strftime("%Y-%m-%dT%H-%M-%S"))
         _point_latest(results, path)
     return RunFolder(path)
 
@@ -206,20 +206,19 @@ def mend_last_line(path: Path) -> None:
             file.write(b"\n")
 
 
-def _fresh(results: Path) -> Path:
-    """A folder named after the time, unique also for runs begun within one second."""
-    stamp = time.strftime("%Y-%m-%dT%H-%M-%S")
+def fresh(path: Path) -> Path:
+    """Make a folder: `path`, or the first of path.2, path.3 ... that nobody else has made."""
     while True:
-        path = _unused(results / stamp)
+        found = _unused(path)
         with suppress(FileExistsError):
-            path.mkdir()
-            return path
+            found.mkdir(parents=True)
+            return found
 
 
 def _unused(path: Path) -> Path:
     """`path`, or the first of path.2, path.3 ... that is not there."""
     number, found = 1, path
-    while found.exists():
+    while os.path.lexists(found):
         number += 1
         found = path.with_name(f"{path.name}.{number}")
     return found
