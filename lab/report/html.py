@@ -23,10 +23,10 @@ from lab.progress import Progress, ProgressSink, silent
 from lab.report import overview
 from lab.report.details import scenario_values
 from lab.report.stored import StoredRun, read_run
-from lab.report.wording import duration_text
+from lab.report.wording import counts_text, duration_text
 from lab.runner.events import Event, RunStarted
 from lab.runner.folder import write_whole
-from lab.runner.verdict import Verdict
+from lab.runner.verdict import Verdict, count_verdicts
 
 MARKS = {
     Verdict.PASSED: "✓",
@@ -114,14 +114,15 @@ def run_page(run: StoredRun, progress: ProgressSink = silent) -> str:
         progress(Progress("page", one.key, number / len(run.scenarios)))
         part = packed(details.render(scenario_values(one, run)))
         entries.append(overview.Entry(one, overview.words(one), part))
+    counts = count_verdicts(run.scenarios)
     kernels = run.kernels or tuple(dict.fromkeys(one.kernel for one in run.scenarios))
     return templates.get_template("run.html.j2").render(
         run=run,
         when=time.strftime("%Y-%m-%d %H:%M", time.localtime(run.started)),
         headline=overview.headline(run),
-        totals=overview.totals(run.scenarios),
+        totals=counts_text(counts),
         kernels=kernels,
-        counts=overview.counts(run.scenarios),
+        counts=counts,
         matrix=overview.matrix(entries, kernels),
         rules=overview.rules(run.scenarios),
     )

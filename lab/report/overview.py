@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lab.report.stored import StoredRun, StoredScenario
-from lab.runner.verdict import Verdict
+from lab.report.wording import counts_text
+from lab.runner.verdict import Verdict, count_verdicts
 
 GRAVITY = (
     *(Verdict.PASSED, Verdict.SKIPPED, Verdict.ERROR, Verdict.LOST, Verdict.HANG),
@@ -75,20 +76,6 @@ def headline(run: StoredRun) -> str:
     return f"{len(names)} scenario{'s' if len(names) != 1 else ''}{several}"
 
 
-def counts(scenarios: Iterable[StoredScenario]) -> dict[Verdict, int]:
-    """How often each verdict occurs."""
-    found = dict.fromkeys(Verdict, 0)
-    for one in scenarios:
-        found[one.verdict] += 1
-    return found
-
-
-def totals(scenarios: Sequence[StoredScenario]) -> str:
-    """The counts in words."""
-    told = [f"{count} {word.value}" for word, count in counts(scenarios).items() if count]
-    return ", ".join(told) or "nothing run"
-
-
 def _worst(verdicts: Iterable[Verdict]) -> Verdict:
     return max(verdicts, key=GRAVITY.index, default=Verdict.SKIPPED)
 
@@ -107,7 +94,8 @@ def matrix(entries: Sequence[Entry], kernels: Sequence[str]) -> list[GroupRow]:
 def _cell(entries: Iterable[Entry], kernel: str) -> Cell:
     mine = [entry.scenario for entry in entries if entry.scenario.kernel == kernel]
     green = sum(one.green for one in mine)
-    return Cell(kernel, green, len(mine), _worst(one.verdict for one in mine), totals(mine))
+    told = counts_text(count_verdicts(mine))
+    return Cell(kernel, green, len(mine), _worst(one.verdict for one in mine), told)
 
 
 def rules(scenarios: Iterable[StoredScenario]) -> list[Rule]:

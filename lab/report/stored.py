@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +20,13 @@ Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class StoredScenario:
+class StoredScenario(ScenarioResult):
     """One run of a scenario; `started`: seconds since the epoch. What is large is read when asked
-    for. See ScenarioResult."""
+    for."""
 
-    label: str
-    name: str
-    kernel: str
-    repeat: int
-    title: str
-    started: float
-    duration: float
-    verdict: Verdict
-    reason: str
-    findings: tuple[Finding, ...]
-    proves: tuple[str, ...]
-    command: str
-    reports: Mapping[str, object]
-    kept: str
-    folder: Path
+    folder: Path = field(kw_only=True)
+    title: str = field(kw_only=True)
+    started: float = field(kw_only=True)
 
     @property
     def group(self) -> str:
@@ -62,19 +50,7 @@ class StoredScenario:
     def result(self) -> ScenarioResult:
         """As it was when it ended."""
         return ScenarioResult(
-            name=self.name,
-            verdict=self.verdict,
-            kernel=self.kernel,
-            reason=self.reason,
-            findings=self.findings,
-            duration=self.duration,
-            folder=self.folder,
-            proves=self.proves,
-            repeat=self.repeat,
-            command=self.command,
-            reports=self.reports,
-            label=self.label,
-            kept=self.kept,
+            **{one.name: getattr(self, one.name) for one in fields(ScenarioResult)}
         )
 
     def text(self, name: str) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from lab.data import program
 from lab.report.rates import rate_lines, round_line
-from lab.report.wording import duration_text, short
+from lab.report.wording import counts_text, duration_text, short
 from lab.runner.events import Event, RunFinished, RunResumed, RunStarted, ScenarioFinished
-from lab.runner.verdict import GREEN_VERDICTS, Finding, ScenarioResult, Verdict, count_verdicts
+from lab.runner.verdict import GREEN_VERDICTS, Finding, ScenarioResult, count_verdicts
 
 EVIDENCE_LINES = 16
 _DRY = re.compile(
@@ -89,17 +89,12 @@ class Summary:
         """A line for each kernel."""
         for kernel in self._kernels:
             mine = [result for result in self._results if result.kernel == kernel]
-            yield f"{kernel:<6} {_counts(count_verdicts(mine))}"
-
-
-def _counts(counts: Mapping[Verdict, int]) -> str:
-    told = [f"{count} {Verdict(word).value}" for word, count in counts.items() if count]
-    return ", ".join(told) or "nothing run"
+            yield f"{kernel:<6} {counts_text(count_verdicts(mine))}"
 
 
 def _totals(end: RunFinished) -> str:
     colour = "green" if end.green else "NOT GREEN"
-    return f"{colour}: {_counts(end.counts)} in {duration_text(end.duration)}"
+    return f"{colour}: {counts_text(end.counts)} in {duration_text(end.duration)}"
 
 
 def explained(result: ScenarioResult) -> Iterator[str]:

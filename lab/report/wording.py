@@ -31,6 +31,12 @@ def duration_text(seconds: float) -> str:
     return f"{minutes} min {rest} s"
 
 
+def counts_text(counts: Mapping[Verdict, int]) -> str:
+    """How often each verdict occurs, e.g. "3 passed, 1 failed"."""
+    told = [f"{count} {verdict}" for verdict, count in counts.items() if count]
+    return ", ".join(told) or "nothing run"
+
+
 def guest_line(facts: Mapping[str, str]) -> str:
     """What the scenarios run on, in one line."""
     wanted = (("kernel_release", "kernel"), ("accel", "accel"), ("module", "module"))
