@@ -9,8 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lab.cli import complete
-from lab.cli.chosen import GroupOption, NamesArgument
+from lab.cli.chosen import GroupOption, NamesArgument, RuleOption
 from lab.cli.options import SCENARIOS, JsonOption, ScenariosOption, load_folder
 from lab.cli.proofs import proofs
 from lab.contract import contract
@@ -24,16 +23,7 @@ from lab.scenario.schema import json_schema
 def list_command(
     names: NamesArgument = None,
     group: GroupOption = None,
-    rule: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--rule",
-            "-r",
-            metavar="RULE",
-            help="Only what proves these: K18, W-05.",
-            autocompletion=complete.rules,
-        ),
-    ] = None,
+    rule: RuleOption = None,
     proves: Annotated[
         bool,
         typer.Option(

@@ -20,3 +20,13 @@ GroupOption = Annotated[
         "--group", "-g", metavar="GROUP", help="Only these.", autocompletion=complete.groups
     ),
 ]
+RuleOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rule",
+        "-r",
+        metavar="RULE",
+        help="Only what proves these: K18, W-05.",
+        autocompletion=complete.rules,
+    ),
+]

@@ -21,6 +21,20 @@ from lab.guest.ssh import HOST, USER
 from lab.image import DEFAULT_KERNEL, machine_keys
 from lab.process import find_program
 
+ExecuteOption = Annotated[
+    list[str] | None,
+    typer.Option("--ex", metavar="COMMAND", help="Run a command of gdb at the start."),
+]
+BatchOption = Annotated[bool, typer.Option("--batch", help="End after the --ex commands.")]
+VmlinuxOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--vmlinux",
+        metavar="FILE",
+        help="The kernel with its symbols; else only the module has.",
+    ),
+]
+
 COMMAND_LIMIT = 180.0
 _LOAD = (
     "cd {0} && for m in {1}; do "
@@ -33,15 +47,9 @@ def gdb_command(
     guest: GuestOptions,
     kept: KeptOption = None,
     disk: DiskOption = None,
-    execute: Annotated[
-        list[str] | None,
-        typer.Option("--ex", metavar="COMMAND", help="Run a command of gdb at the start."),
-    ] = None,
-    batch: Annotated[bool, typer.Option("--batch", help="End after the --ex commands.")] = False,
-    vmlinux: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The kernel with its symbols; else only the module has."),
-    ] = None,
+    execute: ExecuteOption = None,
+    batch: BatchOption = False,
+    vmlinux: VmlinuxOption = None,
     kernel: KernelOption = DEFAULT_KERNEL,
 ) -> None:
     """Debug a fresh or a kept guest with gdb, the module's symbols at their addresses.

@@ -12,7 +12,7 @@ import typer
 from lab import modbuild
 from lab.cache import Cache
 from lab.cli.again import Asked, asked
-from lab.cli.gdb import foreground, word
+from lab.cli.gdb import BatchOption, ExecuteOption, VmlinuxOption, foreground, word
 from lab.cli.progress import ProgressLine
 from lab.doctor import require_programs
 from lab.errors import UsageError
@@ -71,15 +71,9 @@ def replay_command(
             show_default="failure, else end",
         ),
     ] = None,
-    execute: Annotated[
-        list[str] | None,
-        typer.Option("--ex", metavar="COMMAND", help="Run a command of gdb at the start."),
-    ] = None,
-    batch: Annotated[bool, typer.Option("--batch", help="End after the --ex commands.")] = False,
-    vmlinux: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The kernel with its symbols; else only the module has."),
-    ] = None,
+    execute: ExecuteOption = None,
+    batch: BatchOption = False,
+    vmlinux: VmlinuxOption = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Record anew, even if there is a recording.")
     ] = False,

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lab.cli import complete
-from lab.cli.chosen import GroupOption, NamesArgument
+from lab.cli.chosen import GroupOption, NamesArgument, RuleOption
 from lab.cli.options import SCENARIOS, KernelsOption, ScenariosOption, load_folder, require_file
 from lab.cli.progress import ProgressLine
 from lab.estimates import Estimates
@@ -28,16 +27,7 @@ class WhichOptions:
 
     names: NamesArgument = None
     group: GroupOption = None
-    rule: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--rule",
-            "-r",
-            metavar="RULE",
-            help="Only what proves these: K18, W-05.",
-            autocompletion=complete.rules,
-        ),
-    ] = None
+    rule: RuleOption = None
     scenarios: ScenariosOption = SCENARIOS
     long: Annotated[
         bool, typer.Option("--long", help="The full numbers, where usually fewer must do.")
