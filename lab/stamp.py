@@ -28,7 +28,8 @@ from itertools import compress
 from operator import ne, sub
 from typing import NamedTuple, Optional, Union
 
-SECTOR = 512
+from lab.units import SECTOR
+
 MAX_TAG = (1 << 16) - 1
 MAX_SEQ = (1 << 63) - 1
 MAX_SECTOR = (1 << 42) - 1

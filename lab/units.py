@@ -12,6 +12,8 @@ KIB = 1 << 10
 MIB = 1 << 20
 GIB = 1 << 30
 TIB = 1 << 40
+STORAGE_UNIT = 8
+"""Sectors: difference storage is given, and taken for a chunk, in multiples of it (K20)."""
 
 _UNITS = {"B": 1, "s": SECTOR, "KiB": KIB, "MiB": MIB, "GiB": GIB, "TiB": TIB}
 _SIZE = re.compile(r"\s*(\d+)\s*(B|s|KiB|MiB|GiB|TiB)?\s*")

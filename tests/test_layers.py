@@ -32,7 +32,7 @@ ALLOWED = {
     "host": {"units"},
     "flavour": {"errors"},
     "contract": {"data"},
-    "stamp": set(),
+    "stamp": {"units"},
     "filedata": set(),
     "blksnap": set(),
     "agent": BASE | {"blksnap"},

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab import stamp
-from lab.stamp import SECTOR, Kind, Run
+from lab.stamp import Kind, Run
+from lab.units import SECTOR
 
 TAGS = st.integers(0, stamp.MAX_TAG)
 SEQS = st.integers(1, stamp.MAX_SEQ)

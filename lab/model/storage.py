@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 
 from lab.model.runmap import RunMap
 from lab.model.sizes import Grain
+from lab.units import STORAGE_UNIT
 
-CHUNK_ALIGN = 8
-"""A chunk takes storage in units of 8 sectors; also the last, shorter one."""
 NEVER = 2**63
 """Later than any time of a guest."""
 
@@ -47,7 +46,8 @@ class Touched:
         for run in chunks.runs():
             if run.value:
                 end = min(run.end * self.grain.sectors, self.sectors)
-                taken += -(-(end - run.start * self.grain.sectors) // CHUNK_ALIGN) * CHUNK_ALIGN
+                # A device's last chunk may be shorter, and takes whole units too.
+                taken += -(-(end - run.start * self.grain.sectors) // STORAGE_UNIT) * STORAGE_UNIT
         return taken
 
 

@@ -18,8 +18,8 @@ from lab.runner.failures import StepFailed, describe
 from lab.runner.klog import device_errors, module_complaints, spoiled_images, tells_spoiled
 from lab.runner.verbs import filesystem, loads, module, snapshot, stacked
 from lab.runner.wire import read_map, trackers
-from lab.scenario.check_names import STORAGE_ALIGN
 from lab.scenario.steps_snapshot import Create, Take
+from lab.units import SECTOR, STORAGE_UNIT
 
 NEXT = "next-increment"
 """Name of the snapshot that one of the checks takes."""
@@ -147,14 +147,14 @@ def compare_next_increment(context: Context) -> Mapping[str, object]:
         device
         for name, device in context.devices.items()
         if device.kind == "disk"
-        and context.scenario.disks[name].logical_block_size <= STORAGE_ALIGN
+        and context.scenario.disks[name].logical_block_size <= STORAGE_UNIT * SECTOR
     ]
     if not context.module_loaded or not names or not disks:
         return {"compared": []}
     snapshot.create(context, Create(snapshot=NEXT, devices=tuple(names)))
     held = context.snapshots[NEXT]
-    place = (disks[0].sectors // 8 - 1) * 8
-    storage = {"id": held.id, "device": disks[0].path, "ranges": [[place, 8]]}
+    place = (disks[0].sectors // STORAGE_UNIT - 1) * STORAGE_UNIT
+    storage = {"id": held.id, "device": disks[0].path, "ranges": [[place, STORAGE_UNIT]]}
     try:
         context.request("append_storage", storage)
         snapshot.take(context, Take(snapshot=NEXT, callers=1, tries=1))

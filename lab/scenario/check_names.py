@@ -11,9 +11,7 @@ from lab.scenario import steps_load as load
 from lab.scenario.check_devices import Known, Report, check_range, check_window
 from lab.scenario.mistakes import Place
 from lab.scenario.scenario import Scenario
-from lab.units import format_size
-
-STORAGE_ALIGN = 4096
+from lab.units import SECTOR, STORAGE_UNIT, format_size
 
 
 @dataclass
@@ -133,7 +131,7 @@ class Walk:
 
     def storage_range(self, at: int, size: int, known: Known, place: Place) -> None:
         check_window(at, size, known, place, self.report)
-        if at % STORAGE_ALIGN or size % STORAGE_ALIGN:
+        if at % (STORAGE_UNIT * SECTOR) or size % (STORAGE_UNIT * SECTOR):
             self.report(place, "not in units of 8 sectors", "at and size multiples of 4KiB (K20)")
 
     def mounted(self, path: str, place: Place) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from lab.scenario import steps_io as io
 from lab.scenario import steps_snapshot as snap
 from lab.scenario.check_devices import Known, check_range
-from lab.scenario.check_names import STORAGE_ALIGN, KnownSnapshot, Walk
+from lab.scenario.check_names import KnownSnapshot, Walk
 from lab.scenario.mistakes import Place
-from lab.units import format_size
+from lab.units import SECTOR, STORAGE_UNIT, format_size
 
 
 class SnapshotSteps(Walk):
@@ -67,12 +67,12 @@ class SnapshotSteps(Walk):
         for i, name in enumerate(pieces.devices):
             known = self.device(name, (*place, "devices", i))
             sizes.append(known.size if known is not None else None)
-        units = pieces.total // STORAGE_ALIGN
-        if pieces.total % STORAGE_ALIGN or units < pieces.count:
+        unit = STORAGE_UNIT * SECTOR
+        if pieces.total % unit or pieces.total // unit < pieces.count:
             right = f"a multiple of 4KiB, at least {pieces.count} times 4KiB"
             self.report((*place, "total"), format_size(pieces.total), right)
         room = sum(size for size in sizes if size is not None)
-        if None not in sizes and pieces.total + pieces.count * STORAGE_ALIGN > room:
+        if None not in sizes and pieces.total + pieces.count * unit > room:
             what = f"{format_size(pieces.total)} with gaps do not fit"
             self.report((*place, "total"), what, f"the devices have {format_size(room)}")
 

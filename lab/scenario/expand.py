@@ -8,12 +8,10 @@ from collections.abc import Iterable, Mapping
 
 from lab.scenario.steps_io import Placed, RandomRanges
 from lab.scenario.steps_snapshot import PieceOrder, Pieces
+from lab.units import SECTOR, STORAGE_UNIT
 
 Ranges = list[tuple[int, int]]
 """(sector, count) each."""
-
-UNIT = 8
-"""Storage is given in units of 8 sectors."""
 
 TRIES = 64
 
@@ -24,15 +22,15 @@ def ranges_of(placed: Placed, device_sectors: int, turn: int = 0) -> Ranges:
         return [(piece.sector, piece.count) for piece in placed.ranges]
     if placed.random is not None:
         return random_ranges(placed.random, device_sectors, turn)
-    at = placed.at // 512
-    return [(at, device_sectors - at if placed.size is None else placed.size // 512)]
+    at = placed.at // SECTOR
+    return [(at, device_sectors - at if placed.size is None else placed.size // SECTOR)]
 
 
 def random_ranges(wanted: RandomRanges, device_sectors: int, turn: int = 0) -> Ranges:
     """Ranges drawn from seed and turn. None overlaps another: one that finds no room after some
     tries is left out, so there may be fewer than `count` on a crowded device."""
     draw = random.Random(f"{wanted.seed}/{turn}")
-    align = wanted.align // 512
+    align = wanted.align // SECTOR
     within = wanted.within
     start, room = (0, device_sectors) if within is None else (within.sector, within.count)
     low, high = (size // wanted.align for size in wanted.sizes)
@@ -67,16 +65,16 @@ def pieces_of(pieces: Pieces, sectors: Mapping[str, int]) -> list[tuple[str, Ran
     gap of one unit, so that no two can be joined.
     """
     draw = random.Random(pieces.seed)
-    units = pieces.total // 512 // UNIT
+    units = pieces.total // SECTOR // STORAGE_UNIT
     cuts = sorted(draw.sample(range(1, units), pieces.count - 1))
     sizes = [b - a for a, b in zip([0, *cuts], [*cuts, units], strict=True)]
-    room = {name: sectors[name] // UNIT for name in pieces.devices}
+    room = {name: sectors[name] // STORAGE_UNIT for name in pieces.devices}
     next_free = dict.fromkeys(pieces.devices, 0)
     placed: list[tuple[str, tuple[int, int]]] = []
     for i, size in enumerate(sizes):
         order = [pieces.devices[(i + k) % len(pieces.devices)] for k in range(len(pieces.devices))]
         name = next((n for n in order if next_free[n] + size <= room[n]), order[0])
-        placed.append((name, (next_free[name] * UNIT, size * UNIT)))
+        placed.append((name, (next_free[name] * STORAGE_UNIT, size * STORAGE_UNIT)))
         next_free[name] += size + 1
     if pieces.order is PieceOrder.ASCENDING:
         placed.sort()

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from lab.agent.syscalls import ioctl_bytes
+from lab.units import SECTOR
 
-SECTOR = 512
+FIFREEZE, FITHAW = 0xC004_5877, 0xC004_5878
 
 _BLKSSZGET = 0x1268
 _BLKDISCARD = 0x1277

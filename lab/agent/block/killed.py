@@ -9,9 +9,10 @@ import time
 from collections.abc import Sequence
 
 from lab import stamp
-from lab.agent.block.device import SECTOR, opened
+from lab.agent.block.device import opened
 from lab.agent.block.memory import Aligned
 from lab.agent.block.writing import StampedWrite
+from lab.units import SECTOR
 
 
 def write_and_kill(path: str, tag: int, writes: Sequence[StampedWrite], after: float) -> int:

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Union
 
-from lab.agent.block.device import SECTOR, opened
+from lab.agent.block.device import opened
 from lab.agent.block.memory import Aligned
+from lab.units import SECTOR
 
 PIECE = 1 << 20
 _FINER = 16

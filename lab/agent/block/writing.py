@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Optional
 
 from lab import stamp
-from lab.agent.block.device import SECTOR, opened
+from lab.agent.block.device import opened
 from lab.agent.block.uring import UringDsyncWay, UringNowaitWay, UringWay
 from lab.agent.block.ways import (
     BufferedWay,
@@ -20,6 +20,7 @@ from lab.agent.block.ways import (
     WrittenBackWay,
 )
 from lab.errors import UsageError
+from lab.units import SECTOR
 
 _CLASSES: dict[How, type[Way]] = {
     How.DIRECT: Way,

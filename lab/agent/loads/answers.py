@@ -12,9 +12,9 @@ from lab import blksnap
 from lab.agent.events import described
 from lab.agent.loads.base import Load, load_kind
 from lab.errors import UsageError
+from lab.units import SECTOR, STORAGE_UNIT
 
 _POLL_MS = 200
-_UNIT = 8  # the module takes storage in multiples of 8 sectors
 
 
 @load_kind("answer")
@@ -77,7 +77,7 @@ class Answer(Load):
         if self.pause(self._delay):
             return
         try:
-            appended = self._append(snapshot, -(-sectors // _UNIT) * _UNIT)
+            appended = self._append(snapshot, -(-sectors // STORAGE_UNIT) * STORAGE_UNIT)
         except (OSError, ValueError, UsageError) as error:
             number = error.errno if isinstance(error, OSError) else None
             with self.lock:
@@ -91,14 +91,14 @@ class Answer(Load):
     def _append(self, snapshot: blksnap.Snapshot, sectors: int) -> dict[str, Any]:
         if self._folder is not None:
             self._files += 1
-            found = snapshot.append_file(f"{self._folder}/diff{self._files:05}", sectors * 512)
+            found = snapshot.append_file(f"{self._folder}/diff{self._files:05}", sectors * SECTOR)
             device = found.device.path or str(found.device)
             return {"device": device, "ranges": [[one.sector, one.count] for one in found.ranges]}
         assert self._device is not None
         start = self._place
         end = start + sectors
         if self._limit is not None:
-            end = min(end, self._limit // _UNIT * _UNIT)
+            end = min(end, self._limit // STORAGE_UNIT * STORAGE_UNIT)
         if end <= start:
             raise UsageError(f"{self._device} is used up: sector {start} is the limit")
         self._place = end

@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from lab import blksnap
-from lab.agent.block.device import opened
+from lab.agent.block.device import FIFREEZE, FITHAW, opened
 from lab.agent.loads.base import Load, load_kind
 
-_FIFREEZE, _FITHAW = 0xC004_5877, 0xC004_5878
 _MAX_FAILURES = 20
 """Failures of each errno that are told in full."""
 
@@ -115,8 +114,8 @@ class Freeze(_Cycle):
 
     def once(self) -> None:
         with opened(self._path, os.O_RDONLY) as fd:
-            fcntl.ioctl(fd, _FIFREEZE, 0)
+            fcntl.ioctl(fd, FIFREEZE, 0)
             try:
                 self.pause(self._hold)
             finally:
-                fcntl.ioctl(fd, _FITHAW, 0)
+                fcntl.ioctl(fd, FITHAW, 0)

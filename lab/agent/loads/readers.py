@@ -12,10 +12,11 @@ from enum import Enum
 from typing import Any, Optional
 
 from lab import stamp
-from lab.agent.block.device import SECTOR, geometry, opened
+from lab.agent.block.device import geometry, opened
 from lab.agent.block.memory import Aligned
 from lab.agent.loads.base import Load, load_kind
 from lab.errors import UsageError
+from lab.units import SECTOR
 
 _MAX_BAD = 50
 

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from lab.agent.block.device import SECTOR
 from lab.agent.block.ways import How
 from lab.agent.block.writing import put, way_to
 from lab.agent.loads.base import Load, load_kind
 from lab.agent.syscalls import os_error
 from lab.agent.typed import checked
 from lab.errors import UsageError
+from lab.units import SECTOR
 
 _WRITE_SECTORS = 8
 

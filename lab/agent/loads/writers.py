@@ -7,12 +7,13 @@ import time
 from collections.abc import Mapping
 from typing import Any, Optional
 
-from lab.agent.block.device import SECTOR, geometry, opened
+from lab.agent.block.device import geometry, opened
 from lab.agent.block.uring import UringWay
 from lab.agent.block.ways import How, Way
 from lab.agent.block.writing import put, way_to
 from lab.agent.loads.base import Load, load_kind
 from lab.errors import UsageError
+from lab.units import SECTOR
 
 _PAGE_OF_WRITES = 2500  # of a report: below 256 KiB
 _DRAWS = 64

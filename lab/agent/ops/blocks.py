@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any, Optional
 
 from lab import stamp
-from lab.agent.block.device import SECTOR, Erase, erase, geometry, opened
+from lab.agent.block.device import Erase, erase, geometry, opened
 from lab.agent.block.killed import write_and_kill
 from lab.agent.block.reading import Bad, reader_of
 from lab.agent.block.ways import How
@@ -18,6 +18,7 @@ from lab.agent.block.writing import write_stamped
 from lab.agent.registry import Result, operation
 from lab.agent.syscalls import os_error
 from lab.errors import UsageError
+from lab.units import SECTOR
 
 # An answer is sent by then, with the place to go on from.
 _SCAN_S = 8.0

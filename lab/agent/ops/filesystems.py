@@ -8,13 +8,11 @@ import os
 from pathlib import Path
 from typing import Optional
 
-from lab.agent.block.device import opened
+from lab.agent.block.device import FIFREEZE, FITHAW, opened
 from lab.agent.processes import need
 from lab.agent.registry import Result, operation
 from lab.agent.syscalls import LIBC, os_error
 
-_FIFREEZE = 0xC004_5877
-_FITHAW = 0xC004_5878
 # What makes each mkfs go ahead on a device that held something before, quietly.
 _FORCE = {"ext4": ["-F", "-q"], "xfs": ["-f", "-q"], "btrfs": ["-f", "-q"], "f2fs": ["-f", "-q"]}
 
@@ -56,7 +54,7 @@ def umount(path: str) -> Result:
 def fsfreeze(path: str, thaw: bool = False) -> Result:
     """FIFREEZE or FITHAW of the file system mounted at `path`."""
     with opened(path, os.O_RDONLY) as fd:
-        fcntl.ioctl(fd, _FITHAW if thaw else _FIFREEZE, 0)
+        fcntl.ioctl(fd, FITHAW if thaw else FIFREEZE, 0)
     return {}
 
 

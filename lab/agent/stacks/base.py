@@ -13,9 +13,9 @@ from typing import Callable
 
 from lab.agent.processes import need
 from lab.errors import UsageError
+from lab.units import SECTOR
 
 CONFIGFS = Path("/sys/kernel/config")
-SECTOR = 512
 _NODE_S = 10.0
 _POLL_S = 0.005
 

@@ -11,8 +11,9 @@ from typing import Optional
 
 from lab.agent.block.device import geometry, opened
 from lab.agent.processes import need
-from lab.agent.stacks.base import SECTOR, Stack, sectors, stack_kind, undone, wait_node
+from lab.agent.stacks.base import Stack, sectors, stack_kind, undone, wait_node
 from lab.errors import UsageError
+from lab.units import SECTOR
 
 _KEY = "5a" * 64
 _THIN_BLOCK = 128  # sectors

@@ -9,11 +9,9 @@ from lab.runner.context import Context, Executor, Snapshot
 from lab.runner.wire import as_lists, device_number
 from lab.scenario import steps_snapshot as verbs
 from lab.scenario.expand import Ranges, pieces_of
-from lab.units import SECTOR
+from lab.units import SECTOR, STORAGE_UNIT
 
 Detail = Mapping[str, object]
-STORAGE_UNIT = 8
-"""Sectors; ranges of storage begin and end at multiples of it (K20)."""
 
 
 def append_storage(context: Context, action: verbs.AppendStorage) -> Detail:
