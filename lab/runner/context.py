@@ -124,7 +124,8 @@ class Program:
 
 
 class Context:
-    """The state of one scenario in its guest. Used by one thread."""
+    """The state of one scenario in its guest. Used by one thread; several may call request() at a
+    time."""
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ by the answers that come with both.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -87,7 +88,7 @@ class MapRow:
 
 
 class Figures:
-    """Collects while a scenario runs; used by its thread only."""
+    """Collects while a scenario runs; used by its thread only, but for clock()."""
 
     def __init__(self) -> None:
         self.maps: dict[tuple[str, str, int], MapRow] = {}
@@ -97,17 +98,19 @@ class Figures:
         self.latencies: dict[str, tuple[str, Latencies]] = {}
         self._living: dict[str, Life] = {}
         self._behind = 0.0
+        self._clock = threading.Lock()
 
     def clock(self, answer: Mapping[str, Any]) -> None:
         """Learn from an answer how far the guest's clock is behind the host's.
 
-        An answer comes late and never early, so the smallest difference is the best.
+        An answer comes late and never early, so the smallest difference is the best. Answers may
+        come to several threads at a time.
         """
         told = answer.get("end_ns", answer.get("done_ns"))
         if isinstance(told, int):
             behind = time.time() - told / 1e9
-            if not self._behind or behind < self._behind:
-                self._behind = behind
+            with self._clock:
+                self._behind = min(behind, self._behind or behind)
 
     def booted(self) -> None:
         """The guest's clock is another one from now on."""
