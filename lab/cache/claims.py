@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lab.cache.store import Cache, Hold
+from lab.cache.store import EXCLUSIVE, Cache, Hold
 
 _SUFFIX = ".json"
 # A claim has another name until it is written and locked; it is nobody's after so many seconds.
@@ -53,7 +53,7 @@ def sweep_claims(cache: Cache) -> None:
                 continue
             hold = Hold(os.open(claim, os.O_RDONLY | os.O_CLOEXEC))
             with contextlib.closing(hold), contextlib.suppress(BlockingIOError):
-                fcntl.flock(hold.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(hold.descriptor, EXCLUSIVE)
                 # Its process may have ended in order since, and the folder be another one's now.
                 if os.fstat(hold.descriptor).st_nlink > 0:
                     _remove_claimed(claim)

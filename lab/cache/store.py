@@ -20,7 +20,6 @@ import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from lab.cache.seal import damage, seal
@@ -30,6 +29,9 @@ from lab.progress import Progress, ProgressSink, silent
 ENVIRONMENT = "BLKSNAP_LAB_CACHE"
 # The longest that another process may take to build what we wait for, seconds.
 BUILD_LIMIT = 3600.0
+PAUSE = 0.2
+# How to lock what another process may have locked; BlockingIOError then.
+EXCLUSIVE = fcntl.LOCK_EX | fcntl.LOCK_NB
 # A folder under construction has this name until it is locked, a moment later ...
 _NEW = ".new."
 # ... and is nobody's if it still has it after so many seconds.
@@ -47,7 +49,7 @@ def cache_root() -> Path:
 
 
 class Hold:
-    """A shared lock on a descriptor; given back by close(), or when the object is collected."""
+    """A lock on a descriptor; given back by close(), or when the object is collected."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -58,6 +60,36 @@ class Hold:
         self._close()
 
 
+def lock_file(path: Path, how: int) -> Hold:
+    """Lock a file (flock) that is made if there is none; nobody locks another one of this name.
+
+    Only who holds the exclusive lock of a file may remove it. BlockingIOError as of flock.
+    """
+    while True:
+        hold = Hold(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
+        try:
+            fcntl.flock(hold.descriptor, how)
+            if os.fstat(hold.descriptor).st_nlink > 0:
+                return hold
+        except BaseException:
+            hold.close()
+            raise
+        hold.close()
+
+
+def _wait_for(path: Path) -> Hold:
+    """Lock a file that another process has locked; flock itself waits without a limit."""
+    end = time.monotonic() + BUILD_LIMIT
+    while time.monotonic() < end:
+        time.sleep(PAUSE)
+        with contextlib.suppress(BlockingIOError):
+            return lock_file(path, EXCLUSIVE)
+    raise CacheError(
+        f"the lock {path.stem} is held by another process since {BUILD_LIMIT:.0f} s",
+        "end that process",
+    )
+
+
 def _sweep(aside: Path) -> None:
     """Remove what killed processes left: their locks went with them."""
     for folder in aside.iterdir():
@@ -66,7 +98,7 @@ def _sweep(aside: Path) -> None:
                 continue
             hold = Hold(os.open(folder, os.O_RDONLY | os.O_CLOEXEC))
             try:
-                fcntl.flock(hold.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(hold.descriptor, EXCLUSIVE)
                 shutil.rmtree(folder, ignore_errors=True)
             finally:
                 hold.close()
@@ -136,17 +168,15 @@ class Cache:
     def lock(self, name: str, progress: ProgressSink = silent) -> Iterator[None]:
         """Hold the lock of a name; says so when another process makes us wait."""
         with self._errors(f"the lock {name}"):
-            (self.root / "locks").mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.root / "locks" / f"{name}.lock")
+            path = self.root / "locks" / f"{name}.lock"
+            path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                lock.acquire(timeout=0)
-            except Timeout:
+                hold = lock_file(path, EXCLUSIVE)
+            except BlockingIOError:
                 progress(Progress("cache", f"waiting for another process that makes {name}"))
-                lock.acquire(timeout=BUILD_LIMIT)
-        try:
+                hold = _wait_for(path)
+        with contextlib.closing(hold):
             yield
-        finally:
-            lock.release()
 
     def discard(self, kind: str, key: str) -> None:
         """Remove an entry, if there is one."""
@@ -160,9 +190,8 @@ class Cache:
         with self._errors(f"the cache entry {key}"):
             path = self._use_file(kind, key)
             path.parent.mkdir(parents=True, exist_ok=True)
-            hold = Hold(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
+            hold = lock_file(path, fcntl.LOCK_SH)
             os.utime(path)
-            fcntl.flock(hold.descriptor, fcntl.LOCK_SH)
             return hold
 
     def prune(self, kind: str, keep: int) -> None:
@@ -181,11 +210,11 @@ class Cache:
 
     def remove_unused(self, kind: str, key: str) -> bool:
         """Remove an entry, unless a process uses it; whether it is gone."""
-        with self._use_file(kind, key).open("ab") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
+        try:
+            hold = lock_file(self._use_file(kind, key), EXCLUSIVE)
+        except BlockingIOError:
+            return False
+        with contextlib.closing(hold):
             folder = self.root / kind / key
             if folder.is_dir():
                 self._remove(folder)
@@ -204,11 +233,6 @@ class Cache:
         """Errors of the operating system as CacheError, with what can be done about them."""
         try:
             yield
-        except Timeout as error:
-            raise CacheError(
-                f"{subject} is held by another process since {BUILD_LIMIT:.0f} s",
-                "end that process",
-            ) from error
         except OSError as error:
             raise CacheError(
                 f"{subject} under {self.root} cannot be written: {error}",

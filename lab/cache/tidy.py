@@ -4,12 +4,11 @@ Entries that are in use stay whatever their number.
 """
 
 import contextlib
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.cache.claims import sweep_claims
-from lab.cache.store import Cache
+from lab.cache.store import EXCLUSIVE, Cache, lock_file
 
 KEPT = {
     # Some 650 MB each: one for each kernel, and those that were current before.
@@ -29,8 +28,6 @@ KEPT = {
 """How many entries of a kind stay; of other kinds all do."""
 # Folders of the cache that hold no entries.
 _OURS = ("aside", "claims", "locks")
-# Locks of entries that are gone are removed when nobody has opened them for so long, seconds.
-LOCK_AGE = 86400.0
 
 
 @dataclass(frozen=True)
@@ -74,9 +71,9 @@ def disk_usage(folder: Path) -> int:
 
 
 def _forget_locks(cache: Cache) -> None:
-    """Remove the locks of entries that are gone; opening one makes it young again."""
+    """Remove the locks of entries that are gone, but not those that are held."""
     there = {f"{path.parent.name}-{path.name}" for path in cache.root.glob("*/*")}
     for path in (cache.root / "locks").glob("*"):
-        with contextlib.suppress(OSError):
-            if path.stem not in there and time.time() - path.stat().st_mtime > LOCK_AGE:
+        if path.stem not in there:
+            with contextlib.suppress(OSError), contextlib.closing(lock_file(path, EXCLUSIVE)):
                 path.unlink()

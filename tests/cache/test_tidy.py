@@ -1,17 +1,21 @@
 """The cache is bounded, and what killed processes left goes, wherever it lies."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from lab.cache import Cache, claimed, holdings, tidy
-from lab.cache.tidy import KEPT, LOCK_AGE
+from lab.cache import Cache, Hold, claimed, holdings, tidy
+from lab.cache.store import lock_file
+from lab.cache.tidy import KEPT
 
 CLAIMER = """
 import sys, time
@@ -110,15 +114,37 @@ def test_each_kind_is_bounded_and_the_last_used_stay(
     assert one.size >= 2 * 5000
 
 
-def test_locks_of_entries_that_are_gone_are_forgotten_after_a_day(cache: Cache) -> None:
-    for key in ("stays", "goes", "young"):
+def test_locks_of_entries_that_are_gone_are_forgotten(cache: Cache) -> None:
+    for key in ("stays", "goes"):
         cache.entry("modules", key, lambda _folder: None)
-    for key in ("goes", "young"):
-        cache.discard("modules", key)
-    for path in (cache.root / "locks").iterdir():
-        if "young" not in path.name:
-            os.utime(path, (0, 0))
+    cache.discard("modules", "goes")
     tidy(cache)
     left = {name.partition(".")[0] for name in names(cache.root / "locks")}
-    assert left == {"modules-stays", "modules-young"}
-    assert LOCK_AGE > 3600
+    assert left == {"modules-stays"}
+
+
+def test_a_lock_that_is_held_is_not_forgotten_however_old(cache: Cache) -> None:
+    with cache.lock("modules-key"), closing(cache.use("modules", "key")):
+        for path in (cache.root / "locks").iterdir():
+            os.utime(path, (0, 0))
+        tidy(cache)
+        assert names(cache.root / "locks") == ["modules-key.lock", "modules-key.use"]
+
+
+def test_who_waits_for_a_lock_that_is_forgotten_meanwhile_gets_the_next_one(cache: Cache) -> None:
+    first = cache.use("modules", "key")
+    path = cache.root / "locks" / "modules-key.use"
+    got: list[Hold] = []
+    waiting = threading.Thread(target=lambda: got.append(lock_file(path, fcntl.LOCK_EX)))
+    waiting.start()
+    while f":{path.stat().st_ino} " not in "".join(blocked_locks()):
+        time.sleep(0.01)
+    path.unlink()
+    first.close()
+    waiting.join()
+    assert os.fstat(got[0].descriptor).st_ino == path.stat().st_ino
+
+
+def blocked_locks() -> list[str]:
+    """What the kernel says of locks that somebody waits for."""
+    return [line for line in Path("/proc/locks").read_text().splitlines() if "->" in line]
