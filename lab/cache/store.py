@@ -27,8 +27,9 @@ from lab.errors import LabError
 from lab.progress import Progress, ProgressSink, silent
 
 ENVIRONMENT = "BLKSNAP_LAB_CACHE"
-# The longest that another process may take to build what we wait for, seconds.
-BUILD_LIMIT = 3600.0
+# The longest that another process may take to build what we wait for, seconds: an image with a
+# kernel of the lab, each step of it as long as it may take.
+WAIT_LIMIT = 6 * 3600.0
 PAUSE = 0.2
 # How to lock what another process may have locked; BlockingIOError then.
 EXCLUSIVE = fcntl.LOCK_EX | fcntl.LOCK_NB
@@ -79,14 +80,14 @@ def lock_file(path: Path, how: int) -> Hold:
 
 def _wait_for(path: Path) -> Hold:
     """Lock a file that another process has locked; flock itself waits without a limit."""
-    end = time.monotonic() + BUILD_LIMIT
+    end = time.monotonic() + WAIT_LIMIT
     while time.monotonic() < end:
         time.sleep(PAUSE)
         with contextlib.suppress(BlockingIOError):
             return lock_file(path, EXCLUSIVE)
     raise CacheError(
-        f"the lock {path.stem} is held by another process since {BUILD_LIMIT:.0f} s",
-        "end that process",
+        f"another process has held {path} for {WAIT_LIMIT:.0f} s",
+        "end that process: `lslocks` names it",
     )
 
 

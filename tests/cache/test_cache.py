@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.cache import Cache, CacheError, cache_root, digest_file, digest_of, digest_tree
+from lab.cache import Cache, CacheError, cache_root, digest_file, digest_of, digest_tree, store
 from lab.cache.seal import damage
 from lab.progress import Progress
 from lab.units import MIB
@@ -119,6 +119,15 @@ def test_two_builders_at_once_build_once(cache: Cache) -> None:
     assert calls == ["slow"]
     assert (folder / "file").read_text() == "slow"
     assert "waiting for another process" in told[0].detail
+
+
+def test_who_has_waited_too_long_is_told_for_what(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "WAIT_LIMIT", 0.5)
+    with cache.lock("kind-key"), pytest.raises(CacheError) as caught:
+        cache.entry("kind", "key", writes("a", []))
+    assert str(cache.root / "locks" / "kind-key.lock") in caught.value.what
 
 
 def test_what_a_killed_process_left_is_swept_and_live_work_is_not(cache: Cache) -> None:

@@ -8,9 +8,21 @@ import pytest
 from typer.testing import CliRunner
 
 from lab.cache import Cache
+from lab.cache.store import WAIT_LIMIT
 from lab.cli.main import app
 from lab.errors import LabError, UsageError
-from lab.image import BUILT_KERNELS, KERNELS, Kernel, Recipe, Toolbox, kernel_build, kernel_named
+from lab.image import (
+    BUILT_KERNELS,
+    KERNELS,
+    Kernel,
+    Recipe,
+    Toolbox,
+    kernel_build,
+    kernel_named,
+    rootfs,
+    store,
+    toolbox,
+)
 from lab.image import kernel_names as names
 from lab.image.kconfig import ConfigError, Fragment
 from lab.image.kernel_build import (
@@ -32,6 +44,14 @@ from lab.progress import Progress
 DEBUG, PATCHED = kernel_named("6.1-debug"), kernel_named("6.1-patched")
 WARNING = "block/blk-filter.c:12:3: warning: variable 'x' set but not used"
 PACKAGES = {"linux-source-6.1": "6.1.170-1", "gcc-12": "12.2.0-14", "binutils": "2.40-2"}
+
+
+def test_who_waits_for_an_image_waits_as_long_as_its_kernel_may_take() -> None:
+    root = rootfs.DOWNLOAD_LIMIT + 2 * toolbox.UNPACK_LIMIT
+    kernel = kernel_build.UNPACK_LIMIT + kernel_build.BUILD_LIMIT
+    kernel += 2 * kernel_build.CONFIGURE_LIMIT + 2 * kernel_build.INSTALL_LIMIT
+    image = rootfs.DOWNLOAD_LIMIT + store.JOIN_LIMIT + 2 * rootfs.CONVERT_LIMIT
+    assert root + kernel + image < WAIT_LIMIT
 
 
 def test_everything_that_decides_a_kernel_counts_for_its_key() -> None:
