@@ -11,13 +11,14 @@ $BLKSNAP_LAB_CACHE, or the user's cache folder of the platform.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -33,6 +34,8 @@ WAIT_LIMIT = 6 * 3600.0
 PAUSE = 0.2
 # How to lock what another process may have locked; BlockingIOError then.
 EXCLUSIVE = fcntl.LOCK_EX | fcntl.LOCK_NB
+# What a build says if the cache cannot be written; its other errors are not the cache's.
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 # A folder under construction has this name until it is locked, a moment later ...
 _NEW = ".new."
 # ... and is nobody's if it still has it after so many seconds.
@@ -116,7 +119,8 @@ class Cache:
     ) -> Path:
         """The folder of an entry; `build` fills an empty folder if there is none or it is damaged.
 
-        Errors of `build` pass, and nothing is kept. CacheError if the cache cannot be written.
+        Errors of `build` pass, and nothing is kept. CacheError if the cache cannot be written, also
+        if that is what `build` says.
         """
         with contextlib.closing(self.use(kind, key)):
             return self._entry(kind, key, build, progress)
@@ -138,11 +142,16 @@ class Cache:
         return folder
 
     def _build(self, folder: Path, build: Callable[[Path], None]) -> None:
-        with self._errors(f"the cache entry {folder}"), self.scratch(folder.name) as aside:
-            build(aside)
-            seal(aside)
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            aside.rename(folder)
+        subject = f"the cache entry {folder}"
+        with contextlib.ExitStack() as stack:
+            with self._errors(subject):
+                aside = stack.enter_context(self.scratch(folder.name))
+            with self._errors(subject, only=_NO_ROOM):
+                build(aside)
+            with self._errors(subject):
+                seal(aside)
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                aside.rename(folder)
 
     @contextlib.contextmanager
     def scratch(self, label: str) -> Iterator[Path]:
@@ -230,11 +239,16 @@ class Cache:
             folder.rename(aside / "removed")
 
     @contextlib.contextmanager
-    def _errors(self, subject: str) -> Iterator[None]:
-        """Errors of the operating system as CacheError, with what can be done about them."""
+    def _errors(self, subject: str, only: Container[int | None] | None = None) -> Iterator[None]:
+        """Errors of the operating system as CacheError, with what can be done about them.
+
+        only: those with these numbers, others pass; None: all.
+        """
         try:
             yield
         except OSError as error:
+            if only is not None and error.errno not in only:
+                raise
             raise CacheError(
                 f"{subject} under {self.root} cannot be written: {error}",
                 f"free space or rights there, or set {ENVIRONMENT} to another folder",

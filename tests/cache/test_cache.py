@@ -1,5 +1,6 @@
 """The cache: nothing half-built is seen, what is damaged is rebuilt, what is in use stays."""
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -176,6 +177,20 @@ def test_a_cache_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(CacheError) as caught:
         Cache(tmp_path / "file" / "cache").entry("kind", "key", writes("x", []))
     assert "BLKSNAP_LAB_CACHE" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(errno.ENOSPC, CacheError), (errno.EROFS, CacheError), (errno.ENOENT, FileNotFoundError)],
+)
+def test_an_error_of_a_build_is_one_of_the_cache_only_if_it_is_about_room(
+    cache: Cache, number: int, told: type[Exception]
+) -> None:
+    def build(folder: Path) -> None:
+        raise OSError(number, os.strerror(number), str(folder / "file"))
+
+    with pytest.raises(told):
+        cache.entry("kind", "key", build)
 
 
 def test_the_root_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
