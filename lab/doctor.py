@@ -19,7 +19,7 @@ from lab.errors import EnvironmentLack
 from lab.guest.command import QEMU
 from lab.guest.identity import misses_patches
 from lab.host import available_memory, processors
-from lab.image.rootfs import require_namespaces
+from lab.image.namespace import require_namespaces
 from lab.units import GIB, MIB
 
 # Image, template, built modules: about 1 GiB for each kernel; toolboxes 2, clones less than 1.
@@ -196,10 +196,13 @@ def _holding(one: Holding) -> str:
 
 
 def _rights() -> Finding:
-    if os.geteuid() == 0:
-        return Finding("image build", Health.OK, "as root")
+    is_root = os.geteuid() == 0
+    how = "as root" if is_root else "unprivileged user namespaces"
     try:
         require_namespaces()
     except EnvironmentLack as lack:
+        if is_root:
+            detail = f"{how}, but neither kernels nor toolboxes: {lack.what}"
+            return Finding("image build", Health.NOTE, detail, lack.remedy)
         return Finding("image build", Health.LACK, lack.what, lack.remedy)
-    return Finding("image build", Health.OK, "unprivileged user namespaces")
+    return Finding("image build", Health.OK, how)

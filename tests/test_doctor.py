@@ -1,6 +1,5 @@
 """The doctor tells all that is missing at once."""
 
-import getpass
 import os
 import platform
 from pathlib import Path
@@ -13,7 +12,6 @@ from lab.cache import Cache
 from lab.cache.tidy import KEPT
 from lab.cli.main import app
 from lab.errors import EnvironmentLack
-from lab.image import rootfs
 
 
 def test_every_row_of_the_table_is_read() -> None:
@@ -77,17 +75,13 @@ def test_a_newer_emulator_comes_from_where_this_system_has_it(
     assert "QEMU" in (noted.remedy or "").upper()
 
 
-@pytest.fixture
-def plain_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A user without rights, on a machine where such users can build images; its /etc/subuid."""
-    subordinates, namespaces = tmp_path / "subuid", tmp_path / "max_user_namespaces"
-    subordinates.write_text(f"{getpass.getuser()}:200000:65536\n")
-    namespaces.write_text("15000\n")
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(rootfs, "SUBORDINATES", subordinates)
-    monkeypatch.setattr(rootfs, "NAMESPACES", namespaces)
-    monkeypatch.setattr(rootfs, "find_program", lambda name, package: f"/usr/bin/{name}")
-    return subordinates
+def with_unshare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int, script: str) -> None:
+    """This user, on a machine whose `unshare` does what a script does."""
+    for name, text in {"unshare": script, "newuidmap": ""}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(os, "geteuid", lambda: user)
 
 
 def image_build(cache: Path) -> doctor.Finding:
@@ -95,21 +89,40 @@ def image_build(cache: Path) -> doctor.Finding:
     return found
 
 
-def test_a_user_with_namespaces_can_build_images(plain_user: Path, tmp_path: Path) -> None:
-    assert image_build(tmp_path).health is doctor.Health.OK
-
-
-def test_what_a_plain_user_lacks_is_told_with_what_mends_it(
-    plain_user: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_user_with_namespaces_can_build_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain_user.write_text("somebody:200000:65536\n")
+    with_unshare(tmp_path, monkeypatch, 1000, 'echo "$@" >"${0%/*}/asked"')
+    assert image_build(tmp_path).health is doctor.Health.OK
+    asked = (tmp_path / "asked").read_text().split()
+    assert {"--mount", "--user", "--map-auto", "true"} <= set(asked)
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        ("no line matching user 'me' in /etc/subuid", "usermod --add-subuids"),
+        ("write failed /proc/self/uid_map: Operation not permitted", "apparmor_restrict"),
+        ("unshare failed: No space left on device", "sysctl user.max_user_namespaces"),
+    ],
+)
+def test_what_a_plain_user_lacks_is_told_with_what_mends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, remedy: str
+) -> None:
+    with_unshare(tmp_path, monkeypatch, 1000, f'echo "unshare: {said}"; exit 1')
     found = image_build(tmp_path)
     assert found.health is doctor.Health.LACK
-    assert "usermod --add-subuids" in (found.remedy or "")
-    (tmp_path / "max_user_namespaces").write_text("0\n")
-    assert "sysctl user.max_user_namespaces" in (image_build(tmp_path).remedy or "")
-    monkeypatch.setattr(rootfs, "NAMESPACES", tmp_path / "no such file")
-    assert image_build(tmp_path).health is doctor.Health.LACK
+    assert said in found.detail
+    assert remedy in (found.remedy or "")
+
+
+def test_root_without_namespaces_can_build_images_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_unshare(tmp_path, monkeypatch, 0, "echo Operation not permitted; exit 1")
+    found = image_build(tmp_path)
+    assert found.health is doctor.Health.NOTE
+    assert "neither kernels nor toolboxes" in found.detail
 
 
 def test_all_that_is_missing_is_told_at_once_with_one_command(

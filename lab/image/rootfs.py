@@ -4,13 +4,12 @@ Needs no loop device, and no root where unprivileged user namespaces work: then 
 a namespace in which the user appears as root.
 """
 
-import getpass
 import os
 import re
 from pathlib import Path
 
-from lab.errors import EnvironmentLack
 from lab.image.kernels import Kernel
+from lab.image.namespace import namespace, require_namespaces
 from lab.image.recipe import Recipe
 from lab.process import find_program, run
 from lab.progress import Progress, ProgressSink
@@ -18,8 +17,6 @@ from lab.progress import Progress, ProgressSink
 STAGE = "image"
 DOWNLOAD_LIMIT = 1800.0
 CONVERT_LIMIT = 600.0
-SUBORDINATES = Path("/etc/subuid")
-NAMESPACES = Path("/proc/sys/user/max_user_namespaces")
 
 # What mmdebstrap says at the start of each step, and how far it is then (measured: 70 s in all).
 _STEPS = (
@@ -92,46 +89,12 @@ def make_root_disk(archive: Path, disk: Path, size: int, progress: ProgressSink)
     tree = disk.with_suffix(".tree")
     script = ["sh", "-c", _MAKE_FILE_SYSTEM, "make-root"]
     arguments = [str(archive), str(tree), str(raw), f"{size // 1024}k", find_program("mke2fs")]
-    run([*_as_root(), *script, *arguments], timeout=CONVERT_LIMIT)
+    # The files of root are root's.
+    as_root = [] if os.geteuid() == 0 else namespace()
+    run([*as_root, *script, *arguments], timeout=CONVERT_LIMIT)
     progress(Progress(STAGE, "packing the disk", 0.95))
     run(
         ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(raw), str(disk)],
         timeout=CONVERT_LIMIT,
     )
     raw.unlink()
-
-
-def _as_root() -> list[str]:
-    """What to put before a command so that it owns the files of root."""
-    if os.geteuid() == 0:
-        return []
-    require_namespaces()
-    return ["unshare", "--user", "--map-root-user", "--map-auto", "--"]
-
-
-def require_namespaces() -> None:
-    """EnvironmentLack if this user cannot have a namespace with users of its own."""
-    if not _namespaces_allowed():
-        raise EnvironmentLack(
-            "this user may have no namespaces of users",
-            "as root: sysctl user.max_user_namespaces=10000, or build the image as root",
-        )
-    find_program("newuidmap", package="uidmap")
-    user = getpass.getuser()
-    names = {line.partition(":")[0] for line in _lines(SUBORDINATES)}
-    if user not in names and str(os.getuid()) not in names:
-        raise EnvironmentLack(
-            f"{user} has no subordinate user numbers in {SUBORDINATES}",
-            f"as root: usermod --add-subuids 200000-265535 --add-subgids 200000-265535 {user}",
-        )
-
-
-def _namespaces_allowed() -> bool:
-    return "".join(_lines(NAMESPACES)).strip() not in ("", "0")
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []

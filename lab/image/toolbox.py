@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.cache import Cache
-from lab.errors import EnvironmentLack
 from lab.image.boot import installed_packages
+from lab.image.namespace import namespace, require_namespaces
 from lab.image.recipe import Recipe
 from lab.image.rootfs import make_root_archive
-from lab.process import CommandFailed, run
+from lab.process import run
 from lab.progress import Progress, ProgressSink, silent
 
 KIND = "toolboxes"
@@ -30,7 +30,6 @@ EXCLUDED = (
     "/usr/lib/gcc/*/*/lib*san.*",
 )
 UNPACK_LIMIT = 600.0
-PROBE_LIMIT = 30.0
 
 # $1 the root, $2 and $3 what becomes /mnt and /srv in it, $4 the script. The kernel's build asks
 # /dev/null a lot.
@@ -61,7 +60,7 @@ class Toolbox:
         """
         places = [str(self.root), str(folder), str(kept or folder)]
         return run(
-            [*_namespace(), "sh", "-c", _ENTER, "enter", *places, script],
+            [*namespace(), "sh", "-c", _ENTER, "enter", *places, script],
             timeout=timeout,
             on_line=on_line,
         )
@@ -79,7 +78,7 @@ def unpack_toolbox(
 
     finish: shell script run in it once; what it changes is kept. Not part of the key.
     """
-    _require_namespaces()
+    require_namespaces()
 
     def build(folder: Path) -> None:
         archive, root = folder / "root.tar", folder / "root"
@@ -102,19 +101,3 @@ def _turn_links(root: Path) -> None:
             path.unlink()
             inside = root / target.relative_to("/")
             path.symlink_to(os.path.relpath(inside, path.parent))
-
-
-def _namespace() -> list[str]:
-    """What gives a command mounts of its own."""
-    own_users = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    return ["unshare", "--mount", *own_users, "--"]
-
-
-def _require_namespaces() -> None:
-    try:
-        run([*_namespace(), "true"], timeout=PROBE_LIMIT)
-    except CommandFailed as error:
-        raise EnvironmentLack(
-            f"no namespace for mounts can be had here: {error.output.strip()}",
-            "as root: sysctl user.max_user_namespaces=10000, or run it as root",
-        ) from error
