@@ -2,7 +2,8 @@
 
 On some machines the device is there, opens and makes a virtual machine, and a stock guest then
 hangs for ever. So the probe boots the image's kernel with an init that says one line and powers
-off, and waits a few seconds for the line. The answer is cached for this machine and this QEMU.
+off, and waits a few seconds for the line. The answer is cached for this machine and this QEMU,
+until probe_again(): a probe can also fail as the machine was busy.
 """
 
 import json
@@ -55,8 +56,17 @@ def decide(
         return Decision(Accel.TCG, "asked for")
     found = _cached_probe(image, cache, progress)
     if choice is AccelChoice.KVM and found.accel is not Accel.KVM:
-        raise EnvironmentLack(f"KVM does not work: {found.reason}", "use --accel tcg, or auto")
+        raise EnvironmentLack(
+            f"KVM does not work: {found.reason}",
+            "use --accel tcg, or auto; `blksnap-lab doctor --probe` looks again",
+        )
     return found
+
+
+def probe_again(image: Image, cache: Cache, progress: ProgressSink = silent) -> Decision:
+    """How to run guests, by a new probe."""
+    cache.discard(KIND, _probe_key(image))
+    return decide(AccelChoice.AUTO, image, cache, progress)
 
 
 def decided(choice: AccelChoice, image: Image, cache: Cache) -> Accel | None:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from lab.accel import AccelChoice, decide
+from lab.accel import probe_again
 from lab.cache import Cache
 from lab.cli.progress import ProgressLine
 from lab.doctor import Finding, Health, Need, examine, install_command, missing_programs
@@ -59,6 +59,6 @@ def _show(findings: list[Finding]) -> None:
 def _acceleration(cache: Cache) -> Finding:
     with ProgressLine(DEFAULT_KERNEL) as progress:
         image = prepare_image(Recipe(), cache, progress)
-        decision = decide(AccelChoice.AUTO, image, cache, progress)
+        decision = probe_again(image, cache, progress)
     health = Health.OK if decision.accel is Accel.KVM else Health.NOTE
     return Finding("acceleration", health, f"{decision.accel}: {decision.reason}")

@@ -12,6 +12,9 @@ import pytest
 from lab import accel
 from lab.accel import AccelChoice, decided
 from lab.cache import Cache
+from lab.cli import environment
+from lab.doctor import Health
+from lab.errors import EnvironmentLack
 from lab.guest import prepare
 from lab.guest.command import Accel
 from lab.guest.prepare import lacking
@@ -77,3 +80,21 @@ def test_what_only_a_probe_can_tell_is_not_probed(
     monkeypatch.setattr(accel, "probe", lambda *_: None)
     accel.decide(AccelChoice.AUTO, IMAGE, cache)
     assert decided(AccelChoice.AUTO, IMAGE, cache) is Accel.KVM
+
+
+def test_doctor_probes_again_what_a_probe_has_denied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[str | None] = ["it was not on the console within 10 s", None]
+    cache = Cache(tmp_path / "cache")
+    (tmp_path / "kvm").touch()
+    monkeypatch.setattr(accel, "DEVICE", tmp_path / "kvm")
+    monkeypatch.setattr(accel, "qemu_identity", lambda: "QEMU 9")
+    monkeypatch.setattr(accel, "probe", lambda *_: answers.pop(0))
+    monkeypatch.setattr(environment, "prepare_image", lambda *_: IMAGE)
+    for _ in range(2):
+        with pytest.raises(EnvironmentLack) as caught:
+            accel.decide(AccelChoice.KVM, IMAGE, cache)
+        assert "doctor --probe" in (caught.value.remedy or "")
+    assert environment._acceleration(cache).health is Health.OK
+    assert accel.decide(AccelChoice.KVM, IMAGE, cache).accel is Accel.KVM
