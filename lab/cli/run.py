@@ -70,12 +70,14 @@ def run_command(
             write_empty(report.junit)
         return
     guest_settings = replace(guest.settings(), coverage=how.coverage)
+    kernels = kernel_names(how.kernel or ())
     settings = RunSettings(
         results=where.results,
         command=again(guest, which.scenarios, long=which.long, coverage=how.coverage),
         options=of_whole_run(how, report),
-        kernels=kernel_names(how.kernel or ()),
-        jobs=how.jobs if how.jobs is not None else fitting_jobs(guest_settings.memory),
+        kernels=kernels,
+        jobs=how.jobs if how.jobs is not None else _fitting(chosen, kernels, guest_settings),
+        cpus=guest.cpus,
         repeat=how.repeat,
         keep_failed=how.keep_failed,
         basis=basis_of(chosen, guest_settings),
@@ -125,6 +127,7 @@ def _go_on(path: Path, report: ReportOptions) -> None:
         options=of_whole_run(wanted.how, wanted.report),
         kernels=before.kernels,
         jobs=before.jobs,
+        cpus=guest.cpus,
         repeat=before.repeat,
         keep_failed=wanted.how.keep_failed,
         basis=basis,
@@ -180,14 +183,29 @@ def _to_make(
     chosen: Sequence[Scenario], kernels: Sequence[str], settings: GuestSettings
 ) -> tuple[str, ...]:
     """What the guests of the scenarios lack; see RunStarted."""
-    kinds = dict.fromkeys(map(kind_of, chosen))
     found = {
-        f"{stage} {kernel}": None
-        for kernel in kernels
-        for memory, icount in kinds
-        for stage in lacking(_guest(settings, kernel, memory, icount=icount))
+        f"{stage} {guest.recipe.kernel.name}": None
+        for guest in _guests(chosen, kernels, settings)
+        for stage in lacking(guest)
     }
     return tuple(found)
+
+
+def _fitting(chosen: Sequence[Scenario], kernels: Sequence[str], settings: GuestSettings) -> int:
+    """How many guests of the scenarios fit this machine at a time, the largest ones too."""
+    return fitting_jobs(max(one.machine_memory for one in _guests(chosen, kernels, settings)))
+
+
+def _guests(
+    chosen: Sequence[Scenario], kernels: Sequence[str], settings: GuestSettings
+) -> list[GuestSettings]:
+    """All guests that the scenarios need, each once, kernel by kernel."""
+    kinds = dict.fromkeys(map(kind_of, chosen))
+    return [
+        _guest(settings, kernel, memory, icount=icount)
+        for kernel in kernels
+        for memory, icount in kinds
+    ]
 
 
 def _guest(

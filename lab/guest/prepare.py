@@ -132,7 +132,7 @@ def _plan(
         image.kernel,
         Path(),
         accel,
-        memory=settings.memory + settings.recipe.kernel.more_memory,
+        memory=settings.machine_memory,
         cpus=settings.cpus,
         slots=tuple(Slot(sizes) for sizes in settings.slots),
         one_thread=accel is Accel.TCG and misses_patches(),

@@ -37,6 +37,11 @@ class GuestSettings:
     coverage: bool = False
     flavour: Flavour = field(default_factory=Flavour)
 
+    @property
+    def machine_memory(self) -> int:
+        """Bytes that its machine has."""
+        return self.memory + self.recipe.kernel.more_memory
+
     def counting(self) -> "GuestSettings":
         """The same guest, but for one emulated processor whose time is its instructions."""
         return replace(self, cpus=1, accel=AccelChoice.TCG, icount=True)

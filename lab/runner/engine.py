@@ -52,6 +52,7 @@ from lab.scenario.scenario import Scenario
 EMULATION = 2.0
 """How much more time an emulated guest gets than one on real processors."""
 GUEST_CPUS = 2
+"""Processors of the usual guest."""
 POLL = 0.5
 """Seconds the main thread sleeps at most, so that signals are handled soon."""
 
@@ -62,14 +63,16 @@ class RunSettings:
 
     results: folder that gets a sub folder for this run. command: words that, followed by the name
     of a scenario, run it again; options: those that only the command of the whole run has. kernels:
-    names of the guests' kernels; every scenario is run on each. jobs: guests at a time. repeat: how
-    often each scenario is run. keep_failed: see Place. basis, to_make, long: see RunStarted.
+    names of the guests' kernels; every scenario is run on each. jobs: guests at a time. cpus:
+    processors of each. repeat: how often each scenario is run. keep_failed: see Place. basis,
+    to_make, long: see RunStarted.
     """
 
     results: Path
     command: tuple[str, ...] = ("blksnap-lab", "run")
     kernels: tuple[str, ...] = (DEFAULT_KERNEL,)
     jobs: int = 1
+    cpus: int = GUEST_CPUS
     repeat: int = 1
     keep_failed: bool = False
     options: tuple[str, ...] = ()
@@ -146,13 +149,14 @@ def _tasks(settings: RunSettings, scenarios: Sequence[Scenario]) -> list[_Task]:
     ]
 
 
-def patience(template: Template, jobs: int, kernel: str) -> float:
+def patience(template: Template, jobs: int, kernel: str, cpus: int = GUEST_CPUS) -> float:
     """How much longer things may take than in a guest of its own on processors of its own.
 
-    kernel: its name among those of the lab; one with debug options is slow.
+    jobs: guests at a time, each with so many processors (cpus). kernel: its name among those of the
+    lab; one with debug options is slow.
     """
     emulated = EMULATION if facts(template).get("accel") == "tcg" else 1.0
-    crowded = max(1.0, jobs * GUEST_CPUS / processors())
+    crowded = max(1.0, jobs * cpus / processors())
     return emulated * crowded * kernel_named(kernel).slowness
 
 
@@ -288,16 +292,17 @@ class _Run:
     def _one(self, task: _Task, template: Template) -> ScenarioResult:
         """Run one scenario in this thread. Raises Interrupted if the run was stopped meanwhile."""
         self._started(task)
+        settings = self._settings
         place = Place(
             folder=self._folder.scenario(task.label, task.repeat),
-            command=self._settings.again((task.kernel,), (task.scenario.name,)),
+            command=settings.again((task.kernel,), (task.scenario.name,)),
             label=task.label,
             kernel=task.kernel,
             repeat=task.repeat,
-            patience=patience(template, self._settings.jobs, task.kernel),
-            jobs=self._settings.jobs,
+            patience=patience(template, settings.jobs, task.kernel, settings.cpus),
+            jobs=settings.jobs,
             seats=self._seats,
-            keep_failed=self._settings.keep_failed,
+            keep_failed=settings.keep_failed,
         )
         result = run_whole(task.scenario, template, place, self._bus, self._stop)
         self._stop.check()

@@ -12,7 +12,7 @@ import pytest
 from lab.errors import LabError, UsageError
 from lab.image import kernel_named
 from lab.modbuild import ModuleBuildFailed
-from lab.runner import folder
+from lab.runner import engine, folder
 from lab.runner.engine import RunSettings, run
 from lab.runner.events import GuestReady, RunFinished, RunStarted, ScenarioStarted, StepStarted
 from lab.runner.folder import HostDiskFull
@@ -250,6 +250,23 @@ def test_a_guest_that_cannot_be_kept_is_told_of(
     bad = FakeTemplate(frozenset({"image too short"}))
     result = run_all(CYCLE, template=bad, keep_failed=True).results[0]
     assert result.kept == "not kept: its disks are somewhere else"
+
+
+def test_guests_with_more_processors_crowd_each_other_more(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(engine, "processors", lambda: 4)
+    found: list[float] = []
+
+    def remember(_scenario: object, _template: object, place: Place, *_: object) -> ScenarioResult:
+        found.append(place.patience)
+        return ScenarioResult("g/a", Verdict.PASSED, label=place.label)
+
+    monkeypatch.setattr("lab.runner.every_io.run_scenario", remember)
+    for cpus in (1, 2, 4):
+        settings = RunSettings(tmp_path, jobs=3, cpus=cpus)
+        run([parse_scenario(CYCLE, "g/a", "f")], settings, [], lambda _p, _k, _m: FakeTemplate())
+    assert [one / found[0] for one in found] == [1.0, 1.5, 3.0]
 
 
 def test_a_guest_of_a_slow_kernel_gets_more_time(
