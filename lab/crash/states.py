@@ -95,10 +95,15 @@ class Rebuilder:
         self._log = log
         self._safe = folder / "safe.img"
         self._state = folder / "state.img"
+        self._base, self._size = base, size
         self._done = 0
-        _copy(base, self._safe, size)
 
     def __enter__(self) -> Self:
+        try:
+            _copy(self._base, self._safe, self._size)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_error: object) -> None:

@@ -217,9 +217,11 @@ class Guest:
         seed.result(REQUEST_LIMIT)
 
     def _end(self) -> None:
-        self._machine.close()
-        if self._channel is not None:
-            self._channel.close()
+        try:
+            self._machine.close()
+        finally:
+            if self._channel is not None:
+                self._channel.close()
 
     def _why_closed(self) -> GuestLost:
         """Why the agent's port was closed; by now QEMU has ended, or is about to."""

@@ -125,28 +125,25 @@ class Machine:
         LaunchFailed if QEMU does not come up; then nothing is left of it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        monitor, monitor_far = socket.socketpair()
-        agent, agent_far = socket.socketpair()
-        self.agent_socket = agent
-        wiring = Wiring(monitor_far.fileno(), agent_far.fileno(), self.console_path, restored)
-        inherited = [monitor_far, agent_far]
-        if self._wants_console:
-            self.console_socket, console_far = socket.socketpair()
-            wiring = replace(wiring, console_socket=console_far.fileno())
-            inherited.append(console_far)
-        self.command_line = qemu_command(self.spec, wiring)
-        try:
+        with contextlib.ExitStack() as undo:
             with contextlib.ExitStack() as given:
-                for end in inherited:
-                    given.enter_context(end)
-                call(functools.partial(self._spawn, [end.fileno() for end in inherited]))
-            self._qmp.connect(monitor, LAUNCH_LIMIT)
-        except QmpError as error:
-            self._explain_launch(error)
-        except BaseException:
-            monitor.close()
-            self.close()
-            raise
+                monitor, far = _pair(given)
+                undo.callback(monitor.close)
+                undo.callback(self.close)
+                self.agent_socket, agent = _pair(given)
+                wiring = Wiring(far.fileno(), agent.fileno(), self.console_path, restored)
+                inherited = [far.fileno(), agent.fileno()]
+                if self._wants_console:
+                    self.console_socket, console = _pair(given)
+                    wiring = replace(wiring, console_socket=console.fileno())
+                    inherited.append(console.fileno())
+                self.command_line = qemu_command(self.spec, wiring)
+                call(functools.partial(self._spawn, inherited))
+            try:
+                self._qmp.connect(monitor, LAUNCH_LIMIT)
+            except QmpError as error:
+                self._explain_launch(error)
+            undo.pop_all()
         if self._state is MachineState.NEW:
             self._state = MachineState.RUNNING
 
@@ -258,11 +255,12 @@ class Machine:
     def close(self) -> None:
         """End QEMU if it lives and give back everything; the one place of cleanup."""
         call(lambda: None)  # a start that was interrupted has happened by now, or never will
-        self._kill()
-        self._qmp.close()
-        for ours in (self.agent_socket, self.console_socket):
-            if ours is not None:
-                ours.close()
+        with contextlib.ExitStack() as stack:
+            for ours in (self.agent_socket, self.console_socket):
+                if ours is not None:
+                    stack.callback(ours.close)
+            stack.callback(self._qmp.close)
+            self._kill()
 
     def _kill(self) -> None:
         if self._process is None or self._ended.is_set():
@@ -314,3 +312,9 @@ class Machine:
             if time.monotonic() > limit:
                 raise GuestLost(f"{text!r} was not on the console within {timeout:g} s")
             self._ended.wait(0.2)
+
+
+def _pair(far: contextlib.ExitStack) -> tuple[socket.socket, socket.socket]:
+    """Two sockets that are connected: ours, and QEMU's, which is closed with a stack."""
+    ours, theirs = socket.socketpair()
+    return ours, far.enter_context(theirs)

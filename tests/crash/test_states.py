@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lab import stamp
+from lab.crash import states
 from lab.crash.log import Flag, WriteLog
 from lab.crash.states import Cut, Rebuilder, choose, flushes, safe_before, unsafe
 from lab.units import SECTOR
@@ -116,6 +119,24 @@ def test_what_a_disk_held_before_its_log_is_the_base(tmp_path: Path) -> None:
         assert [run.seq for run in stamp.scan(data, 0)] == [1]
         data = states.state(Cut(1, (0,))).read_bytes()
         assert [run.seq for run in stamp.scan(data, 0)] == [1, 2, 1]
+
+
+def test_a_copy_that_does_not_fit_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_source: Path, target: Path) -> None:
+        target.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(states, "copy_sparse", full)
+    (tmp_path / "base").write_bytes(bytes(SIZE))
+    with (
+        WriteLog(write_log(tmp_path / "log", [])) as log,
+        pytest.raises(OSError, match="No space"),
+        Rebuilder(log, tmp_path / "base", SIZE, tmp_path),
+    ):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["base", "log"]
 
 
 def test_the_same_seed_draws_the_same(tmp_path: Path) -> None:
