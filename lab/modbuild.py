@@ -230,16 +230,16 @@ def _make_in_guest(
     job.progress(Progress(STAGE, "booting a guest to build in", 0.0))
     with (
         job.cache.scratch("builder") as scratch,
-        boot_scratch(job.image, keys, scratch, accel=accel) as guest,
+        boot_scratch(job.image, keys, scratch, accel) as ssh,
     ):
-        compiler_cache.bring(guest.ssh, job.cache, job.image)
-        made = _make(guest.ssh, job)
-        compiler_cache.keep(guest.ssh, job.cache, job.image, job.progress)
+        compiler_cache.bring(ssh, job.cache, job.image)
+        made = _make(ssh, job)
+        compiler_cache.keep(ssh, job.cache, job.image, job.progress)
         if made.status != 0:
             raise ModuleBuildFailed(job.source, made.output)
         if job.coverage:
-            guest.ssh.get(instrument.pack_notes(guest.ssh, SOURCE), folder / instrument.NOTES)
-        return made, _fetch(guest.ssh, folder)
+            ssh.get(instrument.pack_notes(ssh, SOURCE), folder / instrument.NOTES)
+        return made, _fetch(ssh, folder)
 
 
 def _make_on_host(job: _Job, kernel: Kernel, folder: Path) -> tuple[Finished, tuple[str, ...]]:

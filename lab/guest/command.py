@@ -5,7 +5,7 @@ The device list of a template and of its clones must be the same, so all address
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -102,12 +102,10 @@ class MachineSpec:
     ram_file: Path | None = None
     ram_shared: bool = False
     slots: tuple[Slot, ...] = ()
-    forward_ssh: bool = False
     one_thread: bool = False
     icount: bool = False
     pause_on_panic: bool = False
     recorded: Recorded | None = None
-    append: tuple[str, ...] = field(default=())
 
 
 def kernel_command_line(spec: MachineSpec) -> str:
@@ -116,7 +114,7 @@ def kernel_command_line(spec: MachineSpec) -> str:
     if spec.recorded is not None:
         # Calibrating that timer is a loop of pauses, and each pause an entry in the log.
         more = ("nolapic_timer", f"lab.port=tcp:{AGENT_TCP}")
-    return " ".join((*_KERNEL_COMMAND_LINE, *more, *spec.append))
+    return " ".join((*_KERNEL_COMMAND_LINE, *more))
 
 
 def slot_name(index: int) -> str:
@@ -233,8 +231,6 @@ def _connections(spec: MachineSpec, wiring: Wiring) -> list[str]:
 
 def _devices(spec: MachineSpec) -> list[str]:
     network = "user,id=net,restrict=on"
-    if spec.forward_ssh:
-        network += ",hostfwd=tcp:127.0.0.1:0-:22"
     if spec.recorded is not None and spec.recorded.snapshots is None:
         network += f",hostfwd=tcp:127.0.0.1:0-:{AGENT_TCP}"
     card = f"virtio-net-pci,netdev=net,addr={ADDRESS_NETWORK:#x},romfile="
