@@ -1,8 +1,4 @@
-"""What this machine has and lacks for the lab, all at once, with the command that mends it.
-
-The programs and the Debian packages that hold them come from `data/host-programs.txt`, which the
-set-up script reads as well.
-"""
+"""What this machine has and lacks for the lab, all at once, with the command that mends it."""
 
 import os
 import platform
@@ -11,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib import resources
 from pathlib import Path
 
 from lab.cache import Cache, Holding, holdings
@@ -20,14 +15,13 @@ from lab.guest.command import QEMU
 from lab.guest.identity import misses_patches
 from lab.host import available_memory, processors
 from lab.image.namespace import require_namespaces
+from lab.programs import Need, host_programs, install_command, path_of
 from lab.units import GIB, MIB
 
 # Image, template, built modules: about 1 GiB for each kernel; toolboxes 2, clones less than 1.
 FREE_DISK = 8 * GIB
 # One guest has 1 GiB; a clone shares what it does not write.
 FREE_MEMORY = 3 * GIB
-# Administrators' programs, not on every user's path.
-SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 
 class Health(StrEnum):
@@ -46,62 +40,6 @@ class Finding:
     health: Health
     detail: str
     remedy: str | None = None
-
-
-class Need(StrEnum):
-    """What misses a program that is not there; extras can be done without."""
-
-    RUNS = "runs"
-    TESTS = "tests"
-    EXTRAS = "extras"
-
-
-@dataclass(frozen=True)
-class HostProgram:
-    """A program the lab runs on the host, the Debian package that holds it, and what for."""
-
-    name: str
-    package: str
-    need: Need
-    purpose: str
-
-
-def host_programs() -> tuple[HostProgram, ...]:
-    """The table of programs that the lab runs on the host."""
-    text = resources.files("lab.data").joinpath("host-programs.txt").read_text(encoding="utf-8")
-    rows = (line.split(maxsplit=3) for line in text.splitlines())
-    return tuple(
-        HostProgram(name, package, Need(need), purpose)
-        for name, package, need, purpose in filter(None, rows)
-        if name != "#"
-    )
-
-
-def find_program(name: str) -> str | None:
-    """Path of a program, looked for in the folders of administrators too."""
-    return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *SBIN]))
-
-
-def missing_programs(*needs: Need) -> list[HostProgram]:
-    """The programs of the table, for these needs, that this machine lacks."""
-    wanted = [program for program in host_programs() if program.need in needs]
-    return [program for program in wanted if find_program(program.name) is None]
-
-
-def install_command(programs: list[HostProgram]) -> str:
-    """The one command that installs these programs."""
-    packages = " ".join(sorted({program.package for program in programs}))
-    return f"apt-get update && apt-get install -y --no-install-recommends {packages}"
-
-
-def require_programs() -> None:
-    """Raise EnvironmentLack, naming all that is missing, if a program that runs need is."""
-    missing = missing_programs(Need.RUNS)
-    if missing:
-        names = ", ".join(f"{program.name} ({program.purpose})" for program in missing)
-        raise EnvironmentLack(
-            f"not installed on this machine: {names}", f"as root: {install_command(missing)}"
-        )
 
 
 def examine(cache: Path) -> Iterator[Finding]:
@@ -130,17 +68,17 @@ def _processor() -> Finding:
 
 def _programs() -> Iterator[Finding]:
     for program in host_programs():
-        path = find_program(program.name)
+        path = path_of(program.name)
         if path is not None:
             yield Finding(program.name, Health.OK, path)
         else:
             health = Health.LACK if program.need is Need.RUNS else Health.NOTE
-            remedy = f"as root: {install_command([program])}"
+            remedy = f"as root: {install_command(program.package)}"
             yield Finding(program.name, health, f"not here; for {program.purpose}", remedy)
 
 
 def _emulator() -> Iterator[Finding]:
-    if find_program(QEMU) is not None and misses_patches():
+    if path_of(QEMU) is not None and misses_patches():
         detail = "older than 8.1: emulates a guest in one thread, where few races show"
         yield Finding("emulation", Health.NOTE, detail, _newer_emulator())
 

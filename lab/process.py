@@ -1,4 +1,4 @@
-"""Programs of the host: found, run to their end with a limit, and reported with all they said.
+"""Programs of the host: run to their end with a limit, and reported with all they said.
 
 LabError
  └─ CommandFailed      ended with another status than 0, or ran into the limit
@@ -13,13 +13,11 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 
-from lab.errors import EnvironmentLack, LabError
+from lab.errors import LabError
+from lab.programs import find_program
 
-# Administrators' programs, not on every user's path.
-SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 # Lines of output that an error message shows; the error object has them all.
 TAIL_LINES = 30
 GRACE = 10.0
@@ -36,32 +34,6 @@ class CommandFailed(LabError):  # noqa: N818
         self.argv = tuple(argv)
         self.status = status
         self.output = output
-
-
-def package_of(name: str) -> str:
-    """The Debian package that holds a program, from the table that the set-up script reads."""
-    text = resources.files("lab.data").joinpath("host-programs.txt").read_text(encoding="utf-8")
-    for line in text.splitlines():
-        fields = line.split(maxsplit=2)
-        if len(fields) >= 2 and fields[0] == name:
-            return fields[1]
-    return name
-
-
-def find_program(name: str, package: str | None = None) -> str:
-    """Path of a program; EnvironmentLack with the command that installs it if there is none.
-
-    `package` holds it, if the table does not know it.
-    """
-    search = os.pathsep.join([os.environ.get("PATH", os.defpath), *SBIN])
-    path = shutil.which(name, path=search)
-    if path is None:
-        raise EnvironmentLack(
-            f"{name} is not installed on this machine",
-            "as root: apt-get update && apt-get install -y --no-install-recommends "
-            + (package or package_of(name)),
-        )
-    return path
 
 
 def run(

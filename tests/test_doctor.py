@@ -7,43 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from lab import doctor
+from lab import doctor, programs
 from lab.cache import Cache
 from lab.cache.tidy import KEPT
 from lab.cli.main import app
-from lab.errors import EnvironmentLack
-
-
-def test_every_row_of_the_table_is_read() -> None:
-    rows = {program.name: program for program in doctor.host_programs()}
-    assert rows["qemu-img"].package == "qemu-utils"
-    assert rows["mmdebstrap"].purpose == "the guest's root file system"
-
-
-def test_all_missing_programs_are_named_with_one_command(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(doctor, "SBIN", ())
-    with pytest.raises(EnvironmentLack) as caught:
-        doctor.require_programs()
-    assert caught.value.remedy is not None
-    needed = caught.value.remedy.split()
-    for program in doctor.host_programs():
-        runs = program.need is doctor.Need.RUNS
-        assert (f"{program.name} ({program.purpose})" in caught.value.what) == runs
-        assert program.package in needed or not runs
-    assert "gcc" not in needed
-
-
-def test_nothing_is_raised_when_all_is_there(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    for program in doctor.host_programs():
-        (tmp_path / program.name).touch(mode=0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    doctor.require_programs()
-    assert doctor.missing_programs(*doctor.Need) == []
+from lab.programs import Need, install_command, missing_programs
 
 
 def test_a_full_disk_is_a_lack_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +25,7 @@ def test_a_full_disk_is_a_lack_with_a_remedy(monkeypatch: pytest.MonkeyPatch) ->
 def test_an_emulator_that_shows_few_races_is_noted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, old: bool
 ) -> None:
-    monkeypatch.setattr(doctor, "find_program", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(doctor, "path_of", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(doctor, "misses_patches", lambda: old)
     noted = [one for one in doctor.examine(tmp_path) if one.subject == "emulation"]
     assert [one.health for one in noted] == [doctor.Health.NOTE] * old
@@ -67,7 +35,7 @@ def test_an_emulator_that_shows_few_races_is_noted(
 def test_a_newer_emulator_comes_from_where_this_system_has_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, system: str, backports: bool
 ) -> None:
-    monkeypatch.setattr(doctor, "find_program", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(doctor, "path_of", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(doctor, "misses_patches", lambda: True)
     monkeypatch.setattr(platform, "freedesktop_os_release", lambda: {"VERSION_CODENAME": system})
     (noted,) = (one for one in doctor.examine(tmp_path) if one.subject == "emulation")
@@ -129,15 +97,15 @@ def test_all_that_is_missing_is_told_at_once_with_one_command(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(doctor, "SBIN", ())
+    monkeypatch.setattr(programs, "SBIN", ())
     result = CliRunner().invoke(app, ["doctor"])
     assert result.exit_code == 3
     told = [" ".join(line.split()) for line in result.output.splitlines()]
-    for program in doctor.host_programs():
-        health = "lack" if program.need is doctor.Need.RUNS else "note"
+    for program in programs.host_programs():
+        health = "lack" if program.need is Need.RUNS else "note"
         place = told.index(f"{health} {program.name} not here; for {program.purpose}")
-        assert told[place + 1] == f"remedy: as root: {doctor.install_command([program])}"
-    every = doctor.install_command(doctor.missing_programs(*doctor.Need))
+        assert told[place + 1] == f"remedy: as root: {install_command(program.package)}"
+    every = install_command(*(program.package for program in missing_programs(*Need)))
     assert told[-1] == f"all programs at once, as root: {every}"
 
 

@@ -11,7 +11,7 @@ LAB = ROOT / "lab"
 
 # Each part, and the parts of the lab it may import besides itself.
 BASE = {"errors", "units", "progress", "stamp", "filedata", "data", "flavour", "host"}
-HOST_TOOLS = BASE | {"cache", "process", "progress", "estimates"}
+HOST_TOOLS = BASE | {"cache", "programs", "process", "progress", "estimates"}
 GUEST = HOST_TOOLS | {
     "accel",
     "image",
@@ -39,7 +39,8 @@ ALLOWED = {
     "crash": BASE,
     "tap": BASE,
     "cache": BASE | {"progress"},
-    "process": BASE,
+    "programs": BASE,
+    "process": BASE | {"programs"},
     "estimates": BASE | {"cache"},
     "progress": set(),
     "accel": GUEST - {"modbuild"},

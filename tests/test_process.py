@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.errors import EnvironmentLack
-from lab.process import CommandFailed, find_program, run
+from lab.process import CommandFailed, run
 
 
 def test_output_and_errors_come_back_in_order() -> None:
@@ -55,14 +54,6 @@ def test_what_is_ended_can_clean_up_and_cannot_go_on(
         run(["sh", "-c", 'sh -c "$0" & wait', child], timeout=3)
     assert cleaned.exists() != stubborn
     wait_for(lambda: has_ended(int(pid_file.read_text())))
-
-
-def test_a_missing_program_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.process.SBIN", ())
-    monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(EnvironmentLack) as caught:
-        find_program("qemu-system-x86_64")
-    assert "apt-get install -y --no-install-recommends qemu-system-x86" in str(caught.value)
 
 
 def test_the_environment_is_added_to() -> None:

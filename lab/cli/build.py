@@ -10,9 +10,9 @@ from lab.cli.options import (
     KernelsOption,
 )
 from lab.cli.progress import ProgressLine
-from lab.doctor import require_programs
 from lab.guest.prepare import prepare
 from lab.image import kernel_names
+from lab.programs import require_programs
 from lab.runner.ports import facts
 from lab.runner.verdict import ExitStatus
 

@@ -12,9 +12,10 @@ from rich.text import Text
 from lab.accel import probe_again
 from lab.cache import Cache
 from lab.cli.progress import ProgressLine
-from lab.doctor import Finding, Health, Need, examine, install_command, missing_programs
+from lab.doctor import Finding, Health, examine
 from lab.guest.command import Accel
 from lab.image import DEFAULT_KERNEL, Recipe, prepare_image
+from lab.programs import Need, install_command, missing_programs
 from lab.runner.verdict import ExitStatus
 
 COLOURS = {Health.OK: "green", Health.NOTE: "yellow", Health.LACK: "red"}
@@ -53,7 +54,8 @@ def _show(findings: list[Finding]) -> None:
             console.print(f"      {'':<{width}}  {word}{escape(finding.remedy)}")
     missing = missing_programs(*Need)
     if len(missing) > 1:
-        console.print(f"all programs at once, as root: {install_command(missing)}")
+        command = install_command(*(program.package for program in missing))
+        console.print(f"all programs at once, as root: {command}")
 
 
 def _acceleration(cache: Cache) -> Finding:

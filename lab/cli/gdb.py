@@ -19,7 +19,7 @@ from lab.guest.inspect import serve_gdb
 from lab.guest.sections import question, symbol_options
 from lab.guest.ssh import HOST, USER
 from lab.image import DEFAULT_KERNEL, machine_keys
-from lab.process import find_program
+from lab.programs import find_program
 
 ExecuteOption = Annotated[
     list[str] | None,

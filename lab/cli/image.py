@@ -11,7 +11,6 @@ from lab.cache import Cache, disk_usage, tidy
 from lab.cli.options import JsonOption, KernelsOption
 from lab.cli.progress import ProgressLine
 from lab.compiler_cache import archive_path
-from lab.doctor import require_programs
 from lab.image import (
     BUILT_KERNELS,
     KERNELS,
@@ -24,6 +23,7 @@ from lab.image import (
     prepare_image,
 )
 from lab.image import store as images
+from lab.programs import require_programs
 from lab.units import MIB
 
 

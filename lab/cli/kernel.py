@@ -10,7 +10,6 @@ import typer
 from lab.cache import Cache
 from lab.cli.options import MODULE, JsonOption, ModuleOption
 from lab.cli.progress import ProgressLine
-from lab.doctor import require_programs
 from lab.errors import UsageError
 from lab.image import (
     BUILT_KERNELS,
@@ -20,6 +19,7 @@ from lab.image import (
     kernel_named,
     prepare_kernel,
 )
+from lab.programs import require_programs
 from lab.runner.verdict import ExitStatus
 from lab.series import drifted, has_series, write_series
 

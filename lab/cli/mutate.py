@@ -21,13 +21,13 @@ from lab.cli.options import (
     require_sources,
 )
 from lab.cli.progress import ProgressLine
-from lab.doctor import require_programs
 from lab.guest.prepare import prepare
 from lab.mutate.judgement import GOOD, Fate, Judged, Score, fate_of, score_of, scores
 from lab.mutate.mutants import LIST, Mutant, choose, load_mutants
 from lab.mutate.records import Outcome, Record, Records
 from lab.mutate.session import Ending, Plan, run_mutants, used_scenarios
 from lab.mutate.workshop import Workshop
+from lab.programs import require_programs
 from lab.report.wording import short
 from lab.runner.verdict import ExitStatus
 from lab.static import prepare_toolbox

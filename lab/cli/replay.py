@@ -14,12 +14,11 @@ from lab.cache import Cache
 from lab.cli.again import Asked, asked
 from lab.cli.gdb import BatchOption, ExecuteOption, VmlinuxOption, foreground, word
 from lab.cli.progress import ProgressLine
-from lab.doctor import require_programs
 from lab.errors import UsageError
 from lab.guest import sections
 from lab.guest.inspect import serve_gdb
 from lab.guest.prepare import prepare
-from lab.process import find_program
+from lab.programs import find_program, require_programs
 from lab.replay import (
     FOLDER,
     Mark,

@@ -11,12 +11,12 @@ from lab.cli.again import again, asked, of_whole_run
 from lab.cli.groups import grouped
 from lab.cli.options import GuestOptions, load_folder
 from lab.cli.run_options import HowOptions, ReportOptions, WhichOptions
-from lab.doctor import require_programs
 from lab.errors import UsageError
 from lab.guest.prepare import lacking, prepare
 from lab.guest.settings import GuestSettings
 from lab.host import fitting_jobs
 from lab.image import Recipe, kernel_named, kernel_names
+from lab.programs import require_programs
 from lab.progress import ProgressSink
 from lab.report.junit import write_empty
 from lab.report.stored import StoredRun, read_run

@@ -11,7 +11,6 @@ import typer
 from lab.cache import Cache
 from lab.cli.options import GuestOptions
 from lab.cli.progress import ProgressLine
-from lab.doctor import require_programs
 from lab.errors import UsageError
 from lab.guest import sections
 from lab.guest.disks import DiskSpec
@@ -22,6 +21,7 @@ from lab.guest.prepare import prepare
 from lab.guest.settings import GuestSettings
 from lab.guest.ssh import Ssh
 from lab.image import DEFAULT_KERNEL, machine_keys
+from lab.programs import require_programs
 from lab.progress import Progress
 from lab.units import parse_size
 

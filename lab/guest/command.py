@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from lab.guest.disks import Slot, disk_device, empty_node
-from lab.process import find_program
+from lab.programs import find_program
 from lab.units import GIB, MIB
 
 AGENT_PORT = "org.blksnap.agent"

@@ -14,7 +14,8 @@ from pathlib import Path
 from lab.cache import digest_of
 from lab.errors import LabError
 from lab.guest.command import QEMU
-from lab.process import find_program, run
+from lab.process import run
+from lab.programs import find_program
 
 VERSION_LIMIT = 30.0
 FILE = "identity.json"

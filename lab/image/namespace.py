@@ -7,7 +7,8 @@ import getpass
 import os
 
 from lab.errors import EnvironmentLack
-from lab.process import CommandFailed, find_program, run
+from lab.process import CommandFailed, run
+from lab.programs import find_program
 
 PROBE_LIMIT = 30.0
 _ALLOW = (

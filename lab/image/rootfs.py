@@ -11,7 +11,8 @@ from pathlib import Path
 from lab.image.kernels import Kernel
 from lab.image.namespace import namespace, require_namespaces
 from lab.image.recipe import Recipe
-from lab.process import find_program, run
+from lab.process import run
+from lab.programs import find_program
 from lab.progress import Progress, ProgressSink
 
 STAGE = "image"

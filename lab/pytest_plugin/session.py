@@ -11,11 +11,11 @@ import pytest
 
 from lab.cli.again import again
 from lab.cli.options import DEFAULT_MEMORY, MODULE, SCENARIOS, GuestOptions
-from lab.doctor import require_programs
 from lab.errors import LabError
 from lab.guest.prepare import prepare
 from lab.guest.template import Template
 from lab.image import DEFAULT_KERNEL
+from lab.programs import require_programs
 from lab.progress import Progress
 from lab.runner.bus import Bus
 from lab.runner.engine import RunSettings, patience

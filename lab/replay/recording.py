@@ -24,7 +24,8 @@ from lab.guest.disks import (
 )
 from lab.guest.identity import qemu_identity
 from lab.guest.kept import path_or_none
-from lab.process import find_program, run
+from lab.process import run
+from lab.programs import find_program
 from lab.units import GIB
 
 FOLDER = "replay"

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from lab.cli.main import app
 from lab.errors import EnvironmentLack, UsageError
 from lab.flavour import read_flavour
-from lab.process import find_program
+from lab.programs import find_program
 
 NOWHERE = "/nonexistent"
 

@@ -8,7 +8,7 @@ import pytest
 
 from lab.cli.replay import start_script
 from lab.guest.inspect import serve_gdb
-from lab.process import find_program
+from lab.programs import find_program
 from lab.pytest_plugin.session import GUESTS, Lab
 from lab.replay import Recording, compare_console, find_recording, opened, record
 from lab.replay.play import instant

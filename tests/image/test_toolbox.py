@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import process
+from lab import programs
 from lab.cache import Cache
 from lab.errors import EnvironmentLack
 from lab.image import Recipe, toolbox
@@ -12,7 +12,7 @@ from lab.image import Recipe, toolbox
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(process, "SBIN", ())
+    monkeypatch.setattr(programs, "SBIN", ())
     with pytest.raises(EnvironmentLack, match="unshare") as caught:
         toolbox.unpack_toolbox(Recipe(), Cache(tmp_path))
     assert caught.value.remedy is not None
@@ -24,7 +24,7 @@ def test_no_namespace_is_told_with_a_remedy(
 ) -> None:
     (tmp_path / "unshare").write_text("#!/bin/sh\necho Operation not permitted; exit 1\n")
     (tmp_path / "unshare").chmod(0o755)
-    (tmp_path / "setpriv").symlink_to(process.find_program("setpriv"))
+    (tmp_path / "setpriv").symlink_to(programs.find_program("setpriv"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(EnvironmentLack, match="Operation not permitted"):
         toolbox.unpack_toolbox(Recipe(), Cache(tmp_path))
