@@ -23,6 +23,7 @@ from lab.guest.command import Accel
 from lab.guest.scratch import boot_scratch
 from lab.guest.ssh import Finished, Ssh
 from lab.image import BuiltKernel, Image, Kernel, Keys, kernel_toolbox, prepare_kernel
+from lab.image.boot import versions_of
 from lab.process import CommandFailed
 from lab.progress import Progress, ProgressSink, silent
 from lab.series import SERIES_FOLDER, has_series, is_kept_series, read_plan
@@ -153,9 +154,7 @@ def module_key(source: Path, image: Image, *, coverage: bool = False) -> str:
 
 def compiler_of(image: Image) -> str:
     """The compiler and the headers of an image, by the versions of their packages."""
-    wanted = re.compile(r"gcc(-\d+)?|binutils|make|linux-headers-.*")
-    found = {name: v for name, v in image.facts.packages.items() if wanted.fullmatch(name)}
-    return ", ".join(f"{name} {version}" for name, version in sorted(found.items()))
+    return versions_of(image.facts.packages, r"gcc(-\d+)?|binutils|make|linux-headers-.*")
 
 
 def build_module(

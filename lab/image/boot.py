@@ -7,7 +7,7 @@ import json
 import lzma
 import re
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
@@ -40,8 +40,7 @@ class ImageFacts:
     @property
     def compiler(self) -> str:
         """The package of the compiler with its version, e.g. "gcc-12 12.2.0-14"."""
-        found = [name for name in self.packages if re.fullmatch(r"gcc-\d+", name)]
-        return ", ".join(f"{name} {self.packages[name]}" for name in sorted(found))
+        return versions_of(self.packages, r"gcc-\d+")
 
     def save(self, folder: Path) -> None:
         """Keep the facts beside the image."""
@@ -126,6 +125,12 @@ def installed_packages(status: str) -> dict[str, str]:
         if fields.get("Status", "").endswith(" installed"):
             versions[fields["Package"]] = fields["Version"]
     return versions
+
+
+def versions_of(packages: Mapping[str, str], names: str) -> str:
+    """Packages whose names fit a regular expression, each with its version: "make 4.3-4.1"."""
+    found = sorted(name for name in packages if re.fullmatch(names, name))
+    return ", ".join(f"{name} {packages[name]}" for name in found)
 
 
 def _one_kernel(names: Iterable[str]) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from lab.cache import Cache, digest_of
 from lab.errors import LabError
+from lab.image.boot import versions_of
 from lab.image.kconfig import (
     Fragment,
     config_text,
@@ -191,8 +192,7 @@ def kernel_key(
 
 def compiler_of(packages: dict[str, str]) -> str:
     """The compiler, with the version of its package."""
-    found = sorted(name for name in packages if re.fullmatch(r"gcc-\d+|binutils", name))
-    return ", ".join(f"{name} {packages[name]}" for name in found)
+    return versions_of(packages, r"gcc-\d+|binutils")
 
 
 def prepare_kernel(kernel: Kernel, cache: Cache, progress: ProgressSink = silent) -> BuiltKernel:

@@ -31,7 +31,7 @@ TOOLS = (
     "xfsprogs",
 )
 # Never read in a guest; a fifth of the files.
-EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
+TEXTS = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 # Raised when the way of building changes, so that images built the old way are not used.
 FORMAT = 1
 
@@ -42,7 +42,7 @@ class Recipe:
 
     kernel: Kernel = field(default_factory=lambda: kernel_named(DEFAULT_KERNEL))
     packages: tuple[str, ...] = field(default=KERNEL + BUILD + TOOLS)
-    excluded: tuple[str, ...] = EXCLUDED
+    excluded: tuple[str, ...] = TEXTS
     size: int = 6 * GIB
 
     @property

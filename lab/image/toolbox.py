@@ -13,7 +13,7 @@ from pathlib import Path
 from lab.cache import Cache
 from lab.image.boot import installed_packages
 from lab.image.namespace import namespace, require_namespaces
-from lab.image.recipe import Recipe
+from lab.image.recipe import TEXTS, Recipe
 from lab.image.rootfs import make_root_archive
 from lab.process import run
 from lab.progress import Progress, ProgressSink, silent
@@ -21,14 +21,7 @@ from lab.progress import Progress, ProgressSink, silent
 KIND = "toolboxes"
 STAGE = "toolbox"
 # What no toolbox needs: texts, and compilers of other languages and for link-time optimization.
-EXCLUDED = (
-    "/usr/share/doc/*",
-    "/usr/share/man/*",
-    "/usr/share/locale/*",
-    "/usr/share/info/*",
-    "/usr/lib/gcc/*/*/lto1",
-    "/usr/lib/gcc/*/*/lib*san.*",
-)
+EXCLUDED = (*TEXTS, "/usr/lib/gcc/*/*/lto1", "/usr/lib/gcc/*/*/lib*san.*")
 UNPACK_LIMIT = 600.0
 
 # $1 the root, $2 and $3 what becomes /mnt and /srv in it, $4 the script. The kernel's build asks
