@@ -48,7 +48,7 @@ DEFAULT_SLOTS = (BlockSizes(),) * 18 + (BlockSizes(512, 4096),) * 2 + (BlockSize
 
 
 @dataclass(frozen=True)
-class DiskError:
+class BadIo:
     """I/O of a disk that fails: its kind, a sector it must touch (None: any), once or always."""
 
     kind: str
@@ -81,7 +81,7 @@ class DiskSpec:
     discard: bool = True
     serial: str | None = None
     log: bool = False
-    errors: tuple[DiskError, ...] = ()
+    errors: tuple[BadIo, ...] = ()
     server: Path | None = None
 
     def __post_init__(self) -> None:
@@ -174,7 +174,7 @@ def logging_node(node: str, below: dict[str, object], log: Path) -> dict[str, ob
 
 
 def failing_node(
-    node: str, below: dict[str, object], errors: tuple[DiskError, ...]
+    node: str, below: dict[str, object], errors: tuple[BadIo, ...]
 ) -> dict[str, object]:
     """A node that lets some I/Os of the node below it fail (docs/devel/blkdebug of QEMU)."""
     rules = [

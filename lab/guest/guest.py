@@ -127,11 +127,12 @@ class Guest:
         self.ready_s = time.monotonic() - since
 
     def close(self) -> None:
-        """End the guest and remove the files of its disks; the console stays."""
+        """End the guest; its console and the files of its disks stay."""
         try:
-            self._end()
+            self._machine.close()
         finally:
-            self._bay.remove_files()
+            if self._channel is not None:
+                self._channel.close()
 
     def ssh(self) -> Ssh:
         """A new connection to its sshd, to be closed by the caller."""
@@ -189,7 +190,7 @@ class Guest:
         """Another machine, with the disks."""
         if self._machine.state is not MachineState.EXITED:
             raise MachineStateError(f"the guest cannot boot: it is {self._machine.describe()}")
-        self._end()
+        self.close()
         self._bay.powered_off()
         self._boots += 1
         self._spec = replace(spec, slots=self._bay.slots())
@@ -215,13 +216,6 @@ class Guest:
         seed = channel.submit("reseed", {"hex": entropy}, REQUEST_LIMIT)
         clock.result(REQUEST_LIMIT)
         seed.result(REQUEST_LIMIT)
-
-    def _end(self) -> None:
-        try:
-            self._machine.close()
-        finally:
-            if self._channel is not None:
-                self._channel.close()
 
     def _why_closed(self) -> GuestLost:
         """Why the agent's port was closed; by now QEMU has ended, or is about to."""

@@ -75,6 +75,7 @@ def prepare(
         spec,
         image,
         keys,
+        cache,
         module=module,
         module_dir=module_dir,
         module_source=settings.module,

@@ -45,8 +45,8 @@ DISKS = ("*.raw", "*.qcow2", "*.writes", "*.base", "*.img")
 class Template:
     """A saved guest; every clone starts where it was saved.
 
-    `spec` is the machine it was saved on. `hold` keeps the folder from being pruned while this
-    object lives.
+    `spec` is the machine it was saved on. `cache` is told of the disks of clones. `hold` keeps the
+    folder from being pruned while this object lives.
     """
 
     folder: Path
@@ -54,6 +54,7 @@ class Template:
     spec: MachineSpec
     image: Image
     keys: Keys
+    cache: Cache
     module: BuiltModule | ReadyModule | None = None
     module_dir: str | None = None
     module_source: Path | None = None
@@ -91,8 +92,7 @@ class Template:
         with contextlib.ExitStack() as stack:
             with _host_disk(folder):
                 folder.mkdir(parents=True, exist_ok=True)
-                # The template lies in <cache>/templates/<key>.
-                stack.enter_context(claimed(Cache(self.folder.parents[1]), folder, DISKS))
+                stack.enter_context(claimed(self.cache, folder, DISKS))
                 overlay = folder / ROOT
                 stack.callback(overlay.unlink, missing_ok=True)
                 shutil.copyfile(self.folder / EMPTY, overlay)

@@ -65,8 +65,8 @@ KERNELS = (
 
 # Shadow bytes, freed memory that is held back, records of locks and of allocations.
 _MORE_MEMORY, _SLOWNESS = 512 * MIB, 3.0
-# Releases that the module is kept for as a patch series.
-_SERIES = ("6.1", "6.12")
+# Releases that the lab builds, and that the module is kept for as a patch series.
+_RELEASES = ("6.1", "6.12")
 BUILT_KERNELS = tuple(
     Kernel(
         f"{base.name}-{config}",
@@ -79,7 +79,7 @@ BUILT_KERNELS = tuple(
         slowness=_SLOWNESS if "debug" in fragments else 1.0,
     )
     for base in KERNELS
-    if base.name in ("6.1", "6.12")
+    if base.name in _RELEASES
     for config, fragments in (
         ("small", ()),
         ("debug", ("debug", "kasan")),
@@ -88,7 +88,6 @@ BUILT_KERNELS = tuple(
         ("patched-debug", ("patched", "debug", "kasan")),
         ("builtin", ("patched", "builtin")),
     )
-    if "patched" not in fragments or base.name in _SERIES
 )
 """Kernels that the lab builds."""
 DEFAULT_KERNEL = "6.1"

@@ -32,18 +32,19 @@ TOOLS = (
 )
 # Never read in a guest; a fifth of the files.
 TEXTS = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
+# Of the root's file system, bytes.
+ROOT_SIZE = 6 * GIB
 # Raised when the way of building changes, so that images built the old way are not used.
 FORMAT = 1
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A kernel with its suite, packages, files left out, and the root's size in bytes."""
+    """A kernel with its suite, packages, and files left out."""
 
     kernel: Kernel = field(default_factory=lambda: kernel_named(DEFAULT_KERNEL))
     packages: tuple[str, ...] = field(default=KERNEL + BUILD + TOOLS)
     excluded: tuple[str, ...] = TEXTS
-    size: int = 6 * GIB
 
     @property
     def suite(self) -> str:
@@ -63,7 +64,7 @@ class Recipe:
     @property
     def key(self) -> str:
         """Digest of everything that decides what the image holds."""
-        parts = (str(FORMAT), self.suite, str(self.size), *self.include, "-", *self.excluded)
+        parts = (str(FORMAT), self.suite, str(ROOT_SIZE), *self.include, "-", *self.excluded)
         texts = [read_fragment(name).text for name in self.kernel.fragments]
         texts += [patch.text for patch in kernel_patches(self.kernel)]
         return f"{self.suite}-{digest_of(*parts, *texts)}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from lab.cache import Cache, Hold, contents
 from lab.image.boot import FACTS_FILE, KERNEL_FILE, ImageFacts, extract_boot_files
 from lab.image.kernel_build import prepare_kernel
-from lab.image.recipe import Recipe
+from lab.image.recipe import ROOT_SIZE, Recipe
 from lab.image.rootfs import STAGE, make_root_archive, make_root_disk
 from lab.process import run
 from lab.progress import Progress, ProgressSink, silent
@@ -69,7 +69,7 @@ def prepare_image(recipe: Recipe, cache: Cache, progress: ProgressSink = silent)
         make_root_archive(recipe, archive, progress)
         if kernel is not None:
             run(["tar", "-A", "-f", str(archive), str(kernel.archive)], timeout=JOIN_LIMIT)
-        make_root_disk(archive, folder / DISK_FILE, recipe.size, progress)
+        make_root_disk(archive, folder / DISK_FILE, ROOT_SIZE, progress)
         extract_boot_files(archive, folder, recipe.suite).save(folder)
         archive.unlink()
         progress(Progress(STAGE, "sealing", 0.98))

@@ -19,7 +19,7 @@ from lab.data import program
 from lab.errors import LabError
 from lab.guest import sections
 from lab.guest.channel import ChannelTimeout
-from lab.guest.disks import DiskError, DiskSpec
+from lab.guest.disks import BadIo, DiskSpec
 from lab.guest.kept import FOLDER
 from lab.guest.lost import GuestLost
 from lab.image import kernel_named
@@ -216,7 +216,7 @@ class ScenarioRun:
                 serial=disk.serial,
                 log=disk.log,
                 errors=tuple(
-                    DiskError(bad.of, None if bad.at is None else bad.at // SECTOR, bad.once)
+                    BadIo(bad.of, None if bad.at is None else bad.at // SECTOR, bad.once)
                     for bad in disk.errors
                 ),
                 server=sockets.get(name),

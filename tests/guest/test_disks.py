@@ -9,8 +9,8 @@ import pytest
 from lab.errors import UsageError
 from lab.guest.bay import DiskBay
 from lab.guest.disks import (
+    BadIo,
     BlockSizes,
-    DiskError,
     DiskFormat,
     DiskSpec,
     HostFile,
@@ -160,7 +160,7 @@ def test_a_disk_with_a_server_may_fail(bay: DiskBay, tmp_path: Path) -> None:
 
 def test_only_what_is_named_fails() -> None:
     below = block_node("a-disk", HostFile(Path("/a.raw"), DiskFormat.RAW), discard=False)
-    node = failing_node("a", below, (DiskError("write", 16, once=True), DiskError("flush")))
+    node = failing_node("a", below, (BadIo("write", 16, once=True), BadIo("flush")))
     rule = {"event": "none", "errno": errno.EIO}
     assert node["inject-error"] == [
         {**rule, "iotype": "write", "sector": 16, "once": True},
@@ -171,7 +171,7 @@ def test_only_what_is_named_fails() -> None:
 
 def test_a_disk_with_errors_is_known_to_fail(tmp_path: Path) -> None:
     bay = DiskBay(tmp_path, (BlockSizes(), BlockSizes()))
-    bay.declare([DiskSpec("a", MIB, errors=(DiskError("read"),)), DiskSpec("b", MIB)])
+    bay.declare([DiskSpec("a", MIB, errors=(BadIo("read"),)), DiskSpec("b", MIB)])
     nodes = [slot.node or {} for slot in bay.slots()]
     assert [node["driver"] for node in nodes] == ["blkdebug", "raw"]
     assert [bay.may_fail(node["node-name"]) for node in nodes] == [True, False]
