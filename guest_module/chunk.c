@@ -6,8 +6,6 @@
  *
  *	loading			a writer made it
  *	loading -> in_memory	completion of the last read; the writer may go on
- *				when no image reader reads from the original any
- *				more
  *	in_memory -> stored	completion of the last write to the storage
  *
  * A chunk is one buffer, or, if it is a large one, several, which are read and
@@ -15,12 +13,10 @@
  * a buffer. Each holds a reference on the area.
  *
  * An image reader of a chunk that was not written to, or is loading, reads from
- * the original, and is counted, so that no writer overtakes it. Readers that come
- * later find the copy: the count only falls once the chunk is in memory.
+ * the original. No writer waits for that: the reader looks afterwards whether one
+ * may have overtaken it, and reads the copy then.
  *
  * A chunk is made by the first write to it, and stays till the area is freed.
- * Before, its readers are a number in its place in area->chunks, as long as there
- * are any: reading the whole image does not fill the memory.
  *
  * Context: starting and waiting in process context, the rest in any.
  *
@@ -54,7 +50,7 @@ static void chunk_set_state(struct chunk *chunk, enum chunk_state state)
 {
 	lockdep_assert_held(&chunk->area->chunks.xa_lock);
 	WARN_ON_ONCE(!(chunk_may_follow[chunk->state] & BIT(state)));
-	/* Pairs with chunk_state(): region and readers are seen as they are. */
+	/* Pairs with chunk_state(): the region is seen as it is. */
 	smp_store_release(&chunk->state, state);
 }
 
@@ -73,9 +69,7 @@ static void chunk_wake(struct chunk *chunk)
 
 static bool chunk_may_overwrite(const struct chunk *chunk)
 {
-	enum chunk_state state = chunk_state(chunk);
-
-	return state >= chunk_in_memory && !READ_ONCE(chunk->readers);
+	return chunk_state(chunk) >= chunk_in_memory;
 }
 
 static bool chunk_is_settled(const struct chunk *chunk)
@@ -117,21 +111,9 @@ static void chunk_discard(struct chunk *chunk)
 	account_free(account_chunk, chunk, sizeof(*chunk));
 }
 
-/* The chunk in an entry of area->chunks; NULL if that is nothing, or readers. */
-static struct chunk *chunk_of_entry(void *entry)
-{
-	return xa_is_value(entry) ? NULL : entry;
-}
-
-/* How many readers an entry without a chunk has counted. */
-static unsigned long chunk_entry_readers(void *entry)
-{
-	return entry ? xa_to_value(entry) : 0;
-}
-
 struct chunk *chunk_find(struct diff_area *area, unsigned long number)
 {
-	return chunk_of_entry(xa_load(&area->chunks, number));
+	return xa_load(&area->chunks, number);
 }
 
 bool chunk_is_safe(struct diff_area *area, unsigned long number)
@@ -143,15 +125,11 @@ bool chunk_is_safe(struct diff_area *area, unsigned long number)
 
 void chunk_free_all(struct diff_area *area)
 {
+	struct chunk *chunk;
 	unsigned long number;
-	void *entry;
 
-	xa_for_each(&area->chunks, number, entry) {
-		struct chunk *chunk = chunk_of_entry(entry);
-
-		if (WARN_ON_ONCE(!chunk))
-			continue;
-		WARN_ON_ONCE(chunk->readers || chunk->buffers);
+	xa_for_each(&area->chunks, number, chunk) {
+		WARN_ON_ONCE(chunk->buffers);
 		diff_region_free(&chunk->region);
 		chunk_discard(chunk);
 		cond_resched();
@@ -287,7 +265,7 @@ void chunk_load(struct diff_buffer *buffer)
 	diff_io_begin(buffer, chunk_loaded_done);
 	/* What the device lost by shrinking is not there to be saved. */
 	if (chunk_part_in(chunk, buffer->first, diff_area_present(area)))
-		diff_io_piece(buffer, 0, &extent, REQ_OP_READ | REQ_SYNC);
+		diff_io_load(buffer, &extent);
 	else
 		buffer->error = -EIO;
 	diff_io_finish(buffer);
@@ -355,30 +333,6 @@ static int chunk_copy(struct chunk *chunk)
 	return ret;
 }
 
-/*
- * Put a new chunk in its place; it takes over those who read the original there.
- * Return: 0; -EEXIST if another writer was first; -ENOMEM.
- */
-static int chunk_insert(struct chunk *chunk)
-{
-	struct xarray *chunks = &chunk->area->chunks;
-	void *entry, *found;
-
-	xa_lock_irq(chunks);
-	found = xa_load(chunks, chunk->number);
-	do {
-		entry = found;
-		if (chunk_of_entry(entry))
-			break;
-		chunk->readers = chunk_entry_readers(entry);
-		/* Gives the lock up if it has to wait for memory. */
-		found = __xa_cmpxchg(chunks, chunk->number, entry, chunk,
-				     GFP_NOIO);
-	} while (found != entry && !xa_is_err(found));
-	xa_unlock_irq(chunks);
-	return chunk_of_entry(entry) ? -EEXIST : xa_err(found);
-}
-
 /* Make a chunk, and have it copied. Return: 0, also if it was there; errno. */
 static int chunk_begin(struct diff_area *area, unsigned long number)
 {
@@ -390,12 +344,13 @@ static int chunk_begin(struct diff_area *area, unsigned long number)
 		chunk->area = area;
 		chunk->number = number;
 		chunk->state = chunk_loading;
-		ret = chunk_insert(chunk);
+		ret = xa_insert_irq(&area->chunks, number, chunk, GFP_NOIO);
 		if (!ret)
 			return chunk_copy(chunk);
 		chunk_discard(chunk);
 	}
-	if (ret == -EEXIST)
+	/* Another writer was first. */
+	if (ret == -EBUSY)
 		return 0;
 	diff_area_spoil(area, ret);
 	return ret;
@@ -421,9 +376,7 @@ void chunk_wait_safe(struct diff_area *area, unsigned long number)
 
 	if (WARN_ON_ONCE(!chunk))
 		return;
-	wait_var_event(chunk,
-		       chunk_may_overwrite(chunk) ||
-		       chunk_state(chunk) == chunk_failed);
+	wait_var_event(chunk, chunk_may_overwrite(chunk));
 }
 
 int chunk_wait_stored(struct diff_area *area, unsigned long number)
@@ -458,7 +411,6 @@ static int chunk_view_of(struct chunk *chunk, sector_t first,
 	switch ((enum chunk_state)chunk->state) {
 	case chunk_loading:
 		view->source = chunk_from_original;
-		WRITE_ONCE(chunk->readers, chunk->readers + 1);
 		return 0;
 	case chunk_in_memory:
 		view->buffer = chunk_buffer_at(chunk, first);
@@ -479,58 +431,17 @@ static int chunk_view_of(struct chunk *chunk, sector_t first,
 }
 
 int chunk_view_get(struct diff_area *area, unsigned long number, sector_t first,
-		   gfp_t gfp, struct chunk_view *view)
+		   struct chunk_view *view)
 {
-	void *entry, *found;
+	struct chunk *chunk = chunk_find(area, number);
 	int ret;
 
-	xa_lock_irq(&area->chunks);
-	found = xa_load(&area->chunks, number);
-	do {
-		unsigned long readers;
-
-		entry = found;
-		if (chunk_of_entry(entry))
-			break;
-		readers = chunk_entry_readers(entry) + 1;
-		/* Gives the lock up if it has to wait for memory. */
-		found = __xa_cmpxchg(&area->chunks, number, entry,
-				     xa_mk_value(readers), gfp);
-	} while (found != entry && !xa_is_err(found));
-	if (chunk_of_entry(entry)) {
-		ret = chunk_view_of(entry, first, view);
-	} else {
+	if (!chunk) {
 		view->source = chunk_from_original;
-		ret = xa_err(found);
+		return 0;
 	}
+	xa_lock_irq(&area->chunks);
+	ret = chunk_view_of(chunk, first, view);
 	xa_unlock_irq(&area->chunks);
 	return ret;
-}
-
-void chunk_reader_done(struct diff_area *area, unsigned long number)
-{
-	struct chunk *chunk;
-	unsigned long flags;
-	bool last = false;
-	void *entry;
-
-	xa_lock_irqsave(&area->chunks, flags);
-	entry = xa_load(&area->chunks, number);
-	WARN_ON_ONCE(!entry);
-	chunk = chunk_of_entry(entry);
-	if (chunk) {
-		/* The writer who waits for it asks without the lock. */
-		smp_store_release(&chunk->readers, chunk->readers - 1);
-		last = !chunk->readers;
-	} else if (chunk_entry_readers(entry) > 1) {
-		/* Needs no memory: the place is there. */
-		__xa_store(&area->chunks, number,
-			   xa_mk_value(chunk_entry_readers(entry) - 1), 0);
-	} else {
-		__xa_erase(&area->chunks, number);
-	}
-	xa_unlock_irqrestore(&area->chunks, flags);
-
-	if (last)
-		chunk_wake(chunk);
 }

@@ -37,7 +37,6 @@ enum chunk_state {
  * @number: Which one.
  * @state: enum chunk_state; written with the lock of area->chunks held.
  * @loads: Buffers that are not loaded yet; same lock.
- * @readers: Image reads from the original, gathered or under way; same lock.
  * @buffers: The copy, as far as it is not stored; same lock.
  * @region: Where it is stored; set before the state says so.
  */
@@ -46,14 +45,14 @@ struct chunk {
 	unsigned long number;
 	u8 state;
 	u16 loads;
-	u32 readers;
 	struct diff_buffer *buffers;
 	struct diff_region region;
 };
 
 /**
  * enum chunk_source - Where an image reader finds its data.
- * @chunk_from_original: In the original, until chunk_reader_done().
+ * @chunk_from_original: In the original, unless, when it has been read,
+ *	chunk_is_safe(): a writer may have overtaken the read then.
  * @chunk_from_buffer: In a buffer, until diff_buffer_put().
  * @chunk_from_storage: In the region of the chunk.
  */
@@ -76,14 +75,11 @@ struct chunk_view {
 };
 
 /*
- * Where is sector @first of the chunk, and what lies in the same buffer? @gfp: for
- * counting the reader, where there is no chunk. Process context. Return: 0; the
- * area's error; -ENOMEM, which without waiting may well be.
+ * Where is sector @first of the chunk, and what lies in the same buffer? Process
+ * context. Return: 0, -EIO.
  */
 int chunk_view_get(struct diff_area *area, unsigned long number, sector_t first,
-		   gfp_t gfp, struct chunk_view *view);
-/* A read of the chunk from the original has ended. Any context. */
-void chunk_reader_done(struct diff_area *area, unsigned long number);
+		   struct chunk_view *view);
 
 /*
  * See to it that the chunk is copied: start if nobody has. Sleeps for a buffer.
@@ -94,7 +90,7 @@ int chunk_copy_start(struct diff_area *area, unsigned long number);
 void chunk_wait_safe(struct diff_area *area, unsigned long number);
 /* Wait until it is in the storage. Return: 0, the area's error. */
 int chunk_wait_stored(struct diff_area *area, unsigned long number);
-/* May the original be written there? Does not sleep. */
+/* May the original be written there? It stays so. Any context. */
 bool chunk_is_safe(struct diff_area *area, unsigned long number);
 
 /* The chunk that is being copied, or was; NULL if none. */

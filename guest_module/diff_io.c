@@ -3,7 +3,8 @@
  * The module's own bios: between buffers and the original or the storage.
  *
  * A transfer may need several bios: a bio has at most BIO_MAX_VECS pieces, and
- * a chunk may lie in several pieces of the storage.
+ * a chunk may lie in several pieces of the storage. Reads of the original have
+ * bios of their own: those of a storage that hangs do not keep writers waiting.
  *
  * Context: submission in process context, completion in any. Bios come from a
  * mempool and are submitted before the next one is allocated, so an allocation
@@ -16,6 +17,7 @@
 #include <linux/bdevfilter.h>
 #include <linux/hash.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/spinlock.h>
 #include <linux/wait_bit.h>
 
@@ -26,18 +28,32 @@
 #define DIFF_IO_SCOPE_BITS 6
 
 struct bio_set diff_io_bios;
+static struct bio_set diff_load_bios;
 
 static DEFINE_SPINLOCK(diff_io_scope_lock);
 static struct hlist_head diff_io_scopes[1 << DIFF_IO_SCOPE_BITS];
 
+static int diff_io_init_set(struct bio_set *set)
+{
+	return bioset_init(set, BIO_POOL_SIZE * 16,
+			   offsetof(struct diff_io, bio), BIOSET_NEED_BVECS);
+}
+
 int diff_io_init(void)
 {
-	return bioset_init(&diff_io_bios, BIO_POOL_SIZE * 16,
-			   offsetof(struct diff_io, bio), BIOSET_NEED_BVECS);
+	int ret = diff_io_init_set(&diff_io_bios);
+
+	if (ret)
+		return ret;
+	ret = diff_io_init_set(&diff_load_bios);
+	if (ret)
+		bioset_exit(&diff_io_bios);
+	return ret;
 }
 
 void diff_io_done(void)
 {
+	bioset_exit(&diff_load_bios);
 	bioset_exit(&diff_io_bios);
 }
 
@@ -82,7 +98,7 @@ void diff_io_begin(struct diff_buffer *buffer,
  */
 static size_t diff_io_one(struct diff_buffer *buffer, size_t offset,
 			  size_t length, struct block_device *bdev,
-			  sector_t sector, blk_opf_t opf)
+			  sector_t sector, blk_opf_t opf, struct bio_set *set)
 {
 	size_t size = (size_t)1 << buffer->piece_shift;
 	size_t ahead = offset & (size - 1), done = 0;
@@ -90,7 +106,7 @@ static size_t diff_io_one(struct diff_buffer *buffer, size_t offset,
 	struct bio *bio;
 
 	length = min(length, pieces * size - ahead);
-	bio = compat_bio_alloc(bdev, pieces, opf, GFP_NOIO, &diff_io_bios);
+	bio = compat_bio_alloc(bdev, pieces, opf, GFP_NOIO, set);
 	bio->bi_iter.bi_sector = sector;
 	bio->bi_end_io = diff_io_end;
 	compat_bio_disown(bio);
@@ -111,20 +127,27 @@ static size_t diff_io_one(struct diff_buffer *buffer, size_t offset,
 	return done;
 }
 
-void diff_io_piece(struct diff_buffer *buffer, size_t offset,
-		   const struct diff_extent *extent, blk_opf_t opf)
+static void diff_io_piece(struct diff_buffer *buffer, size_t offset,
+			  const struct diff_extent *extent, blk_opf_t opf,
+			  struct bio_set *set)
 {
 	size_t left = (size_t)extent->count << SECTOR_SHIFT;
 	sector_t sector = extent->sector;
 
 	while (left) {
 		size_t done = diff_io_one(buffer, offset, left, extent->bdev,
-					  sector, opf);
+					  sector, opf, set);
 
 		offset += done;
 		left -= done;
 		sector += done >> SECTOR_SHIFT;
 	}
+}
+
+void diff_io_load(struct diff_buffer *buffer, const struct diff_extent *extent)
+{
+	diff_io_piece(buffer, 0, extent, REQ_OP_READ | REQ_SYNC,
+		      &diff_load_bios);
 }
 
 void diff_io_finish(struct diff_buffer *buffer)
@@ -153,7 +176,7 @@ void diff_io_part(struct diff_buffer *buffer, const struct diff_extent *extents,
 			.count = min(count, extents->count - first),
 		};
 
-		diff_io_piece(buffer, offset, &extent, opf);
+		diff_io_piece(buffer, offset, &extent, opf, &diff_io_bios);
 		offset += (size_t)extent.count << SECTOR_SHIFT;
 		count -= extent.count;
 		first = 0;
@@ -183,6 +206,7 @@ static struct hlist_head *diff_io_scope_head(const struct task_struct *task)
 void diff_io_scope_enter(struct diff_io_scope *scope)
 {
 	scope->task = current;
+	scope->noio = memalloc_noio_save();
 	spin_lock(&diff_io_scope_lock);
 	hlist_add_head(&scope->link, diff_io_scope_head(current));
 	spin_unlock(&diff_io_scope_lock);
@@ -193,6 +217,7 @@ void diff_io_scope_leave(struct diff_io_scope *scope)
 	spin_lock(&diff_io_scope_lock);
 	hlist_del(&scope->link);
 	spin_unlock(&diff_io_scope_lock);
+	memalloc_noio_restore(scope->noio);
 }
 
 bool diff_io_in_scope(void)

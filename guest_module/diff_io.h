@@ -2,14 +2,15 @@
 /*
  * The module's own bios: between buffers and the original or the storage.
  *
- * They come from one set, diff_io_bios, by which the filter knows them: they are
- * neither tracked nor copied, wherever they go.
+ * Those to the storage come from one set, diff_io_bios, by which the filter knows
+ * them: they are neither tracked nor copied, wherever they go.
  */
 #ifndef BLKSNAP_DIFF_IO_H
 #define BLKSNAP_DIFF_IO_H
 
 #include <linux/bio.h>
 #include <linux/list.h>
+#include <linux/workqueue.h>
 
 #include "compat_bio.h"
 
@@ -33,9 +34,8 @@ struct diff_extent {
  * @buffer: Of a transfer.
  * @parent: Of a clone of a part of an image's bio.
  * @area: On which a clone holds a reference.
- * @first: First chunk that a clone reads from the original.
- * @chunks: Number of those; 0 if it reads from elsewhere.
- * @end: The sector behind the last one that it reads from there.
+ * @start: Of a clone: where it begins in @parent, and its size.
+ * @work: Of a clone that reads from the original: to read it from elsewhere.
  * @bio: The bio.
  */
 struct diff_io {
@@ -44,9 +44,8 @@ struct diff_io {
 		struct bio *parent;
 	};
 	struct diff_area *area;
-	unsigned long first;
-	unsigned long chunks;
-	sector_t end;
+	struct bvec_iter start;
+	struct work_struct work;
 	struct bio bio;
 };
 
@@ -69,10 +68,10 @@ void diff_io_done(void);
  */
 void diff_io_begin(struct diff_buffer *buffer,
 		   void (*done)(struct diff_buffer *buffer));
-void diff_io_piece(struct diff_buffer *buffer, size_t offset,
-		   const struct diff_extent *extent, blk_opf_t opf);
 void diff_io_finish(struct diff_buffer *buffer);
 
+/* A piece of the original, to the start of the buffer. */
+void diff_io_load(struct diff_buffer *buffer, const struct diff_extent *extent);
 /* The pieces of a part of a region: @count sectors of it, from @first on. */
 void diff_io_part(struct diff_buffer *buffer, const struct diff_extent *extents,
 		  sector_t first, sector_t count, blk_opf_t opf);
@@ -85,10 +84,13 @@ int diff_io_part_sync(struct diff_buffer *buffer,
  * struct diff_io_scope - Marks a task that writes to the storage.
  * @link: In the table of those.
  * @task: The task.
+ * @noio: What it could do for memory before. Within, memory is not to be had by
+ *	writing: whoever writes then is taken for the module.
  */
 struct diff_io_scope {
 	struct hlist_node link;
 	struct task_struct *task;
+	unsigned int noio;
 };
 
 /*

@@ -8,12 +8,16 @@
  * below sees requests as large as the image's. Nothing is cached, any number of
  * reads run side by side, in their submitters' contexts.
  *
+ * A read from the original makes no writer wait, whatever holds it up. When it has
+ * ended, a chunk that nobody may overwrite yet still was old, and what was read of
+ * it is right. Of others the copy is there by now: a work item reads that.
+ *
  * A write first has its chunks copied to the storage, which waits; so a worker
  * does it. Then it is written there in place. A worker also does reads from a
  * storage whose blocks are larger than the image's.
  *
- * Reads check, after their end, that the area is not spoiled: only then it is
- * sure that no writer has overtaken a read from the original.
+ * Reads also check, after their end, that the area is not spoiled: writers go on
+ * without a copy then.
  *
  * Context: reading inside submit_bio() or in a worker; completion in any.
  *
@@ -22,8 +26,9 @@
 #define pr_fmt(fmt) KBUILD_MODNAME "-image: " fmt
 
 #include <linux/blkdev.h>
-#include <linux/sizes.h>
+#include <linux/sched/mm.h>
 #include <linux/wait_bit.h>
+#include <linux/workqueue.h>
 
 #include "account.h"
 #include "cbt_map.h"
@@ -52,8 +57,7 @@ struct image_piece {
  * @bdev: Where they lie.
  * @sector: First sector there.
  * @count: Number of sectors; 0 if there are none.
- * @first: First chunk, if they are read from the original.
- * @chunks: Number of chunks read from the original, each with a reader counted.
+ * @original: Are they read from the original?
  */
 struct image_run {
 	struct diff_area *area;
@@ -62,23 +66,20 @@ struct image_run {
 	struct block_device *bdev;
 	sector_t sector;
 	sector_t count;
-	unsigned long first;
-	unsigned long chunks;
+	bool original;
 };
 
-/* A write waits for the readers of its chunk: for no longer than so much takes. */
-#define IMAGE_RUN_SECTORS (SZ_4M >> SECTOR_SHIFT)
-
 static struct bio_set image_bios;
+static struct workqueue_struct *image_reread_queue;
 
 /* ---- Pieces ---- */
 
-/* The piece at the front of what is left of a bio. */
+/* The piece at the front of what is left of a bio of the image. */
 static struct image_piece image_front(const struct diff_area *area,
-				      const struct bio *bio)
+				      struct bvec_iter iter)
 {
 	sector_t part = diff_area_part_sectors(area);
-	sector_t sector = bio->bi_iter.bi_sector;
+	sector_t sector = iter.bi_sector;
 	struct image_piece piece;
 	sector_t left;
 
@@ -88,170 +89,17 @@ static struct image_piece image_front(const struct diff_area *area,
 	left = chunk_sectors_of(area->capacity, area->chunk_shift,
 				piece.number) - piece.first;
 	left = min(left, part - (piece.first & (part - 1)));
-	piece.count = min_t(sector_t, left, bio_sectors(bio));
+	piece.count = min_t(sector_t, left, iter.bi_size >> SECTOR_SHIFT);
 	return piece;
 }
 
-/*
- * The original was read, or could not be. If the device was pulled out, or has
- * got another medium, no copy will ever fail, as nobody tells of writes to that:
- * the reader is the one who finds out.
- */
-static void image_check_original(struct diff_area *area, bool failed)
-{
-	struct inode *inode = compat_bdev_inode(area->original.bdev);
-
-	if (diff_area_original_changed(area) ||
-	    (failed && hlist_unhashed_lockless(&inode->i_hash)))
-		diff_area_spoil(area, -EIO);
-}
-
-static void image_clone_end(struct bio *clone)
-{
-	struct diff_io *io = diff_io_of(clone);
-	struct diff_area *area = io->area;
-	struct bio *parent = io->parent;
-	unsigned long first = io->first, chunks = io->chunks, i;
-	blk_status_t status = clone->bi_status;
-
-	/* After the read: see the opening comment. */
-	smp_rmb();
-	if (chunks) {
-		image_check_original(area, status);
-		if (io->end > diff_area_kept(area))
-			status = BLK_STS_IOERR;
-	}
-	if (!status && diff_area_error(area))
-		status = BLK_STS_IOERR;
-	if (status)
-		cmpxchg(&parent->bi_status, 0, status);
-	if (op_is_write(bio_op(clone)) &&
-	    atomic_dec_and_test(&area->image_writes))
-		wake_up_var(&area->image_writes);
-	account_sub(account_diff_io, sizeof(*io));
-	bio_put(clone);
-	for (i = 0; i < chunks; i++)
-		chunk_reader_done(area, first + i);
-	diff_area_put(area);
-	bio_endio(parent);
-}
-
-/* Send what has gathered, if anything has. */
-static void image_run_send(struct image_run *run)
-{
-	struct diff_area *area = run->area;
-	struct bio_set *set = op_is_write(bio_op(run->bio)) ? &diff_io_bios :
-							      &image_bios;
-	struct bio *clone;
-	struct diff_io *io;
-
-	if (!run->count)
-		return;
-	clone = compat_bio_clone(run->bdev, run->bio, GFP_NOIO, set);
-	clone->bi_iter = run->start;
-	clone->bi_iter.bi_sector = run->sector;
-	clone->bi_iter.bi_size = run->count << SECTOR_SHIFT;
-	clone->bi_opf &= ~(REQ_NOWAIT | REQ_PREFLUSH | REQ_FUA);
-	clone->bi_end_io = image_clone_end;
-	/*
-	 * Others wait for it: writers of its chunks, a destroy. What holds back
-	 * its owner can do so at the image.
-	 */
-	compat_bio_disown(clone);
-	io = diff_io_of(clone);
-	io->parent = run->bio;
-	io->area = area;
-	io->first = run->first;
-	io->chunks = run->chunks;
-	io->end = run->sector + run->count;
-	run->count = 0;
-	run->chunks = 0;
-	account_add(account_diff_io, sizeof(*io));
-	if (op_is_write(bio_op(clone)))
-		atomic_inc(&area->image_writes);
-	diff_area_get(area);
-	bio_inc_remaining(run->bio);
-	submit_bio_noacct(clone);
-}
-
-/*
- * Do these sectors lie behind what has gathered, there as in the bio, and may
- * they join it? A piece between them may have come from a buffer.
- */
-static bool image_run_continues(const struct image_run *run,
-				const struct block_device *bdev,
-				sector_t sector, sector_t count)
-{
-	return run->bdev == bdev && run->sector + run->count == sector &&
-	       run->start.bi_sector + run->count ==
-		       run->bio->bi_iter.bi_sector &&
-	       run->count + count <= IMAGE_RUN_SECTORS;
-}
-
-/* The next @count sectors of the bio lie there; they gather, or begin anew. */
-static void image_run_add(struct image_run *run, struct block_device *bdev,
-			  sector_t sector, sector_t count)
-{
-	if (!image_run_continues(run, bdev, sector, count))
-		image_run_send(run);
-	if (!run->count) {
-		run->start = run->bio->bi_iter;
-		run->bdev = bdev;
-		run->sector = sector;
-	}
-	run->count += count;
-	bio_advance(run->bio, count << SECTOR_SHIFT);
-}
-
-/* The same for a piece in the original, whose chunk has a reader counted. */
-static void image_run_add_original(struct image_run *run,
-				   const struct image_piece *piece)
-{
-	struct block_device *bdev = run->area->original.bdev;
-	sector_t sector = run->bio->bi_iter.bi_sector;
-
-	/* The storage may be on the same device, right before it. */
-	if (!run->chunks ||
-	    !image_run_continues(run, bdev, sector, piece->count))
-		image_run_send(run);
-	if (!run->chunks)
-		run->first = piece->number;
-	/* One reader of the chunk is enough for all parts of it. */
-	if (run->first + run->chunks == piece->number)
-		run->chunks++;
-	else
-		chunk_reader_done(run->area, piece->number);
-	image_run_add(run, bdev, sector, piece->count);
-}
-
-/* A piece that is, or is to be, where its chunk is in the storage. */
-static void image_run_add_stored(struct image_run *run,
-				 const struct image_piece *piece,
-				 const struct chunk *chunk)
-{
-	const struct diff_extent *extent = diff_region_extents(&chunk->region);
-	sector_t first = piece->first, left = piece->count;
-
-	if (run->chunks)
-		image_run_send(run);
-	while (first >= extent->count)
-		first -= extent++->count;
-	while (left) {
-		sector_t count = min(extent->count - first, left);
-
-		image_run_add(run, extent->bdev, extent->sector + first, count);
-		left -= count;
-		first = 0;
-		extent++;
-	}
-}
-
-/* Copy a piece between a buffer that holds its chunk, and the bio. */
-static void image_copy(struct bio *bio, const struct image_piece *piece,
+/* Copy a piece between the bio, from @start on, and a buffer that holds it. */
+static void image_copy(struct bio *bio, struct bvec_iter start,
+		       const struct image_piece *piece,
 		       struct diff_buffer *buffer)
 {
 	size_t offset = (size_t)(piece->first - buffer->first) << SECTOR_SHIFT;
-	struct bvec_iter iter, start = bio->bi_iter;
+	struct bvec_iter iter;
 	struct bio_vec vec;
 
 	start.bi_size = piece->count << SECTOR_SHIFT;
@@ -268,8 +116,6 @@ static void image_copy(struct bio *bio, const struct image_piece *piece,
 		offset += vec.bv_len;
 	}
 }
-
-/* ---- A storage with larger blocks ---- */
 
 /*
  * Is the piece, and each part of it in memory, of whole blocks? A driver that
@@ -306,12 +152,13 @@ static bool image_needs_bounce(struct bio *bio, const struct image_piece *piece,
 }
 
 /*
- * Read or write a piece by way of a buffer for all that goes into one. Only done
- * by the work item, which also sends all other writes: none of those may be on
- * its way while a chunk is read to be written back. Return: 0, errno.
+ * Read or write a piece, from @start on in the bio, by way of a buffer for all that
+ * goes into one. Writing is only done by the image's work item, which also sends
+ * all other writes: none of those may be on its way while a chunk is read to be
+ * written back. Return: 0, errno.
  */
 static int image_bounce(struct diff_area *area, struct bio *bio,
-			const struct image_piece *piece,
+			struct bvec_iter start, const struct image_piece *piece,
 			const struct chunk *chunk)
 {
 	const struct diff_extent *extents = diff_region_extents(&chunk->region);
@@ -333,13 +180,209 @@ static int image_bounce(struct diff_area *area, struct bio *bio,
 	ret = diff_io_part_sync(buffer, extents, first, count,
 				REQ_OP_READ | REQ_SYNC);
 	if (!ret) {
-		image_copy(bio, piece, buffer);
+		image_copy(bio, start, piece, buffer);
 		if (op_is_write(bio_op(bio)))
 			ret = diff_io_part_sync(buffer, extents, first, count,
 						REQ_OP_WRITE | REQ_SYNC);
 	}
 	diff_buffer_put(buffer);
 	return ret ?: diff_area_error(area);
+}
+
+/*
+ * The original was read, or could not be. If the device was pulled out, or has
+ * got another medium, no copy will ever fail, as nobody tells of writes to that:
+ * the reader is the one who finds out.
+ */
+static void image_check_original(struct diff_area *area, bool failed)
+{
+	struct inode *inode = compat_bdev_inode(area->original.bdev);
+
+	if (diff_area_original_changed(area) ||
+	    (failed && hlist_unhashed_lockless(&inode->i_hash)))
+		diff_area_spoil(area, -EIO);
+}
+
+/* A clone has ended, with this status. */
+static void image_clone_done(struct bio *clone, blk_status_t status)
+{
+	struct diff_io *io = diff_io_of(clone);
+	struct diff_area *area = io->area;
+	struct bio *parent = io->parent;
+
+	if (!status && diff_area_error(area))
+		status = BLK_STS_IOERR;
+	if (status)
+		cmpxchg(&parent->bi_status, 0, status);
+	if (op_is_write(bio_op(clone)) &&
+	    atomic_dec_and_test(&area->image_writes))
+		wake_up_var(&area->image_writes);
+	account_sub(account_diff_io, sizeof(*io));
+	bio_put(clone);
+	diff_area_put(area);
+	bio_endio(parent);
+}
+
+static void image_clone_end(struct bio *clone)
+{
+	image_clone_done(clone, clone->bi_status);
+}
+
+/* ---- Reading from the original ---- */
+
+/* Read a piece again, if it has been copied. Return: 0, errno. */
+static int image_reread_piece(struct diff_area *area, struct bio *bio,
+			      struct bvec_iter start,
+			      const struct image_piece *piece)
+{
+	struct chunk_view view;
+	int ret;
+
+	if (!chunk_is_safe(area, piece->number))
+		return 0;
+	ret = chunk_view_get(area, piece->number, piece->first, &view);
+	if (ret)
+		return ret;
+	if (view.source == chunk_from_storage)
+		return image_bounce(area, bio, start, piece, view.chunk);
+	image_copy(bio, start, piece, view.buffer);
+	diff_buffer_put(view.buffer);
+	return 0;
+}
+
+static void image_reread(struct work_struct *work)
+{
+	struct diff_io *io = container_of(work, struct diff_io, work);
+	struct diff_area *area = io->area;
+	struct bvec_iter left = io->start;
+	unsigned int noio = memalloc_noio_save();
+	int ret = 0;
+
+	while (!ret && left.bi_size) {
+		struct image_piece piece = image_front(area, left);
+
+		ret = image_reread_piece(area, io->parent, left, &piece);
+		bio_advance_iter(io->parent, &left,
+				 piece.count << SECTOR_SHIFT);
+	}
+	image_clone_done(&io->bio, errno_to_blk_status(ret));
+	memalloc_noio_restore(noio);
+}
+
+/* May a writer have overtaken the read? */
+static bool image_is_overtaken(const struct diff_io *io)
+{
+	struct diff_area *area = io->area;
+	struct chunk_span span =
+		chunk_span_of(area->capacity, area->chunk_shift,
+			      io->start.bi_sector,
+			      io->start.bi_size >> SECTOR_SHIFT);
+	u64 i;
+
+	for (i = 0; i < span.count; i++)
+		if (chunk_is_safe(area, span.first + i))
+			return true;
+	return false;
+}
+
+static void image_original_end(struct bio *clone)
+{
+	struct diff_io *io = diff_io_of(clone);
+	struct diff_area *area = io->area;
+	blk_status_t status = clone->bi_status;
+
+	/* After the read: see the opening comment. */
+	smp_rmb();
+	image_check_original(area, status);
+	if (io->start.bi_sector + (io->start.bi_size >> SECTOR_SHIFT) >
+	    diff_area_kept(area))
+		status = BLK_STS_IOERR;
+	if (!status && image_is_overtaken(io)) {
+		INIT_WORK(&io->work, image_reread);
+		queue_work(image_reread_queue, &io->work);
+		return;
+	}
+	image_clone_done(clone, status);
+}
+
+/* ---- Runs ---- */
+
+/* Send what has gathered, if anything has. */
+static void image_run_send(struct image_run *run)
+{
+	struct diff_area *area = run->area;
+	struct bio_set *set = op_is_write(bio_op(run->bio)) ? &diff_io_bios :
+							      &image_bios;
+	struct bio *clone;
+	struct diff_io *io;
+
+	if (!run->count)
+		return;
+	clone = compat_bio_clone(run->bdev, run->bio, GFP_NOIO, set);
+	clone->bi_iter = run->start;
+	clone->bi_iter.bi_sector = run->sector;
+	clone->bi_iter.bi_size = run->count << SECTOR_SHIFT;
+	clone->bi_opf &= ~(REQ_NOWAIT | REQ_PREFLUSH | REQ_FUA);
+	clone->bi_end_io = run->original ? image_original_end : image_clone_end;
+	/* A destroy waits for it. Its owner can be held back at the image. */
+	compat_bio_disown(clone);
+	io = diff_io_of(clone);
+	io->parent = run->bio;
+	io->area = area;
+	io->start = run->start;
+	io->start.bi_size = clone->bi_iter.bi_size;
+	run->count = 0;
+	account_add(account_diff_io, sizeof(*io));
+	if (op_is_write(bio_op(clone)))
+		atomic_inc(&area->image_writes);
+	diff_area_get(area);
+	bio_inc_remaining(run->bio);
+	submit_bio_noacct(clone);
+}
+
+/*
+ * The next @count sectors of the bio lie there; they gather, or begin anew. What
+ * has gathered may end right before them there and not in the bio: a piece between
+ * them may have come from a buffer.
+ */
+static void image_run_add(struct image_run *run, bool original,
+			  struct block_device *bdev, sector_t sector,
+			  sector_t count)
+{
+	/* The storage may be on the device of the original, right before it. */
+	if (run->original != original || run->bdev != bdev ||
+	    run->sector + run->count != sector ||
+	    run->start.bi_sector + run->count != run->bio->bi_iter.bi_sector)
+		image_run_send(run);
+	if (!run->count) {
+		run->start = run->bio->bi_iter;
+		run->bdev = bdev;
+		run->sector = sector;
+		run->original = original;
+	}
+	run->count += count;
+	bio_advance(run->bio, count << SECTOR_SHIFT);
+}
+
+/* A piece that is, or is to be, where its chunk is in the storage. */
+static void image_run_add_stored(struct image_run *run,
+				 const struct image_piece *piece,
+				 const struct chunk *chunk)
+{
+	const struct diff_extent *extent = diff_region_extents(&chunk->region);
+	sector_t first = piece->first, left = piece->count;
+
+	while (first >= extent->count)
+		first -= extent++->count;
+	while (left) {
+		sector_t count = min(extent->count - first, left);
+
+		image_run_add(run, false, extent->bdev, extent->sector + first,
+			      count);
+		left -= count;
+		first = 0;
+		extent++;
+	}
 }
 
 static int image_run_bounce(struct image_run *run,
@@ -349,7 +392,8 @@ static int image_run_bounce(struct image_run *run,
 	int ret;
 
 	image_run_send(run);
-	ret = image_bounce(run->area, run->bio, piece, chunk);
+	ret = image_bounce(run->area, run->bio, run->bio->bi_iter, piece,
+			   chunk);
 	if (!ret)
 		bio_advance(run->bio, piece->count << SECTOR_SHIFT);
 	return ret;
@@ -361,15 +405,15 @@ static int image_read_original(struct image_run *run,
 			       const struct image_piece *piece)
 {
 	struct diff_area *area = run->area;
+	sector_t sector = run->bio->bi_iter.bi_sector;
 
 	/* The device may have become smaller, or be gone. */
-	if (!chunk_range_present(diff_area_present(area),
-				 run->bio->bi_iter.bi_sector, piece->count)) {
+	if (!chunk_range_present(diff_area_present(area), sector,
+				 piece->count)) {
 		image_check_original(area, true);
-		chunk_reader_done(area, piece->number);
 		return -EIO;
 	}
-	image_run_add_original(run, piece);
+	image_run_add(run, true, area->original.bdev, sector, piece->count);
 	return 0;
 }
 
@@ -377,7 +421,7 @@ static int image_read_buffer(struct image_run *run,
 			     const struct image_piece *piece,
 			     struct diff_buffer *buffer)
 {
-	image_copy(run->bio, piece, buffer);
+	image_copy(run->bio, run->bio->bi_iter, piece, buffer);
 	diff_buffer_put(buffer);
 	bio_advance(run->bio, piece->count << SECTOR_SHIFT);
 	return diff_area_error(run->area);
@@ -386,16 +430,13 @@ static int image_read_buffer(struct image_run *run,
 /* Return: 0; 1 if only the work item can do it; errno. */
 static int image_read_piece(struct image_run *run, bool may_wait)
 {
-	struct image_piece piece = image_front(run->area, run->bio);
+	struct image_piece piece = image_front(run->area, run->bio->bi_iter);
 	struct chunk_view view;
 	int ret;
 
-	/* Nobody waits for memory with chunks that are being read, see below. */
-	ret = chunk_view_get(run->area, piece.number, piece.first,
-			     may_wait ? GFP_NOIO : GFP_NOWAIT | __GFP_NOWARN,
-			     &view);
+	ret = chunk_view_get(run->area, piece.number, piece.first, &view);
 	if (ret)
-		return ret == -ENOMEM && !may_wait ? 1 : ret;
+		return ret;
 	switch (view.source) {
 	case chunk_from_original:
 		return image_read_original(run, &piece);
@@ -424,12 +465,8 @@ bool image_io_read(struct diff_area *area, struct bio *bio, bool may_wait)
 	struct image_run run = { .area = area, .bio = bio };
 	int ret = diff_area_error(area);
 
-	while (!ret && bio->bi_iter.bi_size) {
+	while (!ret && bio->bi_iter.bi_size)
 		ret = image_read_piece(&run, may_wait);
-		/* No chunk keeps its writer waiting while memory is waited for. */
-		if (may_wait)
-			image_run_send(&run);
-	}
 	image_run_send(&run);
 	if (ret == 1)
 		return false;
@@ -451,7 +488,7 @@ static int image_write_pieces(struct diff_area *area, struct bio *bio)
 
 	diff_io_scope_enter(&scope);
 	while (!ret && bio->bi_iter.bi_size) {
-		struct image_piece piece = image_front(area, bio);
+		struct image_piece piece = image_front(area, bio->bi_iter);
 		struct chunk *chunk = chunk_find(area, piece.number);
 
 		if (image_needs_bounce(bio, &piece, chunk))
@@ -485,12 +522,23 @@ void image_io_write(struct diff_area *area, struct cbt_map *map,
 
 int image_io_init(void)
 {
+	int ret;
+
+	image_reread_queue = alloc_workqueue("blksnap-reread",
+					     WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	if (!image_reread_queue)
+		return -ENOMEM;
 	/* Several clones are made in one submission: a rescuer sends them off. */
-	return bioset_init(&image_bios, BIO_POOL_SIZE * 16,
-			   offsetof(struct diff_io, bio), BIOSET_NEED_RESCUER);
+	ret = bioset_init(&image_bios, BIO_POOL_SIZE * 16,
+			  offsetof(struct diff_io, bio), BIOSET_NEED_RESCUER);
+	if (ret)
+		destroy_workqueue(image_reread_queue);
+	return ret;
 }
 
 void image_io_done(void)
 {
+	/* Its work items end what is of the set, and is back in it then. */
+	destroy_workqueue(image_reread_queue);
 	bioset_exit(&image_bios);
 }

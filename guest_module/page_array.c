@@ -93,20 +93,16 @@ void page_array_copy(struct page_array *to, const struct page_array *from)
 {
 	size_t i;
 
-	for (i = 0; i < to->count; i++) {
+	for (i = 0; i < to->count; i++)
 		memcpy(to->pages[i], from->pages[i], PAGE_SIZE);
-		cond_resched();
-	}
 }
 
 void page_array_clear(struct page_array *array)
 {
 	size_t i;
 
-	for (i = 0; i < array->count; i++) {
+	for (i = 0; i < array->count; i++)
 		clear_page(array->pages[i]);
-		cond_resched();
-	}
 }
 
 void page_array_read(const struct page_array *array, size_t offset, u8 *to,

@@ -22,7 +22,7 @@ size_t page_array_size(const struct page_array *array);
 u8 *page_array_piece(const struct page_array *array, size_t offset,
 		     size_t *length);
 
-/* Both of the same size. */
+/* Both of the same size. Writers wait for these two: the task goes on till the end. */
 void page_array_copy(struct page_array *to, const struct page_array *from);
 void page_array_clear(struct page_array *array);
 
