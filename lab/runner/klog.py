@@ -251,17 +251,28 @@ _BUILT_IN = re.compile(
 """Functions of the filters in a patched kernel's block layer."""
 
 
-def concerns(splat: Splat, modules: Sequence[str]) -> bool:
-    """False for a data race between code that is not of these modules, nor of the filters that a
-    patched kernel has in its block layer.
+_NVME_TARGET = "(work_completion)(&queue->release_work)"
+"""What the kernel's target of NVMe over TCP holds when lockdep finds its order of locks circular:
+before Linux 6.8 ("nvmet-tcp: avoid circular locking dependency on install_queue()") at each reset
+of a controller. Lockdep is off from then on."""
 
-    KCSAN tells of each race that it comes upon, and a kernel has many that do no harm. Its headline
-    names the two functions, each with its module (kernel/kcsan/report.c), what they were called
-    from does not matter. All other reports concern everybody.
+
+def concerns(splat: Splat, modules: Sequence[str]) -> bool:
+    """False for two kinds of reports in which these modules, and the filters that a patched kernel
+    has in its block layer, have no part. All others concern everybody.
+
+    A data race: KCSAN tells of each that it comes upon, and a kernel has many that do no harm. Its
+    headline names the two functions, each with its module (kernel/kcsan/report.c), what they were
+    called from does not matter. And what lockdep has to say of the target of NVMe over TCP.
     """
-    if splat.kind is not SplatKind.KCSAN or _BUILT_IN.search(splat.headline):
+    if splat.kind is SplatKind.KCSAN:
+        said = splat.headline
+    elif splat.kind is SplatKind.LOCKDEP and any(_NVME_TARGET in line for line in splat.trace):
+        said = "\n".join(splat.trace)
+    else:
         return True
-    return not set(_OF_MODULE.findall(splat.headline)).isdisjoint(modules)
+    of_modules = not set(_OF_MODULE.findall(said)).isdisjoint(modules)
+    return of_modules or _BUILT_IN.search(said) is not None
 
 
 def panicked(lines: Iterable[LogLine]) -> bool:

@@ -249,3 +249,28 @@ def test_races_of_filters_in_the_block_layer_are_ours(file: str) -> None:
         assert concerns(splat, ("blksnap", "bdevfilter")), name
     (splat,) = find_splats([LogLine("BUG: KCSAN: data-race in blk_mq_get_tag / bio_endio")])
     assert not concerns(splat, ("blksnap", "bdevfilter"))
+
+
+TARGET = """\
+WARNING: possible circular locking dependency detected
+6.1.192-debug #1 Tainted: G           O
+------------------------------------------------------
+kworker/0:2/69 is trying to acquire lock:
+ffff88800613e030 ((work_completion)(&queue->io_work)){+.+.}-{0:0}, at: __flush_work+0xc5/0x900
+
+but task is already holding lock:
+ffff88800ac37db8 ((work_completion)(&queue->release_work)){+.+.}-{0:0}, at: process_one_work+0x822
+ nvmet_tcp_install_queue+0x76/0x2f0 [nvmet_tcp]
+"""
+
+
+def test_what_lockdep_says_of_the_kernels_nvme_target_is_not_ours() -> None:
+    def concerned(text: str) -> bool:
+        (splat,) = find_splats(LogLine(line) for line in text.splitlines())
+        assert splat.kind is SplatKind.LOCKDEP
+        return concerns(splat, ("blksnap", "bdevfilter"))
+
+    assert not concerned(TARGET)
+    assert concerned(TARGET.replace("release_work", "other_work"))
+    assert concerned(TARGET + " tracker_submit_bio+0x76/0x2f0 [blksnap]\n")
+    assert concerned(TARGET + " blk_filters_run+0x76/0x2f0\n")
