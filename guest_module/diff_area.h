@@ -38,9 +38,8 @@ struct event_queue;
  * @capacity: Its size at the take, in sectors.
  * @block_sectors: Sectors of a block of the device, which may change later.
  * @chunk_shift: log2 of the size of a chunk, bytes.
- * @chunks: By number the chunks that were written to, and how many read the
- *	others from the original. Its lock, taken with interrupts off, protects
- *	the states of chunks as well.
+ * @chunks: By number the chunks that were written to. Its lock, taken with
+ *	interrupts off, protects the states of chunks as well.
  * @pool: Buffers.
  * @storage: Where copies go; the snapshot's.
  * @events: The snapshot's.
