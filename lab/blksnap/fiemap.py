@@ -109,14 +109,15 @@ class FileRanges:
 def allocate(path: Union[str, os.PathLike[str]], size: Optional[int] = None) -> FileRanges:
     """Where a file lies, after it was made and preallocated; the ranges are `size` bytes exactly.
 
-    Without size: the file as it is. With it the file gets a little longer where its blocks are
-    not all 4 KiB aligned on disk. OSError from the file system (ENOSPC, EOPNOTSUPP for no
-    fallocate ...); UnfitFileError as from locate().
+    Without size: the file as it is, and none is made. With it the file gets a little longer where
+    its blocks are not all 4 KiB aligned on disk. OSError from the file system (ENOENT without
+    size, ENOSPC, EOPNOTSUPP for no fallocate ...); UnfitFileError as from locate().
     """
     name = os.fspath(path)
     if size is not None and (size <= 0 or size % ALIGNMENT):
         raise UnfitFileError(f"{name}: size {size} is no multiple of {ALIGNMENT}")
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    made = 0 if size is None else os.O_CREAT
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | made, 0o600)
     try:
         length = size
         for _ in range(_GROWTHS):
@@ -161,8 +162,10 @@ def locate(fd: int, name: str) -> FileRanges:
         whole = _aligned(extent)
         lost += extent.fe_length - whole.count * _SECTOR
         _append(ranges, whole)
-    if reached < status.st_size or not ranges:
-        raise UnfitFileError(f"{name} has a hole at byte {reached}, or no aligned block at all")
+    if reached < status.st_size:
+        raise UnfitFileError(f"{name} has a hole at byte {reached}")
+    if not ranges:
+        raise UnfitFileError(f"{name} has no whole block of {ALIGNMENT} bytes, aligned on disk")
     device = Device(os.major(status.st_dev), os.minor(status.st_dev))
     return FileRanges(device, tuple(ranges), status.st_size, lost)
 

@@ -58,7 +58,8 @@ class Snapshot:
         """Give the blocks of a file: made and preallocated to `size` bytes, or as large as it is.
 
         Returns where the file lies. The file must stay as it is until the snapshot is destroyed.
-        UnfitFileError if its blocks cannot be named; else as append_storage().
+        UnfitFileError if its blocks cannot be named; FileNotFoundError if it is not there and no
+        `size` is given; else as append_storage().
         """
         found = allocate(path, size)
         self.append_storage(found.device, found.ranges)

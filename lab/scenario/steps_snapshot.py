@@ -47,7 +47,9 @@ class Pieces(Model):
 class StorageFile(Model):
     """A preallocated file; its extents are the storage."""
 
-    path: GuestPath = Field(description="On a mounted file system; made if it is not there.")
+    path: GuestPath = Field(
+        description="On a mounted file system; made if it is not there and has a `size`."
+    )
     size: Size | None = Field(None, description="Preallocated size; as it is if left out.")
 
 

@@ -104,6 +104,19 @@ def test_sizes_must_be_whole_pages(tmp_path: Path) -> None:
         allocate(tmp_path / "file", 4097)
 
 
+def test_a_file_that_is_not_there_is_made_only_with_a_size(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="mistyped"):
+        allocate(tmp_path / "mistyped")
+    assert not (tmp_path / "mistyped").exists()
+
+
+def test_an_empty_file_has_no_block_to_give(file: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.truncate(f"/proc/self/fd/{file}", 0)
+    with_extents(monkeypatch)
+    with pytest.raises(UnfitFileError, match="no whole block of 4096 bytes"):
+        fiemap.locate(file, "file")
+
+
 def test_the_structures_are_those_of_the_kernel() -> None:
     assert ctypes.sizeof(fiemap.fiemap_header) == 32
     assert ctypes.sizeof(fiemap.fiemap_extent) == 56
