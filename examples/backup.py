@@ -24,9 +24,10 @@ PIECE = 1 << 20
 def backup(control: blksnap.Control, device: str, target: Path, storage: Path, room: int) -> int:
     """Bring the backup in `target` up to date; how many bytes were copied.
 
-    storage: a file for the old data of what is overwritten meanwhile, made with `room` bytes. It
-    may lie on the device itself, but has to be there before the take. FileExistsError if it is
-    there already: a snapshot that somebody left behind may still write into it.
+    storage: a file for the old data of what is overwritten meanwhile, made with `room` bytes, a
+    multiple of 4096. It may lie on the device itself, but has to be there before the take.
+    FileExistsError if it is there already: a snapshot that somebody left behind may still write
+    into it.
     """
     storage.touch(exist_ok=False)
     snapshot = None
@@ -115,7 +116,9 @@ def main() -> None:
     options.add_argument("device")
     options.add_argument("target", type=Path)
     options.add_argument("--storage", type=Path, required=True)
-    options.add_argument("--room", type=int, default=1 << 30, help="bytes (default: 1 GiB)")
+    options.add_argument(
+        "--room", type=int, default=1 << 30, help="bytes, a multiple of 4096 (default: 1 GiB)"
+    )
     args = options.parse_args()
     with blksnap.Control() as control:
         copied = backup(control, args.device, args.target, args.storage, args.room)

@@ -10,7 +10,8 @@ backup tool and import it.
     Snapshot     storage, take, images, events, destroy
     abi          the C structures and request numbers underneath
 
-Errors are BlksnapError, an OSError that also names the operation and explains its errno.
+Errors are BlksnapError, an OSError that also names the operation and explains its errno; files and
+devices have plain OSErrors besides. Arguments that cannot be are ValueError or TypeError.
 `python3 -m lab.blksnap --help` is all of this on the command line.
 """
 

@@ -26,7 +26,6 @@ from .commands import (
     u32,
 )
 from .control import Control
-from .errors import UnfitFileError
 from .names import NAMES
 from .stretch import stretched
 
@@ -66,7 +65,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
             if args.run is None:
                 return _stretch(control, args)
             answer: Answer = args.run(control, args)
-    except (OSError, UnfitFileError, ValueError) as error:
+    except (OSError, ValueError) as error:
         print(f"blksnap: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -3,9 +3,8 @@
 
     OSError
      └─ BlksnapError            a command of the module failed
-         └─ CbtMapChangedError       a map was replaced while it was being read
-    ValueError
-     └─ UnfitFileError               a file's blocks cannot serve as difference storage
+         ├─ CbtMapChangedError       a map was replaced while it was being read
+         └─ UnfitFileError           a file's blocks cannot serve as difference storage
 
 The meanings state the contract of the commands (rules K1..K37, guest_module/CONTRACT.md).
 """
@@ -16,6 +15,8 @@ import errno as codes
 import os
 from typing import Optional
 
+# Of two names for a number the one that the contract has.
+_ERRNO_NAMES = {**codes.errorcode, codes.EOPNOTSUPP: "EOPNOTSUPP"}
 _NO_SNAPSHOT = "no snapshot has this id (destroyed already, or never created)"
 _NO_DEVICE = "the device cannot be opened: there is none with this number"
 
@@ -99,7 +100,7 @@ class BlksnapError(OSError):
     def __str__(self) -> str:
         about = f"{self.operation} {self.subject}" if self.subject else self.operation
         assert self.errno is not None
-        name = codes.errorcode.get(self.errno, str(self.errno))
+        name = _ERRNO_NAMES.get(self.errno, str(self.errno))
         return f"{about}: {name}: {self.meaning or self.strerror}"
 
 
@@ -114,5 +115,12 @@ class CbtMapChangedError(BlksnapError):
         return CbtMapChangedError, (self.subject,)
 
 
-class UnfitFileError(ValueError):
-    """The file's blocks cannot be handed out as sector ranges; the message says why."""
+class UnfitFileError(BlksnapError):
+    """The file's blocks cannot be handed out as sector ranges; `meaning` says why."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__("snapshot_append_storage", codes.EOPNOTSUPP, path)
+        self.meaning = reason
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return UnfitFileError, (self.subject, self.meaning)

@@ -109,13 +109,14 @@ class FileRanges:
 def allocate(path: Union[str, os.PathLike[str]], size: Optional[int] = None) -> FileRanges:
     """Where a file lies, after it was made and preallocated; the ranges are `size` bytes exactly.
 
-    Without size: the file as it is, and none is made. With it the file gets a little longer where
-    its blocks are not all 4 KiB aligned on disk. OSError from the file system (ENOENT without
-    size, ENOSPC, EOPNOTSUPP for no fallocate ...); UnfitFileError as from locate().
+    Without size: the file as it is, and none is made. With it, a multiple of 4096, the file gets a
+    little longer where its blocks are not all 4 KiB aligned on disk; what is made stays, also
+    after an error. OSError from the file system (ENOENT without size, ENOSPC, EOPNOTSUPP for no
+    fallocate ...); UnfitFileError as from locate(). ValueError: a size that is no such multiple.
     """
     name = os.fspath(path)
     if size is not None and (size <= 0 or size % ALIGNMENT):
-        raise UnfitFileError(f"{name}: size {size} is no multiple of {ALIGNMENT}")
+        raise ValueError(f"{name}: size {size} is no multiple of {ALIGNMENT}")
     made = 0 if size is None else os.O_CREAT
     fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | made, 0o600)
     try:
@@ -133,7 +134,7 @@ def allocate(path: Union[str, os.PathLike[str]], size: Optional[int] = None) -> 
             length = max(length, found.size) + size - usable
     finally:
         os.close(fd)
-    raise UnfitFileError(f"{name}: its blocks are too scattered for {size} aligned bytes")
+    raise UnfitFileError(name, f"its blocks are too scattered for {size} aligned bytes")
 
 
 def locate(fd: int, name: str) -> FileRanges:
@@ -145,27 +146,27 @@ def locate(fd: int, name: str) -> FileRanges:
     """
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
-        raise UnfitFileError(f"{name} is not a regular file")
+        raise UnfitFileError(name, "it is no regular file")
     if os.major(status.st_dev) == 0:
-        raise UnfitFileError(f"{name}: its file system does not lie on one block device by itself")
+        raise UnfitFileError(name, "its file system does not lie on one block device by itself")
     kind = _file_system(status.st_dev)
     if kind in _MOVING:
-        raise UnfitFileError(f"{name}: {kind} moves the blocks of files to other places")
+        raise UnfitFileError(name, f"{kind} moves the blocks of files to other places")
     if _is_realtime(fd):
-        raise UnfitFileError(f"{name} lies on the realtime device of its file system")
+        raise UnfitFileError(name, "it lies on the realtime device of its file system")
     reached, lost = 0, 0
     ranges: list[SectorRange] = []
     for extent in _extents(fd, name, status.st_size):
         if extent.fe_logical > reached:
-            raise UnfitFileError(f"{name} has a hole at byte {reached}")
+            raise UnfitFileError(name, f"it has a hole at byte {reached}")
         reached = extent.fe_logical + extent.fe_length
         whole = _aligned(extent)
         lost += extent.fe_length - whole.count * _SECTOR
         _append(ranges, whole)
     if reached < status.st_size:
-        raise UnfitFileError(f"{name} has a hole at byte {reached}")
+        raise UnfitFileError(name, f"it has a hole at byte {reached}")
     if not ranges:
-        raise UnfitFileError(f"{name} has no whole block of {ALIGNMENT} bytes, aligned on disk")
+        raise UnfitFileError(name, f"it has no whole block of {ALIGNMENT} bytes, aligned on disk")
     device = Device(os.major(status.st_dev), os.minor(status.st_dev))
     return FileRanges(device, tuple(ranges), status.st_size, lost)
 
@@ -204,7 +205,7 @@ def _extents(fd: int, name: str, size: int) -> Iterator[fiemap_extent]:
             ioctl(fd, FS_IOC_FIEMAP, request)
         except OSError as error:
             if error.errno in (errno.EOPNOTSUPP, errno.ENOTTY):
-                raise UnfitFileError(f"{name}: its file system has no FIEMAP") from None
+                raise UnfitFileError(name, "its file system has no FIEMAP") from None
             raise
         for place in range(request.header.fm_mapped_extents):
             extent = request.extents[place]
@@ -220,7 +221,7 @@ def _extents(fd: int, name: str, size: int) -> Iterator[fiemap_extent]:
 def _refuse_unfit(extent: fiemap_extent, name: str) -> None:
     for flag, reason in _UNFIT_FLAGS.items():
         if extent.fe_flags & flag:
-            raise UnfitFileError(f"{name}: its extent at byte {extent.fe_logical} {reason}")
+            raise UnfitFileError(name, f"its extent at byte {extent.fe_logical} {reason}")
 
 
 def _first(ranges: tuple[SectorRange, ...], count: int) -> tuple[SectorRange, ...]:

@@ -57,9 +57,11 @@ class Snapshot:
     ) -> FileRanges:
         """Give the blocks of a file: made and preallocated to `size` bytes, or as large as it is.
 
-        Returns where the file lies. The file must stay as it is until the snapshot is destroyed.
-        UnfitFileError if its blocks cannot be named; FileNotFoundError if it is not there and no
-        `size` is given; else as append_storage().
+        size: in bytes, a multiple of 4096 (else ValueError). Returns where the file lies. What it
+        holds is overwritten; it must stay as it is until the snapshot is destroyed, and is then the
+        caller's to delete, as after an error. UnfitFileError if its blocks are not its own or may
+        be moved: locate() says whose are. OSError from the file system: no such file, and no
+        `size`; no space. Else as append_storage().
         """
         found = allocate(path, size)
         self.append_storage(found.device, found.ranges)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lab.blksnap import SectorRange, UnfitFileError, allocate, fiemap
+from lab.blksnap import BlksnapError, SectorRange, UnfitFileError, allocate, fiemap
 
 
 def extent(logical: int, physical: int, length: int, flags: int = 0) -> fiemap.fiemap_extent:
@@ -90,18 +90,21 @@ def test_a_file_with_holes_is_refused(
         fiemap.locate(file, "file")
 
 
-def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+def test_what_is_no_file_is_refused_by_an_os_error_that_names_it(tmp_path: Path) -> None:
     fd = os.open(tmp_path, os.O_RDONLY)
     try:
-        with pytest.raises(UnfitFileError, match="not a regular file"):
+        with pytest.raises(BlksnapError, match=r"folder: EOPNOTSUPP: .*no regular") as caught:
             fiemap.locate(fd, "folder")
+        assert isinstance(caught.value, UnfitFileError)
     finally:
         os.close(fd)
 
 
-def test_sizes_must_be_whole_pages(tmp_path: Path) -> None:
-    with pytest.raises(UnfitFileError, match="no multiple"):
-        allocate(tmp_path / "file", 4097)
+@pytest.mark.parametrize("size", [-4096, 0, 4097])
+def test_sizes_must_be_whole_pages(tmp_path: Path, size: int) -> None:
+    with pytest.raises(ValueError, match=f"size {size} is no multiple"):
+        allocate(tmp_path / "file", size)
+    assert not (tmp_path / "file").exists()
 
 
 def test_a_file_that_is_not_there_is_made_only_with_a_size(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from lab.blksnap import (
     Device,
     LowFreeSpaceEvent,
     SectorRange,
+    UnfitFileError,
     UnknownEvent,
     abi,
 )
@@ -186,7 +187,12 @@ def test_a_number_that_does_not_fit_is_refused_and_not_cut(wrong: SectorRange) -
 
 
 @pytest.mark.parametrize(
-    "error", [BlksnapError("snapshot_take", errno.ESRCH, "x"), CbtMapChangedError("254:16")]
+    "error",
+    [
+        BlksnapError("snapshot_take", errno.ESRCH, "x"),
+        CbtMapChangedError("254:16"),
+        UnfitFileError("/mnt/diff", "it is compressed"),
+    ],
 )
 def test_errors_go_from_one_process_to_another(error: BlksnapError) -> None:
     arrived = pickle.loads(pickle.dumps(error))

@@ -81,7 +81,7 @@ def append_file(id: str, path: str, size: Optional[int] = None) -> Result:
     with blksnap.Control() as control:
         try:
             found = _snapshot(control, id).append_file(path, size)
-        except blksnap.UnfitFileError as error:
+        except (blksnap.UnfitFileError, ValueError) as error:
             raise UsageError(str(error)) from None
     return {
         "device": found.device.path or str(found.device),
