@@ -13,7 +13,7 @@ from typing import Optional, Union
 
 from . import abi
 from .device import Device, DeviceLike
-from .errors import BlksnapError
+from .errors import BlksnapError, expect_type
 from .names import NAMES
 from .node import Node
 from .results import TrackerInfo, Version
@@ -103,7 +103,7 @@ class Control:
         EOPNOTSUPP a device that is refused; ENXIO no such device. OSError, ValueError: as from
         Device.of(). TypeError for one device instead of a list.
         """
-        if isinstance(devices, (str, os.PathLike, Device)):
+        if isinstance(devices, (str, bytes, os.PathLike, Device)):
             raise TypeError(f"create_snapshot() takes a list of devices, not {devices!r}")
         numbers = [Device.of(device) for device in devices]
         array = (abi.blk_snap_dev_t * len(numbers))(*(number.to_abi() for number in numbers))
@@ -131,7 +131,8 @@ class Control:
 
 
 def as_uuid(snapshot_id: Union[uuid.UUID, str]) -> uuid.UUID:
-    """A snapshot id, also from its text. ValueError if it is no UUID."""
+    """A snapshot id, also from its text. ValueError if that is no UUID; TypeError."""
+    expect_type("snapshot_id", snapshot_id, (uuid.UUID, str), "a UUID or its text")
     if isinstance(snapshot_id, uuid.UUID):
         return snapshot_id
     try:

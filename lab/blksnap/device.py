@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Optional, Union
 
 from . import abi
+from .errors import expect_type
 
 _NUMBERS = re.compile(r"(\d+):(\d+)")
 
@@ -29,11 +30,14 @@ class Device:
     def of(cls, what: DeviceLike) -> Device:
         """The device that a path, "major:minor" or a Device names.
 
-        OSError if the path does not exist, ValueError if it is no block device.
+        OSError if the path does not exist, ValueError if it is no block device, TypeError for
+        anything else.
         """
+        kinds = (str, bytes, os.PathLike, Device)
+        expect_type("a device", what, kinds, 'a path, "MAJOR:MINOR" or a Device')
         if isinstance(what, Device):
             return what
-        text = os.fspath(what)
+        text = os.fsdecode(what)
         numbers = _NUMBERS.fullmatch(text)
         if numbers:
             return cls(int(numbers.group(1)), int(numbers.group(2)))
@@ -75,4 +79,5 @@ class Device:
         return f"{self.major}:{self.minor}"
 
 
-DeviceLike = Union[str, "os.PathLike[str]", Device]
+FilePath = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+DeviceLike = Union[FilePath, Device]

@@ -80,6 +80,12 @@ def meaning(operation: str, errno: int) -> Optional[str]:
     return _MEANINGS.get((operation, errno)) or _GENERAL.get(errno)
 
 
+def expect_type(name: str, value: object, kinds: tuple[type, ...], wanted: str) -> None:
+    """TypeError that names the argument and what is wanted, unless it is of one of the kinds."""
+    if not isinstance(value, kinds):
+        raise TypeError(f"{name} is {wanted}, not {value!r}")
+
+
 class BlksnapError(OSError):
     """A command of the module failed; `errno` as the kernel gave it.
 

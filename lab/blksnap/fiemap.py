@@ -16,10 +16,10 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Optional, Union
+from typing import Optional
 
-from .device import Device
-from .errors import UnfitFileError
+from .device import Device, FilePath
+from .errors import UnfitFileError, expect_type
 from .results import SectorRange
 from .system import fallocate, ioctl
 
@@ -106,7 +106,7 @@ class FileRanges:
     lost: int
 
 
-def allocate(path: Union[str, os.PathLike[str]], size: Optional[int] = None) -> FileRanges:
+def allocate(path: FilePath, size: Optional[int] = None) -> FileRanges:
     """Where a file lies, after it was made and preallocated; the ranges are `size` bytes exactly.
 
     Without size: the file as it is, and none is made. With it, a multiple of 4096, the file gets a
@@ -114,7 +114,8 @@ def allocate(path: Union[str, os.PathLike[str]], size: Optional[int] = None) -> 
     after an error. OSError from the file system (ENOENT without size, ENOSPC, EOPNOTSUPP for no
     fallocate ...); UnfitFileError as from locate(). ValueError: a size that is no such multiple.
     """
-    name = os.fspath(path)
+    name = os.fsdecode(path)
+    expect_type("size", size, (int, type(None)), "a number of bytes or None")
     if size is not None and (size <= 0 or size % ALIGNMENT):
         raise ValueError(f"{name}: size {size} is no multiple of {ALIGNMENT}")
     made = 0 if size is None else os.O_CREAT

@@ -13,6 +13,7 @@ from typing import Union
 
 from . import abi
 from .device import Device
+from .errors import expect_type
 from .names import NAMES
 
 
@@ -145,10 +146,12 @@ def event_from_abi(event: abi.blk_snap_snapshot_event) -> Event:
 def range_array(ranges: tuple[SectorRange, ...]) -> ctypes.Array[abi.blk_snap_block_range]:
     """The C array of ranges; keep it alive while a call uses its address.
 
-    ValueError for a number that its fields cannot hold: ctypes would cut it.
+    ValueError for a number that its fields cannot hold: ctypes would cut it. TypeError for what is
+    no SectorRange.
     """
     array = (abi.blk_snap_block_range * len(ranges))()
     for place, item in enumerate(ranges):
+        expect_type("each of ranges", item, (SectorRange,), "a SectorRange")
         if not (0 <= item.sector < 1 << 64 and 0 <= item.count < 1 << 64):
             raise ValueError(f"{item} has a number that is negative or has more than 64 bits")
         array[place].sector_offset = item.sector

@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import os
 import time
 import uuid
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Optional, Union
+from typing import Optional
 
 from . import abi
-from .device import Device, DeviceLike
+from .device import Device, DeviceLike, FilePath
 from .errors import BlksnapError
 from .fiemap import FileRanges, allocate
 from .node import Node
@@ -52,9 +51,7 @@ class Snapshot:
         argument.ranges = ctypes.addressof(array)
         self._node.ioctl(abi.IOCTL_BLK_SNAP_SNAPSHOT_APPEND_STORAGE, argument, str(self.id))
 
-    def append_file(
-        self, path: Union[str, os.PathLike[str]], size: Optional[int] = None
-    ) -> FileRanges:
+    def append_file(self, path: FilePath, size: Optional[int] = None) -> FileRanges:
         """Give the blocks of a file: made and preallocated to `size` bytes, or as large as it is.
 
         size: in bytes, a multiple of 4096 (else ValueError). Returns where the file lies. What it

@@ -6,7 +6,9 @@ import ctypes
 import errno
 import os
 import pickle
+import re
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from lab.blksnap import (
     UnfitFileError,
     UnknownEvent,
     abi,
+    allocate,
 )
 
 from .fake import FakeNode, Handler, array_at
@@ -139,12 +142,49 @@ def test_a_created_snapshot_is_destroyed_at_the_end_of_its_block() -> None:
     assert node.calls == ["snapshot_create", "snapshot_destroy"]
 
 
-@pytest.mark.parametrize("one", ["/dev/vdb", "254:16", Path("/dev/vdb"), DEVICE])
+@pytest.mark.parametrize("one", ["/dev/vdb", b"/dev/vdb", "254:16", Path("/dev/vdb"), DEVICE])
 def test_one_device_is_no_list_of_devices(one: Any) -> None:
     control, node = control_with()
     with pytest.raises(TypeError, match="takes a list of devices"):
         control.create_snapshot(one)
     assert node.calls == []
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda control: control.snapshot(5), "snapshot_id is a UUID or its text, not 5"),
+        (
+            lambda control: control.snapshot(ID).append_storage(DEVICE, [(0, 8)]),
+            "each of ranges is a SectorRange, not (0, 8)",
+        ),
+        (
+            lambda control: control.tracker(DEVICE).mark_dirty([SectorRange(0, 8), 8]),
+            "each of ranges is a SectorRange, not 8",
+        ),
+        (
+            lambda control: control.tracker(5),
+            'a device is a path, "MAJOR:MINOR" or a Device, not 5',
+        ),
+        (
+            lambda control: control.snapshot(ID).append_file("/nonexistent/f", "1GiB"),
+            "size is a number of bytes or None, not '1GiB'",
+        ),
+    ],
+)
+def test_an_argument_of_a_wrong_type_is_named(call: Callable[[Control], object], told: str) -> None:
+    control, node = control_with()
+    with pytest.raises(TypeError, match=re.escape(told)):
+        call(control)
+    assert node.calls == []
+
+
+def test_a_path_may_be_bytes(tmp_path: Path) -> None:
+    assert Device.of(b"254:16") == DEVICE
+    with pytest.raises(ValueError, match=r"^/dev/null is not"):
+        Device.of(b"/dev/null")
+    with pytest.raises(ValueError, match=f"^{tmp_path}/f: size 1 "):
+        allocate(os.fsencode(tmp_path / "f"), 1)
 
 
 def test_an_id_that_is_none_is_named() -> None:
