@@ -32,6 +32,9 @@ class Control:
             snapshot.append_file("/var/diff", size=1 << 30)
             snapshot.take()
             ...
+
+    path: the control node; for another build's see names.py, as images have other names then too.
+    BlksnapError: ENOENT the module is not loaded; EACCES.
     """
 
     def __init__(self, path: str = NAMES.node) -> None:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The names of nodes and disks: those of the header, or of another build of the module.
 
-Another build's are in a file names.json beside this one, an object with some of the fields below.
+Another build's are in a file names.json beside this one, read at import: an object with some of the
+fields of Names, e.g. {"node": "/dev/acmesnap", "image": "acmesnap-image"}.
 """
 
 from __future__ import annotations

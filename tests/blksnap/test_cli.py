@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -161,6 +162,23 @@ def test_every_command_of_the_module_has_one_on_the_command_line() -> None:
     said = cli.parser().format_help()
     for name in [*(operation.replace("_", "-") for operation in COMMANDS), "stretch"]:
         assert f"    {name}" in said
+
+
+def test_names_of_another_build_are_read_from_such_a_file_as_the_page_shows(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs/backup-tools.md"
+    (shown,) = re.findall(r"```json\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    shutil.copytree(Path(lab.blksnap.__file__).parent, tmp_path / "blksnap")
+    (tmp_path / "blksnap/names.json").write_text(shown)
+    script = """if True:
+        import blksnap
+        print(blksnap.ImageInfo(blksnap.Device(8, 0), blksnap.Device(252, 3)).path)
+        blksnap.Control()
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert run.stdout == "/dev/acmesnap-image3\n"
+    assert "open /dev/acmesnap: ENOENT" in run.stderr
 
 
 def test_the_package_works_when_only_its_folder_is_there(tmp_path: Path) -> None:
