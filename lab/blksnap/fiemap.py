@@ -30,8 +30,9 @@ _GROWTHS = 16
 _FIEMAP_FLAG_SYNC = 0x1
 _FIEMAP_EXTENT_LAST = 0x1
 _FS_XFLAG_REALTIME = 0x1
+_MOUNTS = Path("/proc/self/mountinfo")
 # They write what changes, and what they tidy up, to another place, and give the old one away.
-_MOVING = frozenset({"f2fs", "nilfs2"})
+_MOVING = frozenset({"f2fs", "nilfs2", "bcachefs"})
 # Unwritten (0x800) is what preallocation makes and is welcome: the blocks are the file's own.
 _UNFIT_FLAGS = {
     0x2: "has no place on disk yet (unknown)",
@@ -142,8 +143,8 @@ def locate(fd: int, name: str) -> FileRanges:
     """Where the open file lies. FIEMAP_FLAG_SYNC, so nothing is left in delayed allocation.
 
     UnfitFileError if it is no regular file, has holes, lies on a file system without a block
-    device of its own (btrfs, tmpfs, overlay) or that moves blocks (f2fs, nilfs2), or an extent is
-    shared, encoded, inline or not yet placed.
+    device of its own (btrfs, tmpfs, overlay) or that moves blocks (f2fs, nilfs2, bcachefs), or an
+    extent is shared, encoded, inline or not yet placed.
     """
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
@@ -177,11 +178,13 @@ def _file_system(device: int) -> str:
 
     Source: /proc/self/mountinfo, proc(5).
     """
-    number = f"{os.major(device)}:{os.minor(device)}"
-    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
-        mounted, _, rest = line.partition(" - ")
-        if mounted.split()[2] == number:
-            return rest.split()[0]
+    number = f"{os.major(device)}:{os.minor(device)}".encode()
+    # As bytes: names of places are in any encoding, and may have what ends a line of text.
+    with _MOUNTS.open("rb") as listed:
+        for line in listed:
+            mounted, _, rest = line.partition(b" - ")
+            if mounted.split()[2] == number:
+                return rest.split()[0].decode()
     return ""
 
 

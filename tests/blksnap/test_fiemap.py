@@ -141,7 +141,7 @@ def test_a_real_file_lies_somewhere(tmp_path: Path) -> None:
     assert allocate(path).ranges == found.ranges
 
 
-@pytest.mark.parametrize("kind", ["f2fs", "nilfs2"])
+@pytest.mark.parametrize("kind", ["f2fs", "nilfs2", "bcachefs"])
 def test_a_file_system_that_moves_blocks_is_unfit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
@@ -151,6 +151,18 @@ def test_a_file_system_that_moves_blocks_is_unfit(
     monkeypatch.setattr(fiemap.os, "major", lambda device: 254)
     with file.open("rb") as opened, pytest.raises(UnfitFileError, match=f"{kind} moves the blocks"):
         fiemap.locate(opened.fileno(), str(file))
+
+
+def test_mounts_may_have_any_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    listed = tmp_path / "mountinfo"
+    listed.write_bytes(
+        b"36 35 8:1 / /mnt/\xfcber rw shared:1 - f2fs /dev/sda1 rw\n"
+        b"37 35 8:2 / /mnt/a\xe2\x80\xa8b\x85\rc rw - ext4 /dev/sda2 rw\n"
+    )
+    monkeypatch.setattr(fiemap, "_MOUNTS", listed)
+    assert fiemap._file_system(os.makedev(8, 1)) == "f2fs"
+    assert fiemap._file_system(os.makedev(8, 2)) == "ext4"
+    assert fiemap._file_system(os.makedev(8, 3)) == ""
 
 
 def test_the_file_system_of_a_device_is_what_is_mounted() -> None:
