@@ -125,7 +125,7 @@ def allocate(path: FilePath, size: Optional[int] = None) -> FileRanges:
         length = size
         for _ in range(_GROWTHS):
             if length is not None:
-                fallocate(fd, length)
+                fallocate(fd, length, name)
             os.fsync(fd)
             found = locate(fd, name)
             if size is None or length is None:

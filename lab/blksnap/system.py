@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""ioctl(2) by way of the C library.
+"""ioctl(2) and fallocate(2) by way of the C library, glibc or musl.
 
 Not fcntl.ioctl: for an argument of more than 1024 bytes, which an event has, that one keeps the
 interpreter's lock during the call, and a thread that waits for an event would stop all others.
@@ -15,6 +15,8 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _IOCTL = _LIBC.ioctl
 _IOCTL.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p)
 _IOCTL.restype = ctypes.c_int
+_FALLOCATE = _LIBC.fallocate
+_FALLOCATE.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 
 
 def ioctl(fd: int, request: int, argument: ctypes.Structure) -> int:
@@ -26,9 +28,12 @@ def ioctl(fd: int, request: int, argument: ctypes.Structure) -> int:
     return result
 
 
-def fallocate(fd: int, size: int) -> None:
-    """fallocate(2) from a file's start; the posix_ one writes zeros where it is missing."""
-    while _LIBC.fallocate64(fd, 0, ctypes.c_int64(0), ctypes.c_int64(size)) != 0:
+def fallocate(fd: int, size: int, name: str) -> None:
+    """fallocate(2) from a file's start; the posix_ one writes zeros where it is missing.
+
+    OSError, also with the file's `name`.
+    """
+    while _FALLOCATE(fd, 0, 0, size) != 0:
         number = ctypes.get_errno()
         if number != errno.EINTR:
-            raise OSError(number, f"fallocate of {size} bytes: {os.strerror(number)}")
+            raise OSError(number, f"fallocate of {size} bytes: {os.strerror(number)}", name)

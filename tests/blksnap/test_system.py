@@ -1,4 +1,4 @@
-"""A call that waits in the kernel leaves the other threads alone."""
+"""Calls of the C library: which ones, their errors; one that waits stops no other thread."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from lab.blksnap import allocate, system
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,6 +40,19 @@ with Node("/dev/null") as node:
     thread.join()
 print(result)
 """
+
+
+def test_what_cannot_be_preallocated_is_named() -> None:
+    with pytest.raises(OSError, match=r"fallocate of 4096 bytes: .*'/dev/null'"):
+        allocate("/dev/null", 4096)
+
+
+def test_preallocating_takes_no_name_that_only_glibc_has(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("wb") as file:
+        system.fallocate(file.fileno(), 4096, file.name)
+    assert (tmp_path / "file").stat().st_size == 4096
+    # ctypes keeps what was looked up. musl has none of glibc's names for 64 bits.
+    assert [name for name in vars(system._LIBC) if name.endswith("64")] == []
 
 
 def test_waiting_for_an_event_does_not_stop_other_threads(tmp_path: Path) -> None:
