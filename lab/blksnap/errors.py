@@ -27,6 +27,7 @@ _MEANINGS: dict[tuple[str, int], str] = {
     ("tracker_remove", codes.EBUSY): "a snapshot, created or taken, still holds the device",
     ("tracker_remove", codes.ENOENT): "the filter is gone from the device",
     ("tracker_remove", codes.ENXIO): _NO_DEVICE,
+    ("tracker_collect", codes.ENODATA): "the device is not tracked",
     ("tracker_collect", codes.ENOBUFS): "more devices are tracked than the array has room for",
     ("tracker_read_cbt_map", codes.ENODATA): "the device is not tracked",
     ("tracker_read_cbt_map", codes.EPERM): "the map can be read only while a snapshot of the "
@@ -50,11 +51,14 @@ _MEANINGS: dict[tuple[str, int], str] = {
     ("snapshot_append_storage", codes.EINVAL): "a range is empty, not aligned to 8 sectors, "
     "outside the device, overlaps storage given before, or lies on a snapshot image or on a device "
     "of zones or of blocks above 4096 bytes; none of the ranges was added",
+    ("snapshot_append_storage", codes.EROFS): "the device can only be read",
     ("snapshot_append_storage", codes.ENXIO): _NO_DEVICE,
     ("snapshot_take", codes.ESRCH): _NO_SNAPSHOT,
     ("snapshot_take", codes.EALREADY): "the snapshot is taken already",
     ("snapshot_take", codes.ENODEV): "the snapshot has no devices",
     ("snapshot_take", codes.EFAULT): "the snapshot has no difference storage",
+    ("snapshot_take", codes.ENXIO): "a device of the snapshot has gone",
+    ("snapshot_take", codes.EBUSY): "somebody else holds a file system frozen; try again",
     ("snapshot_collect", codes.ENODATA): "there are more snapshots than the array has room for",
     ("snapshot_collect_images", codes.ESRCH): _NO_SNAPSHOT,
     ("snapshot_collect_images", codes.ENODEV): "the snapshot is not taken yet: it has no images",
@@ -66,6 +70,7 @@ _MEANINGS: dict[tuple[str, int], str] = {
 }
 
 _GENERAL: dict[int, str] = {
+    codes.EBADF: "the Control is closed",
     codes.ENOTTY: "the module does not know this command: another interface version or no "
     "blksnap node",
     codes.EFAULT: "an address handed to the module cannot be read or written; nothing was changed",

@@ -39,8 +39,9 @@ class Snapshot:
 
         In sectors from the device's start, aligned to 8. Allowed before and after take. Whatever
         the ranges hold is overwritten. BlksnapError: EINVAL a range is empty, misaligned, outside
-        the device or given before (none is added then); ESRCH no such snapshot. OSError,
-        ValueError: as from Device.of(). ValueError: a number below 0 or of more than 64 bits.
+        the device or given before (none is added then); EROFS a device that can only be read;
+        ESRCH no such snapshot. OSError, ValueError: as from Device.of(). ValueError: a number below
+        0 or of more than 64 bits.
         """
         wanted = tuple(ranges)
         array = range_array(wanted)
@@ -68,8 +69,9 @@ class Snapshot:
         """IOCTL_BLK_SNAP_SNAPSHOT_TAKE: all devices switch at one instant; images appear.
 
         Mounted file systems are frozen around it. BlksnapError: EALREADY taken already; EFAULT no
-        storage; ENODEV no devices; ESRCH no such snapshot; and what freezing or opening gave.
-        After a failure the snapshot is as it was before.
+        storage; ENODEV no devices; ENXIO a device has gone; EBUSY somebody else holds a file system
+        frozen; ESRCH no such snapshot; and what freezing or opening gave. After a failure the
+        snapshot is as it was before, and take may be tried again.
         """
         argument = abi.blk_snap_snapshot_take()
         argument.id[:] = self.id.bytes

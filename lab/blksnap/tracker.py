@@ -37,9 +37,7 @@ class Tracker:
         # One whose device went may still be listed beside that of the device which came.
         if found:
             return min(found, key=lambda one: one.is_gone)
-        error = BlksnapError("tracker_collect", errno.ENODATA, str(self.device))
-        error.meaning = "the device is not tracked"
-        raise error
+        raise BlksnapError("tracker_collect", errno.ENODATA, str(self.device))
 
     def cbt_map(self) -> CbtMap:
         """The map as frozen by the last take; readable while a snapshot of the device is taken."""

@@ -331,6 +331,27 @@ def test_an_error_is_an_os_error_that_names_operation_subject_and_meaning() -> N
     assert caught.value.errno == errno.EBUSY
 
 
+@pytest.mark.parametrize(
+    ("operation", "number", "told"),
+    [
+        ("snapshot_take", errno.ENXIO, "a device of the snapshot has gone"),
+        ("snapshot_take", errno.EBUSY, "somebody else holds a file system frozen"),
+        ("snapshot_append_storage", errno.EROFS, "the device can only be read"),
+        ("snapshot_wait_event", errno.EBADF, "the Control is closed"),
+        ("version", errno.EBADF, "the Control is closed"),
+    ],
+)
+def test_an_errno_that_says_little_is_explained(operation: str, number: int, told: str) -> None:
+    assert told in str(BlksnapError(operation, number))
+
+
+def test_what_is_used_after_its_control_says_so() -> None:
+    with Control("/dev/null") as control:
+        snapshot = control.snapshot(ID)
+    with pytest.raises(BlksnapError, match=r"snapshot_take .*: EBADF: the Control is closed"):
+        snapshot.take()
+
+
 def test_a_missing_node_says_that_the_module_is_not_loaded() -> None:
     with pytest.raises(BlksnapError, match="not loaded"):
         Control("/nonexistent/blksnap")
@@ -387,8 +408,9 @@ def test_a_map_replaced_while_it_was_read_is_an_error() -> None:
 def test_an_untracked_device_has_no_info() -> None:
     control, _ = control_with(tracker_collect=collector([1]))
     assert control.tracker(DEVICE).info().number == 1
-    with pytest.raises(BlksnapError, match="not tracked"):
+    with pytest.raises(BlksnapError, match="not tracked") as caught:
         control.tracker("254:99").info()
+    assert "not tracked" in str(pickle.loads(pickle.dumps(caught.value)))
 
 
 def test_a_device_that_came_back_is_not_the_one_that_went() -> None:
