@@ -195,10 +195,14 @@ def _add_stretch(subs: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         None,
         "create and take a snapshot and answer its events until Ctrl-C, then destroy it",
         "example:\n  stretch /dev/vdb /dev/vdc --folder /var/blksnap\n"
-        "Storage files of the sizes asked for are made in the folder and removed at the end.",
+        "Storage files of the sizes asked for are made in the folder and removed at the end. It\n"
+        "must not lie on the devices: of a file made there after the take the blocks may have\n"
+        "been another's at the take, and the image then shows what is stored in them.",
     )
     sub.add_argument("device", nargs="+")
-    sub.add_argument("--folder", type=Path, required=True, help="where storage files are made")
+    sub.add_argument(
+        "--folder", type=Path, required=True, help="where storage files are made, on another device"
+    )
 
 
 def _add_ranges(sub: argparse.ArgumentParser, required: bool) -> None:

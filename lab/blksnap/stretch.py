@@ -21,7 +21,9 @@ _UNIT = 4096
 class Stretch:
     """A taken snapshot whose difference storage grows by files in a folder, as it is asked for.
 
-    The files are named diff-<number> and removed at the end.
+    The files are named diff-<number> and removed at the end. The folder must not lie on the
+    devices: of a file made there after the take the blocks may have been another's at the take, and
+    the image then shows what is stored in them.
     """
 
     def __init__(self, snapshot: Snapshot, folder: Path) -> None:
