@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +122,8 @@ def main() -> None:
         "--room", type=int, default=1 << 30, help="bytes, a multiple of 4096 (default: 1 GiB)"
     )
     args = options.parse_args()
+    # Else SIGTERM would end it at once, with the snapshot left behind.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with blksnap.Control() as control:
         copied = backup(control, args.device, args.target, args.storage, args.room)
     print(f"{copied} bytes copied")

@@ -12,6 +12,7 @@ backup tool and import it.
 
 Errors are BlksnapError, an OSError that also names the operation and explains its errno; files and
 devices have plain OSErrors besides. Arguments that cannot be are ValueError or TypeError.
+Every call of the module is logged, at DEBUG, by the logger of the module `node`.
 `python3 -m lab.blksnap --help` is all of this on the command line.
 """
 

@@ -53,7 +53,10 @@ class CbtMap:
 
     @property
     def info(self) -> TrackerInfo:
-        """Block size, block count, generation and number that belong to the map."""
+        """Block size, block count, generation and number that belong to the map.
+
+        As they were on entering; without `with`, when they were asked for first.
+        """
         if self._info is None:
             self._info = self._inform()
         return self._info

@@ -33,6 +33,9 @@ class Control:
             snapshot.take()
             ...
 
+    Snapshots and trackers are used through it, so not after it is closed (EBADF). While it is open
+    the module cannot be unloaded. A program that is started does not inherit it.
+
     path: the control node; for another build's see names.py, as images have other names then too.
     BlksnapError: ENOENT the module is not loaded; EACCES.
     """
@@ -118,7 +121,7 @@ class Control:
         return Snapshot(self.node, uuid.UUID(bytes=bytes(argument.id)))
 
     def close(self) -> None:
-        """Close the control node. Snapshots and trackers stay."""
+        """Close the control node, when no thread uses it any more. Snapshots and trackers stay."""
         self.node.close()
 
     def __enter__(self) -> Control:

@@ -94,6 +94,7 @@ def expect_type(name: str, value: object, kinds: tuple[type, ...], wanted: str) 
 class BlksnapError(OSError):
     """A command of the module failed; `errno` as the kernel gave it.
 
+    None of the classes that Python has for some errnos, PermissionError and so on: ask for `errno`.
     operation: the command, e.g. "snapshot_take". meaning: what this errno says there, in words,
     None where the contract lays nothing down.
     """

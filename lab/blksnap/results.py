@@ -100,7 +100,8 @@ class ImageInfo:
 class LowFreeSpaceEvent:
     """struct blk_snap_event_low_free_space: the difference storage wants another portion.
 
-    time_ns: CLOCK_MONOTONIC. requested_sectors: size of the wanted portion.
+    The first comes at create, for what the snapshot begins with. time_ns: CLOCK_MONOTONIC.
+    requested_sectors: size of the wanted portion; storage is in units of 8 sectors, so round up.
     """
 
     time_ns: int

@@ -26,7 +26,8 @@ class Snapshot:
     """A snapshot by its id. As a context manager it is destroyed at the end of the block.
 
     Created, it holds its devices but shows nothing; append storage, then take it: from then on
-    each device has an image (/dev/blksnap-image<N>) that shows what it held at that instant.
+    each device has an image (/dev/blksnap-image<N>) that shows what it held at that instant. It
+    lives until it is destroyed, whatever becomes of this object, of the Control and of the process.
     """
 
     def __init__(self, node: Node, snapshot_id: uuid.UUID) -> None:

@@ -6,6 +6,7 @@ import ctypes
 import errno
 import importlib.util
 import os
+import signal
 import uuid
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +22,7 @@ from lab.blksnap import (
     ImageInfo,
     SectorRange,
     abi,
+    control,
     snapshot,
 )
 
@@ -205,6 +207,29 @@ def test_a_state_that_was_cut_off_means_a_full_one(
     copied(example, module, tmp_path / "backup")
     (tmp_path / "backup.json").write_text("")
     assert copied(example, module, tmp_path / "backup") == BLOCK * BLOCKS
+
+
+def test_of_one_that_is_told_to_end_nothing_is_left(
+    example: ModuleType, module: Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told_to_end(argument: Any) -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return 0
+
+    module.node.handlers["snapshot_take"] = told_to_end
+    monkeypatch.setattr(control, "Node", lambda path: module.node)
+    target, storage = str(tmp_path / "backup"), tmp_path / "diff"
+    monkeypatch.setattr("sys.argv", ["backup.py", "254:16", target, "--storage", str(storage)])
+    # If the example has no handler of its own, the test is red, and not ended.
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with pytest.raises(SystemExit) as caught:
+            example.main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert caught.value.code == 128 + signal.SIGTERM
+    assert not module.held
+    assert not storage.exists()
 
 
 def test_the_page_has_the_example_as_it_is() -> None:
