@@ -67,10 +67,12 @@ def read_cbt(control: Control, args: argparse.Namespace) -> Answer:
         listed = [[one.sector, one.count] for one in ranges]
         return Answer({"ranges": listed}, [f"{one.sector}:{one.count}" for one in ranges])
     if args.output is not None:
-        data = cbt.read(args.offset, args.length)
+        with cbt:
+            data = cbt.read(args.offset, args.length)
         args.output.write_bytes(data)
         return Answer({"bytes": len(data)}, [f"{len(data)} bytes"])
-    runs = cbt.runs(args.offset, args.length)
+    with cbt:
+        runs = cbt.runs(args.offset, args.length)
     lines = [f"blocks {run.block}..{run.block + run.count - 1}  {run.number}" for run in runs]
     return Answer({"runs": [[run.block, run.count, run.number] for run in runs]}, lines)
 

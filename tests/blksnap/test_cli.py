@@ -146,16 +146,36 @@ def test_the_largest_numbers_are_no_wrong_usage(
         asked.append(argument.offset)
         return 0
 
-    module.update(snapshot_wait_event=none, tracker_read_cbt_map=end)
+    module.update(
+        snapshot_wait_event=none, tracker_collect=collector([255]), tracker_read_cbt_map=end
+    )
     assert cli.main(["wait-event", ID, "--timeout", f"{(1 << 32) - 1}"]) == 3
-    assert cli.main(["read-cbt", "1:1", "--offset", f"{(1 << 32) - 1}", "--length", "5"]) == 0
+    largest = ["--offset", f"{(1 << 32) - 1}", "--length", "5"]
+    assert cli.main(["read-cbt", str(DEVICE), *largest]) == 0
     assert asked == [(1 << 32) - 1] * 2
     # A number that the map has not had is the module's to know, and so no wrong usage.
-    module.update(tracker_collect=collector([255]), tracker_read_cbt_map=map_reader(bytes(10)))
+    module.update(tracker_read_cbt_map=map_reader(bytes(10)))
     assert cli.main(["read-cbt", str(DEVICE), "--changed-since", "255"]) == 0
     module.update(tracker_collect=collector([7]))
     assert cli.main(["read-cbt", str(DEVICE), "--changed-since", "8"]) == 1
     assert "take 8 is outside 0..7" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("how", [[], ["--output", "map"], ["--changed-since", "0"]])
+def test_a_map_that_another_take_has_replaced_is_not_printed(
+    module: dict[str, Handler],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    how: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    module.update(tracker_collect=collector([3, 4]), tracker_read_cbt_map=map_reader(bytes(10)))
+    assert cli.main(["read-cbt", str(DEVICE), *how]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "replaced by another take" in said.err
+    assert not (tmp_path / "map").exists()
 
 
 def test_every_command_of_the_module_has_one_on_the_command_line() -> None:
