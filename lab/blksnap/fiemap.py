@@ -122,6 +122,7 @@ def allocate(path: FilePath, size: Optional[int] = None) -> FileRanges:
     made = 0 if size is None else os.O_CREAT
     fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | made, 0o600)
     try:
+        _refuse_unfit_place(fd, name)
         length = size
         for _ in range(_GROWTHS):
             if length is not None:
@@ -146,16 +147,8 @@ def locate(fd: int, name: str) -> FileRanges:
     device of its own (btrfs, tmpfs, overlay) or that moves blocks (f2fs, nilfs2, bcachefs), or an
     extent is shared, encoded, inline or not yet placed.
     """
+    _refuse_unfit_place(fd, name)
     status = os.fstat(fd)
-    if not stat.S_ISREG(status.st_mode):
-        raise UnfitFileError(name, "it is no regular file")
-    if os.major(status.st_dev) == 0:
-        raise UnfitFileError(name, "its file system does not lie on one block device by itself")
-    kind = _file_system(status.st_dev)
-    if kind in _MOVING:
-        raise UnfitFileError(name, f"{kind} moves the blocks of files to other places")
-    if _is_realtime(fd):
-        raise UnfitFileError(name, "it lies on the realtime device of its file system")
     reached, lost = 0, 0
     ranges: list[SectorRange] = []
     for extent in _extents(fd, name, status.st_size):
@@ -171,6 +164,20 @@ def locate(fd: int, name: str) -> FileRanges:
         raise UnfitFileError(name, f"it has no whole block of {ALIGNMENT} bytes, aligned on disk")
     device = Device(os.major(status.st_dev), os.minor(status.st_dev))
     return FileRanges(device, tuple(ranges), status.st_size, lost)
+
+
+def _refuse_unfit_place(fd: int, name: str) -> None:
+    """UnfitFileError for what no preallocation helps: the kind of file, where it is."""
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        raise UnfitFileError(name, "it is no regular file")
+    if os.major(status.st_dev) == 0:
+        raise UnfitFileError(name, "its file system does not lie on one block device by itself")
+    kind = _file_system(status.st_dev)
+    if kind in _MOVING:
+        raise UnfitFileError(name, f"{kind} moves the blocks of files to other places")
+    if _is_realtime(fd):
+        raise UnfitFileError(name, "it lies on the realtime device of its file system")
 
 
 def _file_system(device: int) -> str:

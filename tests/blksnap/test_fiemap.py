@@ -153,6 +153,15 @@ def test_a_file_system_that_moves_blocks_is_unfit(
         fiemap.locate(opened.fileno(), str(file))
 
 
+def test_nothing_is_preallocated_where_it_is_of_no_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fiemap.os, "major", lambda device: 0)
+    monkeypatch.setattr(fiemap, "fallocate", lambda *_: pytest.fail("tmpfs is memory"))
+    with pytest.raises(UnfitFileError, match="one block device by itself"):
+        allocate(tmp_path / "file", 1 << 30)
+
+
 def test_mounts_may_have_any_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     listed = tmp_path / "mountinfo"
     listed.write_bytes(
