@@ -94,6 +94,7 @@ EXAMPLES = {
   blksnap-lab shell
   blksnap-lab shell --disk a=1GiB --kernel 6.12
   blksnap-lab shell -- uname -r
+  blksnap-lab shell -- 'lsblk; uname -r'
   blksnap-lab shell --kept results/latest/overflow/exhausted""",
     "gdb": """\
   blksnap-lab gdb --ex 'break snapshot_take' --ex continue

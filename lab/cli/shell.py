@@ -1,5 +1,6 @@
 """`shell`: a fresh or a kept guest to try things in by hand."""
 
+import shlex
 import sys
 from typing import Annotated
 
@@ -22,7 +23,7 @@ def shell_command(
     guest: GuestOptions,
     command: Annotated[
         list[str] | None,
-        typer.Argument(metavar="-- COMMAND", help="Run this instead of a shell."),
+        typer.Argument(metavar="-- COMMAND", help="Run this instead; one word is a script."),
     ] = None,
     kept: KeptOption = None,
     disk: DiskOption = None,
@@ -42,5 +43,10 @@ def shell_command(
             )
         with it.ssh() as ssh:
             print(it.told(), file=sys.stderr)
-            status = interact(ssh.client(), " ".join(command) if command else None)
+            status = interact(ssh.client(), _line(command) if command else None)
     raise typer.Exit(status)
+
+
+def _line(command: list[str]) -> str:
+    """What the guest's shell reads: several words stay what they are, one may be a script."""
+    return command[0] if len(command) == 1 else shlex.join(command)
