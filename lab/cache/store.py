@@ -24,7 +24,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from lab.cache.seal import damage, seal
-from lab.errors import LabError
+from lab.errors import EnvironmentLack
 from lab.progress import Progress, ProgressSink, silent
 
 ENVIRONMENT = "BLKSNAP_LAB_CACHE"
@@ -42,7 +42,7 @@ _NEW = ".new."
 NEW_AGE = 60.0
 
 
-class CacheError(LabError):
+class CacheError(EnvironmentLack):
     """An entry could not be built or kept: no space, no right to write, or a build without end."""
 
 
@@ -144,8 +144,7 @@ class Cache:
     def _build(self, folder: Path, build: Callable[[Path], None]) -> None:
         subject = f"the cache entry {folder}"
         with contextlib.ExitStack() as stack:
-            with self._errors(subject):
-                aside = stack.enter_context(self.scratch(folder.name))
+            aside = stack.enter_context(self.scratch(folder.name))
             with self._errors(subject, only=_NO_ROOM):
                 build(aside)
             with self._errors(subject):
@@ -155,10 +154,14 @@ class Cache:
 
     @contextlib.contextmanager
     def scratch(self, label: str) -> Iterator[Path]:
-        """A folder on the cache's file system that is gone afterwards, unless renamed away."""
+        """A folder on the cache's file system that is gone afterwards, unless renamed away.
+
+        CacheError if it cannot be made.
+        """
         self.sweep()
-        new = Path(tempfile.mkdtemp(prefix=f"{_NEW}{label}.", dir=self.root / "aside"))
-        hold = Hold(os.open(new, os.O_RDONLY | os.O_CLOEXEC))
+        with self._errors(f"a folder for {label}"):
+            new = Path(tempfile.mkdtemp(prefix=f"{_NEW}{label}.", dir=self.root / "aside"))
+            hold = Hold(os.open(new, os.O_RDONLY | os.O_CLOEXEC))
         folder = new.with_name(new.name.removeprefix(_NEW))
         try:
             fcntl.flock(hold.descriptor, fcntl.LOCK_EX)
@@ -171,8 +174,14 @@ class Cache:
     def sweep(self) -> None:
         """Remove the scratch folders that killed processes left."""
         aside = self.root / "aside"
-        aside.mkdir(parents=True, exist_ok=True)
-        _sweep(aside)
+        with self._errors("the folder aside"):
+            aside.mkdir(parents=True, exist_ok=True)
+            _sweep(aside)
+
+    def require(self) -> None:
+        """CacheError if nothing can be made in it."""
+        with self.scratch("nothing"):
+            pass
 
     @contextlib.contextmanager
     def lock(self, name: str, progress: ProgressSink = silent) -> Iterator[None]:

@@ -29,6 +29,7 @@ from lab.mutate.session import Ending, Plan, run_mutants, used_scenarios
 from lab.mutate.workshop import Workshop
 from lab.programs import require_programs
 from lab.report.wording import short
+from lab.runner.folder import make_results
 from lab.runner.verdict import ExitStatus
 from lab.static import prepare_toolbox
 
@@ -74,6 +75,7 @@ def mutate_command(
         _show_list(mutants, as_json)
         return
     settings = replace(GuestOptions(module=module, accel=accel).settings(), module=None)
+    make_results(results)
     require_programs()
     cache = Cache()
     with ProgressLine() as progress:

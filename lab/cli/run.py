@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lab.cache import Cache
 from lab.cli.again import again, asked, of_whole_run
 from lab.cli.groups import grouped
 from lab.cli.options import GuestOptions, load_folder
@@ -21,7 +22,7 @@ from lab.progress import ProgressSink
 from lab.report.junit import write_empty
 from lab.report.stored import StoredRun, read_run
 from lab.runner.engine import RunSettings, run
-from lab.runner.folder import mend_last_line, old_run_folder
+from lab.runner.folder import make_results, mend_last_line, old_run_folder
 from lab.runner.guests import kind_of
 from lab.runner.ports import Prepare, Template
 from lab.runner.resume import Earlier, basis_of, check_basis, refuse_changed
@@ -94,7 +95,10 @@ def _run(
     earlier: Earlier | None = None,
 ) -> None:
     """Run, and end with the exit status."""
+    if earlier is None:
+        make_results(settings.results)
     require_programs()
+    Cache().require()
     settings = replace(settings, to_make=_to_make(chosen, settings.kernels, guest))
     result = run(chosen, settings, report.listeners(), _prepare(guest), earlier)
     raise typer.Exit(int(result.exit_status))

@@ -20,7 +20,7 @@ from lab.progress import Progress
 from lab.runner.bus import Bus
 from lab.runner.engine import RunSettings, patience
 from lab.runner.every_io import run_whole
-from lab.runner.folder import LEAST_FREE, Folder, disk_errors, free_bytes, fresh, full_disk
+from lab.runner.folder import Folder, disk_errors, fresh, make_results
 from lab.runner.scenario_run import Place
 from lab.runner.stop import Stop
 from lab.runner.verdict import ScenarioResult
@@ -112,10 +112,7 @@ class Lab:
         return prepare(settings.counting() if icount else settings, self._tell)
 
     def _new_folder(self, label: str) -> Folder:
-        with disk_errors(self._results.parent):
-            self._results.mkdir(parents=True, exist_ok=True)
-        if free_bytes(self._results) < LEAST_FREE:
-            raise full_disk(self._results)
+        make_results(self._results, "--lab-results")
         parts = [re.sub(r"[^\w.+-]", "_", part)[:NAME_LENGTH] for part in re.split("/|::", label)]
         with disk_errors(self._results):
             return Folder(fresh(self._results.joinpath(*parts)))

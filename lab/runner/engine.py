@@ -119,9 +119,9 @@ def run(
     """Run the scenarios (already selected) and tell the listeners; the result is never an opinion.
 
     earlier: of the same run, which goes on; its folder is closed in the end.
-    Raises UsageError if nothing is selected or the run cannot go on, EnvironmentLack (also
-    HostDiskFull) and other LabErrors if no template could be made. A module that does not compile
-    is a verdict: error.
+    Raises UsageError if nothing is selected, results cannot be written, or the run cannot go on,
+    EnvironmentLack (also HostDiskFull) and other LabErrors if no template could be made. A module
+    that does not compile is a verdict: error.
     """
     if not scenarios:
         raise UsageError("no scenario is selected", "see `blksnap-lab list` for what there is")

@@ -32,6 +32,8 @@ LEAST_FREE = 256 * MIB
 """A run is not begun with less free space than this; bytes."""
 FULL_BELOW = 16 * MIB
 """With less free space than this the disk counts as full; bytes."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What a full disk answers."""
 LATEST = "latest"
 ELSEWHERE = "another folder with --results"
 
@@ -59,7 +61,7 @@ def disk_errors(folder: Path, instead: str = ELSEWHERE) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise full_disk(folder, instead) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise EnvironmentLack(
@@ -67,6 +69,27 @@ def disk_errors(folder: Path, instead: str = ELSEWHERE) -> Iterator[None]:
                 f"get the right to write there, or choose {instead}",
             ) from error
         raise LabError(f"cannot write in {folder}: {error}") from error
+
+
+def make_results(results: Path, option: str = "--results") -> None:
+    """Make the folder that an option names for results, if it is not there.
+
+    Raises UsageError if nothing can be written there, HostDiskFull if too little space is left for
+    a run to make sense.
+    """
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        wrong = "" if os.access(results, os.W_OK | os.X_OK) else "it cannot be written in"
+    except FileExistsError:
+        wrong = "it is no folder"
+    except OSError as error:
+        if error.errno in FULL:
+            raise full_disk(results.parent) from error
+        wrong = f"it cannot be made: {error.strerror}"
+    if wrong:
+        raise UsageError(f"{option} {results}: {wrong}", "name a folder of yours")
+    if free_bytes(results) < LEAST_FREE:
+        raise full_disk(results)
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -163,12 +186,9 @@ class RunFolder(Folder):
 def new_run_folder(results: Path) -> RunFolder:
     """Make the folder of a run and point "latest" at it.
 
-    Raises HostDiskFull if too little space is left for a run to make sense.
+    Errors as of make_results().
     """
-    with disk_errors(results.parent):
-        results.mkdir(parents=True, exist_ok=True)
-    if free_bytes(results) < LEAST_FREE:
-        raise full_disk(results)
+    make_results(results)
     with disk_errors(results):
         path = fresh(results / time.strftime("%Y-%m-%dT%H-%M-%S"))
         _point_latest(results, path)

@@ -3,12 +3,14 @@
 import errno
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lab.cache import Cache, CacheError, cache_root, digest_file, digest_of, digest_tree, store
 from lab.cache.seal import damage
+from lab.errors import EnvironmentLack
 from lab.progress import Progress
 from lab.units import MIB
 
@@ -173,10 +175,25 @@ def test_pruning_keeps_the_newest_and_what_is_used(cache: Cache) -> None:
 
 
 def test_a_cache_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
+    """Whatever is done with it; it is something that the machine lacks."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(CacheError) as caught:
-        Cache(tmp_path / "file" / "cache").entry("kind", "key", writes("x", []))
-    assert "BLKSNAP_LAB_CACHE" in str(caught.value)
+    bad = Cache(tmp_path / "file" / "cache")
+    uses: list[Callable[[], object]] = [
+        lambda: bad.entry("kind", "key", writes("x", [])),
+        lambda: bad.scratch("shell").__enter__(),
+        bad.sweep,
+        bad.require,
+    ]
+    for use in uses:
+        with pytest.raises(CacheError) as caught:
+            use()
+        assert "BLKSNAP_LAB_CACHE" in str(caught.value)
+        assert isinstance(caught.value, EnvironmentLack)
+
+
+def test_a_cache_that_can_be_written_has_nothing_more_in_it_then(cache: Cache) -> None:
+    cache.require()
+    assert list((cache.root / "aside").iterdir()) == []
 
 
 @pytest.mark.parametrize(

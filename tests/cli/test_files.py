@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from lab.cli import run
 from lab.cli.main import app
-from lab.errors import UsageError
+from lab.errors import EnvironmentLack, UsageError
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,26 @@ def test_a_path_that_cannot_be_written_is_refused_at_once(
     assert wrong in done.exception.what
     assert done.exception.remedy == "name a file in a folder of yours"
     assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "folder"]
+
+
+@pytest.mark.parametrize("words", ["run cbt/exact-map", "mutate"])
+def test_results_are_looked_at_before_anything_is_made(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    (tmp_path / "file").touch()
+    done = CliRunner().invoke(app, [*words.split(), "--results", str(tmp_path / "file")])
+    assert isinstance(done.exception, UsageError), done.exception
+    assert done.exception.what == f"--results {tmp_path / 'file'}: it is no folder"
+
+
+def test_a_cache_that_cannot_be_had_is_told_before_a_run_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "require_programs", lambda: None)
+    monkeypatch.setenv("BLKSNAP_LAB_CACHE", "/proc/nosuch")
+    words = ["run", "cbt/exact-map", "--results", str(tmp_path / "results")]
+    done = CliRunner().invoke(app, words)
+    assert isinstance(done.exception, EnvironmentLack), done.exception
+    assert "/proc/nosuch" in done.exception.what
+    assert list((tmp_path / "results").iterdir()) == []
