@@ -1,13 +1,14 @@
 """`list` and `check`: what scenarios there are, and whether their files are right."""
 
 import json
+import shutil
+import sys
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from lab.cli.chosen import GroupOption, NamesArgument, RuleOption
 from lab.cli.options import SCENARIOS, JsonOption, ScenariosOption, load_folder
@@ -103,10 +104,21 @@ def _row(scenario: Scenario) -> dict[str, object]:
 
 
 def _show(chosen: tuple[Scenario, ...]) -> None:
-    table = Table.grid(padding=(0, 2))
+    """A line for each, for grep; in a terminal the summary below the name, as wide as that is."""
+    terminal = _in_terminal()
+    columns = shutil.get_terminal_size().columns
+    width = max(len(scenario.name) for scenario in chosen)
     for scenario in chosen:
-        table.add_row(scenario.name, scenario.summary, " ".join(scenario.proves))
-    Console(soft_wrap=True, highlight=False).print(table)
+        rules = " ".join(scenario.proves)
+        if terminal:
+            typer.echo(f"{scenario.name}  {rules}".rstrip())
+            typer.echo(textwrap.indent(textwrap.fill(scenario.summary, columns - 4), " " * 4))
+        else:
+            typer.echo(f"{scenario.name:<{width}}  {scenario.summary}  {rules}".rstrip())
+
+
+def _in_terminal() -> bool:
+    return sys.stdout.isatty()
 
 
 def _show_rules(found: Mapping[str, tuple[str, ...]], *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`check`: files and folders; one that cannot be read hides no mistakes of others."""
+"""`check` and `list`: files and folders; one that cannot be read hides no mistakes of others."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from lab.cli import catalogue
 from lab.cli.main import app
 from lab.cli.options import SCENARIOS, load_folder
 from lab.scenario.mistakes import ScenarioError
@@ -60,3 +61,32 @@ def test_a_scenario_that_no_run_would_find_is_a_mistake(folder: Path) -> None:
     done = CliRunner().invoke(app, ["list", "--scenarios", str(folder)])
     assert isinstance(done.exception, ScenarioError)
     assert done.exception.mistakes[0].right == "name it three.yaml"
+
+
+SUMMARY = (
+    "A summary of a hundred characters, which is as long as those of our own scenarios are, or"
+)
+LONG = RIGHT.replace("A scenario for a test", f"{SUMMARY} longer") + "proves: [K18, K19]\n"
+
+
+def test_in_a_pipe_each_scenario_is_a_line(folder: Path) -> None:
+    (folder / "own/two.yaml").write_text(LONG)
+    done = CliRunner().invoke(app, ["list", "--scenarios", str(folder)])
+    assert done.stdout.splitlines() == [
+        "own/one  A scenario for a test",
+        f"own/two  {SUMMARY} longer  K18 K19",
+    ]
+
+
+def test_a_terminal_has_names_with_summaries_below_as_wide_as_it_is(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "own/two.yaml").write_text(LONG)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(catalogue, "_in_terminal", lambda: True)
+    done = CliRunner().invoke(app, ["list", "--scenarios", str(folder)])
+    lines = done.stdout.splitlines()
+    assert lines[:3] == ["own/one", "    A scenario for a test", "own/two  K18 K19"]
+    assert len(lines) > 4
+    assert all(line.startswith("    ") and len(line) <= 80 for line in lines[3:])
+    assert " ".join(line.strip() for line in lines[3:]) == f"{SUMMARY} longer"
