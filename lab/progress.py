@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+EVERY = 60.0
+"""Seconds between two lines about a stage that lasts, where lines stay: in a pipe."""
+
 
 @dataclass(frozen=True)
 class Progress:

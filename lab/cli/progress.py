@@ -10,10 +10,7 @@ from rich.markup import escape
 from rich.status import Status
 
 from lab.estimates import Estimates, StageClock, left_text
-from lab.progress import Progress
-
-EVERY = 60.0
-"""Seconds between two lines about one stage, in a pipe."""
+from lab.progress import EVERY, Progress
 
 
 class ProgressLine:

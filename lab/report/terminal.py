@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.estimates import Estimates, StageClock, left_text, rough
-from lab.progress import Progress
+from lab.progress import EVERY, Progress
 from lab.report.summary import Summary
 from lab.report.wording import STYLES, duration_text, guest_line, printable, result_line
 from lab.runner.events import (
@@ -31,9 +31,6 @@ from lab.runner.events import (
     StepStarted,
 )
 from lab.runner.verdict import Verdict
-
-QUIET_STAGE = 10.0
-"""Seconds between two lines about one stage, in a pipe."""
 
 
 class Terminal:
@@ -102,7 +99,7 @@ class Terminal:
         """In a pipe: a line when a stage begins, and now and then while it lasts."""
         begins = self._clock.see(Progress(event.stage, event.detail), event.kernel)
         detail, when = self._told
-        due = event.detail != detail and event.time - when >= QUIET_STAGE
+        due = event.detail != detail and event.time - when >= EVERY
         if self._live is None and (begins or due):
             left = left_text(self._clock.left(event.fraction))
             self._print(f"{event.stage}: {event.detail}{left}")

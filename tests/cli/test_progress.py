@@ -8,9 +8,9 @@ import pytest
 
 from lab import estimates
 from lab.cli import progress
-from lab.cli.progress import EVERY, ProgressLine
+from lab.cli.progress import ProgressLine
 from lab.image.kernel_build import OBJECTS, _Teller
-from lab.progress import Progress
+from lab.progress import EVERY, Progress
 
 
 @pytest.fixture

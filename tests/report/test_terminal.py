@@ -13,7 +13,14 @@ from rich.console import Console
 
 from lab.estimates import Estimates
 from lab.report.terminal import Terminal
-from lab.runner.events import Event, RunFinished, RunResumed, RunStarted, ScenarioFinished
+from lab.runner.events import (
+    Event,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    ScenarioFinished,
+    StageProgress,
+)
 from lab.runner.verdict import ScenarioResult, Verdict, count_verdicts
 
 
@@ -66,6 +73,14 @@ def test_a_stage_is_told_when_it_begins_and_not_for_every_step(events: list[Even
     text = told(events)
     assert "module: compiling a.c" in text
     assert "compiling b.c" not in text
+
+
+def test_a_stage_that_lasts_is_told_each_minute() -> None:
+    stages: list[Event] = [
+        StageProgress(stage="kernel", detail=f"file {second}", fraction=None, time=float(second))
+        for second in range(0, 150, 10)
+    ]
+    assert told(stages).splitlines() == ["kernel: file 0", "kernel: file 60", "kernel: file 120"]
 
 
 def test_the_summary_explains_what_did_not_pass(events: list[Event]) -> None:
