@@ -1,12 +1,12 @@
 # Sourced by the scripts beside it: makes this machine and this checkout ready.
 #
 # Installs what is missing (as root; otherwise prints the one command that does), refuses a Python that
-# is too old, makes .venv when pyproject.toml has changed since, and leaves the folder of the checkout
-# as the working folder.
+# is too old, and makes .venv when pyproject.toml has changed since. The working folder stays what it
+# was; $checkout is the folder of the checkout.
 # shellcheck shell=bash
 
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+checkout=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 say() { printf '== %s\n' "$*" >&2; }
 
@@ -102,6 +102,9 @@ make_venv() {
     echo "$want" >.venv/made-from
 }
 
-install_packages
-require_python
-make_venv
+(
+    cd "$checkout"
+    install_packages
+    require_python
+    make_venv
+)

@@ -22,8 +22,7 @@ def again(
 ) -> tuple[str, ...]:
     """The words that run a scenario the same way again, to be followed by its name.
 
-    What has its default is left out. Folders are named from the root, as the script works in the
-    folder of the checkout.
+    What has its default is left out. Folders are named from the root: it may be given anywhere.
     """
     words = ["ci/scenarios"] if checkout() else ["blksnap-lab", "run"]
     words += _differing(guest)
