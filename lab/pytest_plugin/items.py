@@ -90,9 +90,7 @@ class ScenarioItem(pytest.Item):
 
     def runtest(self) -> None:
         """Run it, and judge it."""
-        result = lab_of(self.config).run(
-            self.scenario, folder=self._root, long=self.config.option.lab_long
-        )
+        result = lab_of(self.config).run_loaded(self.scenario, self._root)
         self.user_properties += [
             ("verdict", result.verdict.value),
             ("results", str(result.folder)),

@@ -75,8 +75,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Scenario files."""
-    folders = parent.config.getini(FOLDERS)
-    root = next((one for one in file_path.parents if one.name in folders), None)
+    root = scenarios_root(file_path, parent.config)
     if root is None or file_path.suffix != ".yaml":
         return None
     from lab.pytest_plugin.items import ScenarioFile
@@ -152,6 +151,12 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line(f"blksnap-lab results: {config.option.lab_results}")
 
 
+def scenarios_root(path: Path, config: pytest.Config) -> Path | None:
+    """The folder of scenarios that a file (from the root) is below; None if it is below none."""
+    folders = config.getini(FOLDERS)
+    return next((one for one in path.parents if one.name in folders), None)
+
+
 def lab_of(config: pytest.Config) -> Lab:
     """The lab of this session, made when it is first asked for."""
     if LAB not in config.stash:
@@ -163,7 +168,7 @@ def lab_of(config: pytest.Config) -> Lab:
 
 @pytest.fixture(scope="session")
 def lab(pytestconfig: pytest.Config) -> Lab:
-    """Templates of guests, and scenarios to be run by hand: see lab.pytest_plugin.session.Lab."""
+    """Runs scenarios by name, makes templates of guests: see lab.pytest_plugin.session.Lab."""
     return lab_of(pytestconfig)
 
 

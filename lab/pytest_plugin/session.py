@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from pathlib import Path
@@ -11,12 +12,13 @@ import pytest
 
 from lab.cli.again import again
 from lab.cli.options import DEFAULT_MEMORY, MODULE, SCENARIOS, GuestOptions
-from lab.errors import LabError
+from lab.errors import LabError, UsageError
 from lab.guest.prepare import prepare
 from lab.guest.template import Template
 from lab.image import DEFAULT_KERNEL
 from lab.programs import require_programs
 from lab.progress import Progress
+from lab.pytest_plugin.plugin import scenarios_root
 from lab.runner.bus import Bus
 from lab.runner.engine import RunSettings, patience
 from lab.runner.every_io import run_whole
@@ -24,6 +26,7 @@ from lab.runner.folder import Folder, disk_errors, fresh, make_results
 from lab.runner.scenario_run import Place
 from lab.runner.stop import Stop
 from lab.runner.verdict import ScenarioResult
+from lab.scenario.load import SUFFIX, find_scenarios, load_scenario, scenario_name
 from lab.scenario.scenario import Scenario
 
 GUESTS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
@@ -41,6 +44,7 @@ class Lab:
         self._results: Path = option.lab_results
         self._module: Path = (option.lab_module or MODULE).resolve()
         self._kernel: str = option.lab_kernel or DEFAULT_KERNEL
+        self._long: bool = option.lab_long
         self._made: dict[tuple[str, int | None, bool], Template | LabError] = {}
         self._stage = ""
 
@@ -64,27 +68,41 @@ class Lab:
             raise made
         return made
 
-    def run(
-        self,
-        scenario: Scenario,
-        kernel: str | None = None,
-        folder: Path = SCENARIOS,
-        *,
-        long: bool = False,
-    ) -> ScenarioResult:
-        """Run a scenario in a guest of its own. Raises LabError if there can be none.
+    def run(self, name: str | Path, kernel: str | None = None) -> ScenarioResult:
+        """Run a scenario of the lab by its name, "cbt/exact-map", or any by its file, *.yaml.
 
-        `folder`: that of all scenarios, which its name is relative to. `long`: whether it was
-        loaded with its full numbers.
+        kernel: its name; None: that of --lab-kernel. In a guest of its own; whatever comes of it is
+        the result's verdict. Raises UsageError if there is no such scenario or its file is bad, and
+        other LabErrors if there can be no guest.
         """
+        file, root = self._find(name)
+        return self.run_loaded(load_scenario(file, root, long=self._long), root, kernel)
+
+    def run_loaded(
+        self, scenario: Scenario, root: Path, kernel: str | None = None
+    ) -> ScenarioResult:
+        """As run(). root: the folder of all scenarios, which its name is relative to."""
         kernel = kernel or self._kernel
         template = self.template(scenario.memory, kernel, icount=scenario.icount)
-        words = again(GuestOptions(module=self._module), folder, long=long)
+        words = again(GuestOptions(module=self._module), root, long=self._long)
         settings = RunSettings(self._results, command=words)
         place = self.place(
             template, scenario.name, settings.again((kernel,), (scenario.name,)), kernel
         )
         return run_whole(scenario, template, place, Bus([]), Stop())
+
+    def _find(self, name: str | Path) -> tuple[Path, Path]:
+        """The file of a scenario, and the folder of all that it is one of."""
+        path = Path(name).absolute()
+        if path.suffix == SUFFIX:
+            return path, scenarios_root(path, self._config) or path.parent
+        path = SCENARIOS / f"{name}{SUFFIX}"
+        if not path.is_file():
+            known = [scenario_name(one, SCENARIOS) for one in find_scenarios(SCENARIOS)]
+            near = difflib.get_close_matches(str(name), known, n=1)
+            right = f"did you mean {near[0]!r}?" if near else "see `blksnap-lab list`"
+            raise UsageError(f"no scenario is called {str(name)!r}", right)
+        return path, SCENARIOS
 
     def place(
         self, template: Template, label: str, command: str, kernel: str | None = None

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import pytest
 
-from lab.cli.options import SCENARIOS
 from lab.pytest_plugin.items import judge
 from lab.pytest_plugin.plugin import BUILD
 from lab.pytest_plugin.session import Lab
 from lab.runner.scenario_run import CHECKS_LIMIT
-from lab.scenario.load import load_scenario
 
 KERNEL = "6.12"
 SMOKE = ("overflow/exhausted", "cbt/exact-map", "multi/ordered-writes")
@@ -29,6 +27,6 @@ def test_the_module_compiles_without_a_warning(lab: Lab) -> None:
 
 @pytest.mark.parametrize("name", SMOKE)
 def test_scenario(name: str, lab: Lab) -> None:
-    result = lab.run(load_scenario(SCENARIOS / f"{name}.yaml", SCENARIOS), kernel=KERNEL)
+    result = lab.run(name, kernel=KERNEL)
     assert result.kernel == KERNEL
     judge(result)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from lab.cli.options import SCENARIOS
 from lab.errors import UsageError
 from lab.guest.disks import DiskSpec
 from lab.guest.guest import Guest
@@ -19,7 +18,6 @@ from lab.guest.settings import GuestSettings
 from lab.image import Recipe, kernel_named
 from lab.pytest_plugin.items import judge
 from lab.pytest_plugin.session import Lab
-from lab.scenario.load import load_scenario
 from lab.units import MIB
 
 BUILD = 3 * 3600
@@ -51,7 +49,7 @@ def test_scenario(name: str, kernel: str, lab: Lab) -> None:
     template = lab.template(kernel=kernel)
     assert template.module is not None
     assert [file for file, _ in template.module.files()] == ["blksnap.ko"]
-    result = lab.run(load_scenario(SCENARIOS / f"{name}.yaml", SCENARIOS), kernel=kernel)
+    result = lab.run(name, kernel=kernel)
     judge(result)
 
 

@@ -348,6 +348,37 @@ def test_it(guest, disk, snapshot):
     done.assert_outcomes(passed=1)
 
 
+def test_a_scenario_is_run_by_its_name_or_its_file(run: Run) -> None:
+    done = run(
+        {"cbt/own": CYCLE, "cbt/wrong": WRONG},
+        """
+from pathlib import Path
+
+def test_own(lab, pytestconfig):
+    for path in ("scenarios/cbt/own.yaml", Path("scenarios/cbt/own.yaml")):
+        result = lab.run(path)
+        assert (result.name, str(result.verdict), result.kernel) == ("cbt/own", "passed", "6.1")
+        assert result.command.endswith("/scenarios cbt/own")
+    result = lab.run("scenarios/cbt/wrong.yaml", kernel="6.12")
+    assert (str(result.verdict), result.kernel) == ("failed", "6.12")
+    assert "must fail with EIO" in result.reason
+
+def test_of_the_lab(lab):
+    result = lab.run("abi/unknown")
+    assert result.name == "abi/unknown"
+    assert "--scenarios" not in result.command
+
+def test_none(lab):
+    with pytest.raises(LabError, match="no scenario is called 'abi/unknwon'.*\\n.*abi/unknown"):
+        lab.run("abi/unknwon")
+    with pytest.raises(LabError, match="scenarios/no.yaml"):
+        lab.run("scenarios/no.yaml")
+""",
+        options=("-k", "test_own or test_of_the_lab or test_none"),
+    )
+    done.assert_outcomes(passed=3, deselected=2)
+
+
 def test_two_tests_of_one_name_keep_both_results(run: Run, pytester: pytest.Pytester) -> None:
     tests = "@pytest.mark.parametrize('x', ['/', '.'])\ndef test_it(guest, x): pass"
     run(tests=tests).assert_outcomes(passed=2)

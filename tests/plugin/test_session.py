@@ -14,7 +14,7 @@ from lab.pytest_plugin.session import Lab
 def test_a_folder_that_another_process_makes_meanwhile_is_left_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    option = SimpleNamespace(lab_results=tmp_path, lab_module=None, lab_kernel=None)
+    option = SimpleNamespace(lab_results=tmp_path, lab_module=None, lab_kernel=None, lab_long=False)
     config: Any = SimpleNamespace(option=option)
     mkdir, taken = Path.mkdir, tmp_path / "a" / "test"
 
