@@ -17,11 +17,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from lab.errors import LabError, UsageError
 from lab.runner.context import Context
 from lab.runner.stepper import Stepper
 from lab.runner.wire import read_map
+from lab.scenario.explain import explain
+from lab.scenario.mistakes import listed
 from lab.scenario.step import VERBS, Step
+from lab.scenario.yaml_tree import Tree
 
 HERE = str(Path(__file__).parent)
 __tracebackhide__ = True
@@ -102,12 +107,10 @@ class LabGuest:
     def do(self, verb: str, **arguments: object) -> Mapping[str, object]:
         """Do a step of the scenario language; returns what it found out.
 
-        Raises StepFailed if a check does not hold, AgentFailure if the guest refuses.
+        Raises StepFailed if a check does not hold, AgentFailure if the guest refuses, UsageError
+        for arguments that the verb does not take.
         """
-        if verb not in VERBS:
-            near = difflib.get_close_matches(verb, VERBS, n=1)
-            raise UsageError(f"no verb is called {verb!r}", f"{near[0]}?" if near else None)
-        step = Step.model_validate({verb: _plain(arguments)})
+        step = _step(verb, arguments)
         try:
             return self._stepper.run(step, _caller())
         except LabError as error:
@@ -142,6 +145,19 @@ class LabGuest:
         self.do("append_storage", snapshot=taken, device=storage)
         self.do("take", snapshot=taken)
         return taken
+
+
+def _step(verb: str, arguments: Mapping[str, object]) -> Step:
+    """A step of the scenario language. UsageError if it is none, as a file with it would have."""
+    if verb not in VERBS:
+        near = difflib.get_close_matches(verb, VERBS, n=1)
+        raise UsageError(f"no verb is called {verb!r}", f"{near[0]}?" if near else None)
+    data = {verb: _plain(arguments)}
+    try:
+        return Step.model_validate(data)
+    except ValidationError as error:
+        mistakes = explain(error, Step, Tree(data), "")
+        raise UsageError(listed("no step can be like this", mistakes)) from None
 
 
 def _plain(value: object) -> object:

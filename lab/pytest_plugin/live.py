@@ -20,6 +20,7 @@ from lab.runner.scenario_run import ScenarioRun
 from lab.runner.start import SkipScenario
 from lab.runner.stop import Stop
 from lab.scenario.load import parse_scenario
+from lab.scenario.mistakes import ScenarioError, listed
 from lab.scenario.scenario import Scenario
 
 DISKS: dict[str, object] = {"a": "256MiB", "store": "256MiB"}
@@ -77,18 +78,27 @@ def open_guest(lab: Lab, item: pytest.Item) -> Iterator[LiveGuest]:
 
 
 def scenario_of(item: pytest.Item) -> Scenario:
-    """What the guest of a test is made of, as its markers say; the one nearest to it wins."""
+    """What the guest of a test is made of, as its markers say; the one nearest to it wins.
+
+    UsageError if that cannot be.
+    """
+    told = f"{item.nodeid}: the marker `scenario`"
     keys: dict[str, Any] = {}
     for marker in reversed(list(item.iter_markers("scenario"))):
         if marker.args or set(marker.kwargs) - set(KEYS):
-            raise UsageError(f"{item.nodeid}: the marker `scenario` takes {', '.join(KEYS)}")
+            raise UsageError(f"{told} takes {', '.join(KEYS)}")
         keys |= marker.kwargs
-    disks = {
-        name: one if isinstance(one, dict) else {"size": one}
-        for name, one in {**DISKS, **keys.pop("disks", {})}.items()
-    }
-    data = {"summary": f"pytest {item.nodeid}"[:200], **keys, "disks": disks, "steps": NO_STEPS}
-    return parse_scenario(yaml.safe_dump(data), item.nodeid, item.nodeid)
+    disks = keys.get("disks", {})
+    if isinstance(disks, dict):
+        keys["disks"] = {
+            name: one if isinstance(one, dict) else {"size": one}
+            for name, one in {**DISKS, **disks}.items()
+        }
+    data = {"summary": f"pytest {item.nodeid}"[:200], **keys, "steps": NO_STEPS}
+    try:
+        return parse_scenario(yaml.safe_dump(data), item.nodeid, item.nodeid)
+    except ScenarioError as error:
+        raise UsageError(listed(told, error.mistakes)) from None
 
 
 def _raise(error: LabError) -> None:

@@ -179,11 +179,15 @@ def guest(request: pytest.FixtureRequest) -> Iterator[LabGuest]:
     After the test everything is checked that is checked after a scenario: data, maps, kernel log,
     memory, what is left behind. The marker `scenario` says what else the guest has.
     """
+    from lab.errors import LabError
     from lab.pytest_plugin.live import open_guest
 
-    with open_guest(lab_of(request.config), request.node) as live:
-        request.node.stash[LIVE] = live
-        yield live.guest
+    try:
+        with open_guest(lab_of(request.config), request.node) as live:
+            request.node.stash[LIVE] = live
+            yield live.guest
+    except LabError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 @pytest.fixture

@@ -34,6 +34,9 @@ GUESTS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 NAME_LENGTH = 120
 """Characters of a folder's name; a test's parameters may be longer than a file system allows."""
 
+__tracebackhide__ = True
+"""For pytest: a traceback ends at the line of the test."""
+
 
 class Lab:
     """Made once per session, and per process of pytest-xdist."""
@@ -65,7 +68,7 @@ class Lab:
                 self._made[key] = error
         made = self._made[key]
         if isinstance(made, LabError):
-            raise made
+            raise made.with_traceback(None) from None
         return made
 
     def run(self, name: str | Path, kernel: str | None = None) -> ScenarioResult:

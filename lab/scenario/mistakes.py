@@ -22,8 +22,18 @@ class Mistake:
     """What would be right, e.g. "did you mean `device`?"."""
 
     def __str__(self) -> str:
-        text = f"{self.file}:{self.line}: {self.path or 'file'}: {self.what}"
+        return f"{self.file}:{self.line}: {self.told}"
+
+    @property
+    def told(self) -> str:
+        """All but the place in the file, which data that is in none does not have."""
+        text = f"{self.path or 'file'}: {self.what}"
         return f"{text}; {self.right}" if self.right else text
+
+
+def listed(head: str, mistakes: Iterable[Mistake]) -> str:
+    """Mistakes in data that is in no file, below a line that says where it is."""
+    return "\n  ".join([f"{head}:", *(one.told for one in mistakes)])
 
 
 class ScenarioError(UsageError):

@@ -117,9 +117,16 @@ def test_a_machine_that_lacks_something_is_told_with_the_remedy(
         raise EnvironmentLack("there is no QEMU", "apt-get install it")
 
     monkeypatch.setattr(session, "prepare", lacks)
-    done = run({"cbt/one": CYCLE, "cbt/two": CYCLE}, "def test_it(disk): pass")
-    done.assert_outcomes(errors=3)
+    tests = """
+def test_it(disk): pass
+def test_by_hand(lab): lab.run("abi/unknown")
+"""
+    done = run({"cbt/one": CYCLE, "cbt/two": CYCLE}, tests)
+    done.assert_outcomes(errors=3, failed=1)
     done.stdout.fnmatch_lines(["there is no QEMU", "  remedy: apt-get install it"])
+    done.stdout.fnmatch_lines([">*lab.run*", "E *there is no QEMU", "*.py:6: EnvironmentLack"])
+    for file in ("plugin.py", "live.py", "session.py", "test_plugin.py"):
+        assert file not in done.stdout.str(), "no traceback of the lab's"
     assert len(asked) == 1
 
 
@@ -316,14 +323,19 @@ def test_not_here(guest):
 @pytest.mark.parametrize(
     ("marker", "told"),
     [
-        ("steps=[]", "*the marker `scenario` takes disks, devices*"),
-        ("disks={'a': '1MB'}", "*.disks.a.size: '1MB' is not a size*"),
+        ("steps=[]", " takes disks, devices, *"),
+        ("disks={'a': '1MB'}", ":\n  .disks.a.size: '1MB' is not a size*"),
+        ("disks=['a']", ":\n  .disks: a list where a mapping of keys belongs"),
+        ("disks={'c': {'of': 1}}", ":\n  .disks.c: `size` is missing"),
     ],
 )
 def test_a_wrong_marker_is_told(run: Run, marker: str, told: str) -> None:
     done = run(tests=f"@pytest.mark.scenario({marker})\ndef test_it(guest): pass")
     done.assert_outcomes(errors=1)
-    done.stdout.fnmatch_lines([told])
+    name = "test_a_wrong_marker_is_told.py::test_it"
+    lines = f"{name}: the marker `scenario`{told}".split("\n")
+    done.stdout.fnmatch_lines(lines, consecutive=True)
+    assert ".py:" not in done.stdout.str().replace(name, ""), "no traceback of the lab's"
 
 
 def test_steps_of_the_language_in_python(run: Run) -> None:
@@ -341,11 +353,34 @@ def test_it(guest, disk, snapshot):
     assert guest.request("hello", nonce="x") == {"nonce": "x"}
     with pytest.raises(LabError, match="(?s)no verb is called 'rite'.*write"):
         guest.do("rite")
-    with pytest.raises(ValueError, match="colour"):
-        disk.write(colour="red")
 """
     )
     done.assert_outcomes(passed=1)
+
+
+def test_wrong_arguments_of_a_step_are_told_as_in_a_scenario_file(run: Run) -> None:
+    done = run(
+        tests="""
+def test_it(guest):
+    with pytest.raises(LabError) as caught:
+        guest.do("write", devce="a", size="1MB")
+    print(caught.value)
+    guest.do("expect_error", errno="EIO", step={"take": {"snapshot": 1}})
+"""
+    )
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines(
+        [
+            "*UsageError: no step can be like this:",
+            "E * .expect_error.step.take.snapshot: a number where a text belongs; put it in quotes",
+            "no step can be like this:",
+            "  .write: `device` is missing",
+            "  .write.size: '1MB' is not a size*",
+            "  .write.devce: unknown key `devce`; did you mean `device`?",
+        ]
+    )
+    assert "guest.py" not in done.stdout.str()
+    assert "pydantic" not in done.stdout.str()
 
 
 def test_a_scenario_is_run_by_its_name_or_its_file(run: Run) -> None:
