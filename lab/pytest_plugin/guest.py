@@ -20,6 +20,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lab.errors import LabError, UsageError
+from lab.pytest_plugin.copying import copy_in
 from lab.runner.context import Context
 from lab.runner.stepper import Stepper
 from lab.runner.wire import read_map
@@ -128,6 +129,16 @@ class LabGuest:
         for disk in changes:
             context.model.forget(disk.name)
         return printed
+
+    def copy(self, path: str | Path, to: str) -> None:
+        """Copy a file or a folder of the host into the guest; `to` is its path there then.
+
+        Modes stay, folders above it are made, no __pycache__ goes along. UsageError if there is no
+        such file, or `to` is no whole path; StepFailed if the guest cannot take it.
+        """
+        context = self.context
+        with context.deadline.step(context.scenario.step_timeout):
+            copy_in(context, Path(path), to)
 
     def request(self, op: str, **arguments: object) -> dict[str, Any]:
         """Ask the agent for one of its operations (lab/agent/PROTOCOL.md), past the model."""

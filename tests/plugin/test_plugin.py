@@ -358,6 +358,26 @@ def test_it(guest, disk, snapshot):
     done.assert_outcomes(passed=1)
 
 
+def test_what_a_tool_of_ones_own_leaves_is_taken_away_by_the_test(run: Run) -> None:
+    done = run(
+        tests="""
+def tool(guest, disk):
+    guest.copy(__file__, "/root/tool.py")
+    made = guest.request("snapshot_create", devices=[disk.path])
+    guest.request("snapshot_destroy", id=made["id"])
+
+def test_left(guest, disk):
+    tool(guest, disk)
+
+def test_removed(guest, disk):
+    tool(guest, disk)
+    guest.do("tracker_remove", device=disk)
+"""
+    )
+    done.assert_outcomes(passed=1, failed=1)
+    done.stdout.fnmatch_lines(["  at trackers removed: a is tracked; it must not be"])
+
+
 def test_wrong_arguments_of_a_step_are_told_as_in_a_scenario_file(run: Run) -> None:
     done = run(
         tests="""
