@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from lab.cli.chosen import GroupOption, NamesArgument, RuleOption
+from lab.cli.chosen import GroupOption, NamesArgument, RuleOption, selection
 from lab.cli.options import SCENARIOS, JsonOption, ScenariosOption, load_folder
 from lab.cli.proofs import proofs
 from lab.contract import contract
@@ -37,12 +37,12 @@ def list_command(
     as_json: JsonOption = False,
 ) -> None:
     """List the scenarios, or the rules and traps of the contract with what proves them."""
-    wanted = tuple(rule or ())
+    rules = tuple(rule or ())
     # A rule may well have no scenario, but tests only.
-    selection = Selection(tuple(names or ()), tuple(group or ()), () if proves else wanted)
-    chosen = select(load_folder(scenarios), selection)
+    wanted = selection(names, group, () if proves else rules, scenarios)
+    chosen = select(load_folder(scenarios, wanted=wanted), wanted)
     if proves:
-        table = {one: found for one, found in proofs(chosen).items() if _asked(one, wanted)}
+        table = {one: found for one, found in proofs(chosen).items() if _asked(one, rules)}
         _show_rules(table, as_json=as_json)
     elif as_json:
         typer.echo(json.dumps([_row(scenario) for scenario in chosen], indent=2))

@@ -1,16 +1,23 @@
 """Which scenarios: what `run` and `list` are told alike."""
 
+import glob
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lab.cli import complete
+from lab.errors import UsageError
+from lab.runner.selection import Selection
+from lab.scenario.load import scenario_name
 
 NamesArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="NAME",
-        help="Scenarios, groups or patterns: overflow/exhausted, cbt, '*wrap*'. All if none.",
+        help="Scenarios, groups or patterns: overflow/exhausted, cbt, '*wrap*'; or their files."
+        " All if none.",
         autocompletion=complete.scenarios,
     ),
 ]
@@ -30,3 +37,37 @@ RuleOption = Annotated[
         autocompletion=complete.rules,
     ),
 ]
+
+
+def selection(
+    names: Sequence[str] | None,
+    groups: Sequence[str] | None,
+    rules: Sequence[str] | None,
+    folder: Path,
+) -> Selection:
+    """What is asked for of the scenarios in a folder. UsageError for a file that is not there."""
+    return Selection(
+        tuple(_name(word, folder) for word in names or ()), tuple(groups or ()), tuple(rules or ())
+    )
+
+
+def _name(word: str, folder: Path) -> str:
+    """A word as a name or pattern; of a path the name of the scenario, or the pattern of all below.
+
+    UsageError for a path out of the folder: something of the same name in it would not be what was
+    meant.
+    """
+    path = Path(word)
+    if not path.exists():
+        if path.suffix not in (".yaml", ".yml"):
+            return word
+        path = folder / path
+    if not path.exists() or not path.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(
+            f"{word} is not in {folder}, the folder of the scenarios",
+            "--scenarios DIR names another folder; --group a group, whatever else is called so",
+        )
+    if path.is_file():
+        return glob.escape(scenario_name(path, folder))
+    inside = path.resolve().relative_to(folder.resolve())
+    return f"{glob.escape(inside.as_posix())}/*" if inside.parts else "*"

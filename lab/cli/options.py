@@ -15,7 +15,8 @@ from lab.guest.settings import GuestSettings
 from lab.image import BUILT_KERNELS, DEFAULT_KERNEL, KERNELS, Recipe, kernel_named
 from lab.image.kernels import ALL
 from lab.modready import ready_files
-from lab.scenario.load import find_scenarios, load_all
+from lab.runner.selection import Selection
+from lab.scenario.load import find_scenarios, load_all, scenario_name
 from lab.scenario.scenario import Scenario
 from lab.units import parse_size
 
@@ -95,6 +96,7 @@ ScenariosOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
 
+EVERYTHING = Selection()
 DEFAULT_MEMORY = "1GiB"
 DEFAULT_CPUS = 2
 
@@ -161,9 +163,15 @@ def require_file(option: str, path: Path | None) -> None:
         raise UsageError(f"{option} {path}: {wrong}", "name a file in a folder of yours")
 
 
-def load_folder(folder: Path, *, long: bool = False) -> list[Scenario]:
-    """All scenarios below a folder. Raises UsageError with all mistakes, or if there are none."""
+def load_folder(
+    folder: Path, *, long: bool = False, wanted: Selection = EVERYTHING
+) -> list[Scenario]:
+    """The scenarios below a folder, but for those that cannot be wanted, which are not read.
+
+    Raises UsageError with all mistakes, or if there are no files.
+    """
     files = find_scenarios(folder) if folder.is_dir() else []
     if not files:
         raise UsageError(f"no scenario files in {folder}", "name their folder with --scenarios")
-    return load_all(files, folder, long=long)
+    read = [file for file in files if wanted.may_match(scenario_name(file, folder))]
+    return load_all(read, folder, long=long)

@@ -1,5 +1,6 @@
 """`run`: the main job."""
 
+import glob
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from lab.runner.folder import make_results, mend_last_line, old_run_folder
 from lab.runner.guests import kind_of
 from lab.runner.ports import Prepare, Template
 from lab.runner.resume import Earlier, basis_of, check_basis, refuse_changed
+from lab.runner.selection import Selection
 from lab.scenario.scenario import Scenario
 
 RESULTS = Path("results")
@@ -119,7 +121,9 @@ def _go_on(path: Path, report: ReportOptions) -> None:
     wanted = asked(before.command)
     report = _both(wanted.report, report)
     report.require_files()
-    chosen = _same_scenarios(before, load_folder(wanted.scenarios, long=wanted.long))
+    names = Selection(tuple(map(glob.escape, before.names)))
+    known = load_folder(wanted.scenarios, long=wanted.long, wanted=names)
+    chosen = _same_scenarios(before, known)
     guest = replace(wanted.guest.settings(), coverage=wanted.how.coverage)
     basis = basis_of(chosen, guest)
     check_basis(path, before.basis, basis)

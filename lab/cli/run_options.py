@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lab.cli.chosen import GroupOption, NamesArgument, RuleOption
+from lab.cli.chosen import GroupOption, NamesArgument, RuleOption, selection
 from lab.cli.options import SCENARIOS, KernelsOption, ScenariosOption, load_folder, require_file
 from lab.cli.progress import ProgressLine
 from lab.estimates import Estimates
@@ -16,7 +16,7 @@ from lab.report.junit import JUnit
 from lab.report.summary import SLOWEST
 from lab.report.terminal import Terminal
 from lab.runner.events import Listener
-from lab.runner.selection import Selection, select_to_run
+from lab.runner.selection import select_to_run
 from lab.runner.shard import Shard, recorded_durations
 from lab.scenario.scenario import Scenario
 
@@ -39,10 +39,8 @@ class WhichOptions:
 
     def chosen(self) -> tuple[Scenario, ...]:
         """The scenarios; none if other shards have them all. UsageError if nothing fits."""
-        selection = Selection(
-            tuple(self.names or ()), tuple(self.group or ()), tuple(self.rule or ())
-        )
-        every = select_to_run(load_folder(self.scenarios, long=self.long), selection)
+        wanted = selection(self.names, self.group, self.rule, self.scenarios)
+        every = select_to_run(load_folder(self.scenarios, long=self.long, wanted=wanted), wanted)
         if self.shard is None:
             return every
         part = Shard.parse(self.shard).part_of(every, recorded_durations())

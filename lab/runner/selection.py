@@ -1,4 +1,4 @@
-"""Which scenarios a run is about: by path, name pattern, group, and rule that they prove.
+"""Which scenarios a run is about: by name, pattern, group, and rule that they prove.
 
 Several selectors of one kind add up, kinds narrow each other; the order is that of the names.
 """
@@ -17,7 +17,7 @@ from lab.scenario.scenario import Scenario
 class Selection:
     """What the user asked for; empty tuples ask for everything.
 
-    names: names or patterns, e.g. "overflow/exhausted", "cbt/*", "*wrap*", also paths of files.
+    names: names or patterns, e.g. "overflow/exhausted", "burst", "cbt", "cbt/*", "*wrap*".
     groups: e.g. "overflow". proves: ids such as K18 or W-05 (of `proves` and `regression_for`).
     """
 
@@ -25,11 +25,18 @@ class Selection:
     groups: tuple[str, ...] = ()
     proves: tuple[str, ...] = ()
 
+    def may_match(self, name: str) -> bool:
+        """False if, by its name, a scenario fits no name and no group that is asked for, so that it
+        need not be read."""
+        if self.proves or not (self.names or self.groups):
+            return True
+        return any(_named(name, one) for one in self.names) or _group(name) in self.groups
+
     def matches(self, scenario: Scenario) -> bool:
         """True if the scenario is one of those asked for."""
         rules = {rule.casefold() for rule in (*scenario.proves, *scenario.regression_for)}
         return (
-            (not self.names or any(_named(scenario, name) for name in self.names))
+            (not self.names or any(_named(scenario.name, name) for name in self.names))
             and (not self.groups or scenario.group in self.groups)
             and (not self.proves or any(rule.casefold() in rules for rule in self.proves))
         )
@@ -72,13 +79,12 @@ def _refuse_idle(known: Sequence[Scenario], selection: Selection) -> None:
         raise UsageError(f"no scenario fits {told}", f"see {commands} for what there is")
 
 
-def _named(scenario: Scenario, pattern: str) -> bool:
-    plain = pattern.removesuffix(".yaml").removeprefix("./").rstrip("/")
-    name = scenario.name
-    if fnmatchcase(name, plain) or scenario.group == plain:
+def _named(name: str, pattern: str) -> bool:
+    plain = pattern.rstrip("/")
+    if fnmatchcase(name, plain) or _group(name) == plain:
         return True
-    if "/" not in plain:
-        return fnmatchcase(name.rpartition("/")[2], plain)
-    return plain.endswith(f"/{name}") or (
-        bool(scenario.group) and plain.endswith(f"/{scenario.group}")
-    )
+    return "/" not in plain and fnmatchcase(name.rpartition("/")[2], plain)
+
+
+def _group(name: str) -> str:
+    return name.rpartition("/")[0]

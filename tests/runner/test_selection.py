@@ -35,8 +35,7 @@ ALL = [
         (Selection(names=("cbt/*",)), "cbt/exact-map cbt/generation-wrap"),
         (Selection(names=("cbt",)), "cbt/exact-map cbt/generation-wrap"),
         (Selection(names=("*wrap*", "burst")), "cbt/generation-wrap overflow/burst"),
-        (Selection(names=("scenarios/overflow/burst.yaml",)), "overflow/burst"),
-        (Selection(names=("./scenarios/overflow/",)), "overflow/burst overflow/exhausted"),
+        (Selection(names=("overflow/",)), "overflow/burst overflow/exhausted"),
         (Selection(groups=("overflow",)), "overflow/burst overflow/exhausted"),
         (Selection(proves=("k18", "W-25")), "overflow/burst overflow/exhausted"),
         (Selection(groups=("cbt",), names=("*exact*",)), "cbt/exact-map"),
@@ -50,6 +49,8 @@ def test_selectors_choose_in_the_order_of_names(selection: Selection, names: str
     "selection",
     [
         Selection(names=("cbt/*", "overflw/*")),
+        Selection(names=("typo/cbt",)),
+        Selection(names=("typo/cbt/exact-map",)),
         Selection(groups=("nosuch",)),
         Selection(proves=("K1",)),
         Selection(names=("burst",), groups=("cbt",)),
