@@ -16,7 +16,7 @@ from lab.cli.proofs import proofs
 from lab.contract import contract
 from lab.errors import UsageError
 from lab.runner.selection import Selection, select
-from lab.scenario.load import find_scenarios, load_all
+from lab.scenario.load import find_scenarios, load_all, scenario_name
 from lab.scenario.scenario import Scenario
 from lab.scenario.schema import json_schema
 
@@ -53,7 +53,10 @@ def list_command(
 def check_command(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="FILE", help="Or folders with files. All scenarios if none."),
+        typer.Argument(
+            metavar="FILE",
+            help="Or folders with files; or scenarios, as `run` names them. All if none.",
+        ),
     ] = None,
     scenarios: ScenariosOption = SCENARIOS,
     schema: Annotated[
@@ -73,11 +76,15 @@ def check_command(
 
 
 def _files_at(path: Path, scenarios: Path) -> list[Path]:
-    """The scenario files that a path means: itself, or, of a folder or a group, all below it."""
-    folder = path if path.exists() else scenarios / path
-    if not folder.is_dir():
-        return [path]
-    return find_scenarios(folder) or [folder / "*.yaml"]
+    """The scenario files that a path means: itself, all below a folder, or those of that name."""
+    there = path if path.exists() else scenarios / path
+    if there.is_dir():
+        return find_scenarios(there) or [there / "*.yaml"]
+    if there.exists():
+        return [there]
+    named = Selection((str(path),))
+    found = find_scenarios(scenarios)
+    return [one for one in found if named.may_match(scenario_name(one, scenarios))] or [path]
 
 
 def _asked(rule: str, wanted: tuple[str, ...]) -> bool:

@@ -40,6 +40,13 @@ def test_a_folder_or_a_group_is_all_files_below_it(folder: Path) -> None:
     assert told("cbt") == [f"{count} scenarios: no mistakes"]
 
 
+@pytest.mark.parametrize("name", ["own/one", "one", "own/one.yaml"])
+def test_a_scenario_may_be_named_as_for_a_run(folder: Path, name: str) -> None:
+    assert told(name, "--scenarios", folder) == ["1 scenario: no mistakes"]
+    (folder / "own/one.yaml").write_text(WRONG)
+    assert "one.yaml: unknown key `sumary`" in told(name, "--scenarios", folder)
+
+
 def test_what_cannot_be_read_is_told_with_all_other_mistakes(folder: Path) -> None:
     (folder / "bad.yaml").write_text(WRONG)
     (folder / "bytes.yaml").write_bytes(b"\xff")
