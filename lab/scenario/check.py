@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 from typing import Any
 
 from pydantic import ValidationError
@@ -29,20 +30,20 @@ def check(tree: Tree, file: str) -> tuple[Scenario | None, list[Mistake]]:
         empty = Mistake(file, 1, "", "no mapping of keys", "summary, disks, steps ...")
         return None, tree.mistakes or [empty]
     mistakes = list(tree.mistakes)
-    excused: frozenset[str] = frozenset()
+    aside: list[Any] = []
     try:
         scenario: Scenario | None = Scenario.model_validate(tree.data)
     except ValidationError as error:
         mistakes += explain(error, Scenario, tree, file)
-        scenario, excused = _salvage(tree.data, error)
+        scenario = _salvage(tree.data, error, aside)
     if scenario is not None:
-        mistakes += _cross_check(scenario, excused, tree, file)
+        mistakes += _cross_check(scenario, aside, tree, file)
     return (None if mistakes else scenario), mistakes
 
 
-def _cross_check(
-    scenario: Scenario, excused: frozenset[str], tree: Tree, file: str
-) -> list[Mistake]:
+def _cross_check(scenario: Scenario, aside: list[Any], tree: Tree, file: str) -> list[Mistake]:
+    """Mistakes in names and places; `aside`: the parts that have been set aside."""
+    excused = frozenset(_words(aside))
     found: dict[tuple[str, str], Mistake] = {}
 
     def report(place: Place, what: str, right: str) -> None:
@@ -57,36 +58,34 @@ def _cross_check(
             report(place, f"there is no disk `{name}`", suggest(name, scenario.disks))
         elif name in scenario.disks and scenario.disks[name].log:
             report(place, f"disk `{name}` has a log", "a disk without")
-    checker = StepChecker(scenario, known, excused, report)
+    resized = _words([one for one in aside if _may_resize(one)])
+    checker = StepChecker(scenario, known, excused, report, resized=resized)
     checker.walk(scenario.steps, ("steps",))
     return list(found.values())
 
 
-def _salvage(
-    data: dict[str, Any], error: ValidationError
-) -> tuple[Scenario | None, frozenset[str]]:
-    """The scenario without its wrong parts, and every word that stands in those."""
+def _salvage(data: dict[str, Any], error: ValidationError, aside: list[Any]) -> Scenario | None:
+    """The scenario without its wrong parts, which are put into `aside`."""
     data = copy.deepcopy(data)
-    excused: set[str] = set()
     for detail in error.errors():
         location = detail["loc"]
         if "steps" in location[:1] and len(location) > 1:
-            _replace_step(data, location, excused)
+            _replace_step(data, location, aside)
         elif location[:1] and location[0] in NAMED and len(location) > 1:
             part = data.get(str(location[0]))
             removed = part.pop(location[1], None) if isinstance(part, dict) else None
-            excused |= {str(location[1]), *_words(removed)} if removed is not None else set()
+            aside += [str(location[1]), removed] if removed is not None else []
         elif location:
-            excused |= _words(data.pop(str(location[0]), None))
+            aside.append(data.pop(str(location[0]), None))
     data.setdefault("summary", "a scenario with mistakes")
     data.setdefault("steps", [STAND_IN])
     try:
-        return Scenario.model_validate(data), frozenset(excused)
+        return Scenario.model_validate(data)
     except ValidationError:
-        return None, frozenset(excused)
+        return None
 
 
-def _replace_step(data: Any, location: tuple[int | str, ...], excused: set[str]) -> None:
+def _replace_step(data: Any, location: tuple[int | str, ...], aside: list[Any]) -> None:
     """Put the stand-in for the innermost step of a location."""
     holder: tuple[Any, Any] | None = None
     for i, part in enumerate(location):
@@ -97,15 +96,20 @@ def _replace_step(data: Any, location: tuple[int | str, ...], excused: set[str])
             holder = (data, part)
         data = data[part]
     if holder is not None and holder[0][holder[1]] != STAND_IN:
-        excused |= _words(holder[0][holder[1]])
+        aside.append(holder[0][holder[1]])
         holder[0][holder[1]] = STAND_IN
+
+
+def _may_resize(part: Any) -> bool:
+    """Whether a wrong part is, as far as one can tell, a step that gives a disk another size."""
+    return isinstance(part, dict) and bool(difflib.get_close_matches("resize", part))
 
 
 def _words(data: Any) -> set[str]:
     """Every string in some data, keys not counted."""
     if isinstance(data, dict):
-        # The default name of a snapshot is meant by every verb that does not say another one.
-        return set().union({"s"}, *(_words(value) for value in data.values()))
+        # What verbs mean that do not name another snapshot, or another mark of memory.
+        return set().union({"s", "before"}, *(_words(value) for value in data.values()))
     if isinstance(data, list):
         return set().union(*(_words(value) for value in data))
     return {data} if isinstance(data, str) else set()

@@ -32,7 +32,7 @@ def check_devices(
     report: Report,
 ) -> dict[str, Known]:
     """Every device with its size; mistakes in the declarations are reported."""
-    known = {name: Known(None) for name in excused}
+    known: dict[str, Known] = {}
     for name, disk in disks.items():
         if disk.size == 0 or disk.size % disk.logical_block_size:
             block = disk.logical_block_size
@@ -47,20 +47,26 @@ def check_devices(
         known[name] = Known(disk.size, disk.logical_block_size, is_disk=True)
     for name, device in devices.items():
         place: Place = ("devices", name)
-        if name in known and name not in excused:
+        if name in known:
             report(place, f"`{name}` is also a disk", "another name")
-        known[name] = check_device(device, (*place, device.kind), known, report)
+        known[name] = check_device(device, (*place, device.kind), known, excused, report)
     return known
 
 
 def check_device(
-    device: declared.Device, place: Place, known: Mapping[str, Known], report: Report
+    device: declared.Device,
+    place: Place,
+    known: Mapping[str, Known],
+    excused: frozenset[str],
+    report: Report,
 ) -> Known:
     """One stacked device on devices that are known already."""
     below = []
     for name in device.below:
         if name in known:
             below.append(known[name])
+        elif name in excused:
+            below.append(Known(None))
         else:
             key = "over" if len(device.below) > 1 else "on"
             report((*place, key), f"there is no device `{name}` before this one", _names(known))

@@ -31,7 +31,7 @@ class GuestSteps(Walk):
         else:
             self.device(action.device, (*place, "device"))
         if self.strict:
-            if action.at in self.mounts:
+            if action.at in self.mounts and not self.excused:
                 self.report((*place, "at"), f"{action.at} is in use", "another place, or `umount`")
             self.mounts.add(action.at)
 
@@ -79,7 +79,7 @@ class GuestSteps(Walk):
 
     def verb_start_load(self, action: load.StartLoad, place: Place) -> None:
         here = (*place, action.kind)
-        if action.name in self.loads:
+        if action.name in self.loads and action.name not in self.excused:
             self.report((*place, "name"), f"load `{action.name}` runs already", "another name")
         self.loads[action.name] = action
         what = action.load
@@ -106,7 +106,7 @@ class GuestSteps(Walk):
     def _taking(self, what: load.TakeCycle, place: Place) -> None:
         for i, name in enumerate(what.devices):
             self.device(name, (*place, "devices", i))
-            held = [s for s, known in self.snapshots.items() if name in known.devices]
+            held = [s for s, known in self.held() if name in known.devices]
             if held and self.strict:
                 right = "other devices: each round creates a snapshot of its own"
                 self.report((*place, "devices", i), f"snapshot `{held[0]}` holds `{name}`", right)
@@ -138,7 +138,9 @@ class GuestSteps(Walk):
         if stopped is None or not isinstance(stopped.load, load.Writers):
             return
         for name, other in self.loads.items():
-            if isinstance(other.load, load.TakeCycle) and stopped.load.device in other.load.devices:
+            if name in self.excused or not isinstance(other.load, load.TakeCycle):
+                continue
+            if stopped.load.device in other.load.devices:
                 what = f"load `{name}` still takes snapshots of `{stopped.load.device}`"
                 self.report((*place, "load"), what, f"stop `{name}` before")
 
@@ -179,7 +181,9 @@ class GuestSteps(Walk):
     def verb_add_device(self, action: machine.AddDevice, place: Place) -> None:
         if action.make is not None:
             where = (*place, "make", action.make.kind)
-            self.known[action.device] = check_device(action.make, where, self.known, self.report)
+            self.known[action.device] = check_device(
+                action.make, where, self.known, self.excused, self.report
+            )
         elif action.device in self.removed:
             self.known[action.device] = self.removed.pop(action.device)
         elif action.device not in self.excused:
@@ -191,7 +195,7 @@ class GuestSteps(Walk):
         if known is not None and known.is_disk:
             self.report((*place, "device"), f"`{action.device}` is a disk", "`unplug`")
         elif known is not None and self.strict:
-            self.removed[action.device] = self.known.pop(action.device)
+            self.removed[action.device] = self.known.pop(action.device, known)
             self.tracked.discard(action.device)
 
     def verb_assemble(self, action: machine.Assemble, place: Place) -> None:
@@ -232,6 +236,7 @@ class GuestSteps(Walk):
 
     def verb_resize(self, action: machine.Resize, place: Place) -> None:
         self._disk(action.disk, place)
+        self.resized.add(action.disk)
         if action.disk in self.known:
             self.known[action.disk].size = action.size
 

@@ -41,13 +41,17 @@ class Walk:
     marks: set[str] = field(default_factory=set)
     tracked: set[str] = field(default_factory=set)
     removed: dict[str, Known] = field(default_factory=dict)
+    resized: set[str] = field(default_factory=set)
+    """Disks whose size at a step, or at a take, nobody can tell if something is excused."""
 
     def device(self, name: str, place: Place) -> Known | None:
         found = self.known.get(name)
+        if found is None and name in self.excused:
+            return Known(None)
         if found is None:
-            declared = self.scenario.disks.keys() | self.scenario.devices.keys()
-            sure = self.known.keys() - (self.excused - declared)
-            self.report(place, f"there is no device `{name}`", suggest(name, sure))
+            self.report(place, f"there is no device `{name}`", suggest(name, self.known))
+        elif self.excused and name in self.resized:
+            return replace(found, size=None)
         return found
 
     def original(self, name: str, place: Place) -> Known | None:
@@ -72,6 +76,10 @@ class Walk:
         elif taken is False and found.taken:
             self.report(where, f"snapshot `{name}` is taken already", "expect_error, if meant so")
         return found
+
+    def held(self) -> list[tuple[str, KnownSnapshot]]:
+        """The snapshots that there are for sure."""
+        return [(name, one) for name, one in self.snapshots.items() if name not in self.excused]
 
     def image(self, snapshot: str, device: str, place: Place) -> None:
         """An image: the snapshot must be taken and have the device."""

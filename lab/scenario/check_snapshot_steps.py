@@ -36,7 +36,7 @@ class SnapshotSteps(Walk):
         where = (*place, "devices")
         if len(set(action.devices)) != len(action.devices):
             self.report(where, "a device is listed twice", "expect_error EINVAL, if meant so (K22)")
-        for name, other in self.snapshots.items():
+        for name, other in self.held():
             held = [device for device in action.devices if device in other.devices]
             if name == action.snapshot:
                 right = "another name, or destroy it before"

@@ -12,7 +12,8 @@ import pytest
 
 from lab.scenario.check import check
 from lab.scenario.load import parse_scenario
-from lab.scenario.mistakes import ScenarioError
+from lab.scenario.mistakes import ScenarioError, spell
+from lab.scenario.step import VERBS
 from lab.scenario.variant import choose
 from lab.scenario.yaml_tree import parse
 
@@ -107,6 +108,78 @@ def test_what_a_wrong_part_has_named_is_not_told_as_unknown() -> None:
     assert [path for path, _, _ in found] == [".disks"]
 
 
+SNAPSHOT = f"""{DISK.replace("}}", "}, store: {size: 1MiB}}")}
+steps:
+  - create: {{devices: [a]}}
+  - append_storage: {{device: store}}
+  - take:
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "wrong", "after"),
+    [
+        ("read: {device: a}", "destory:", "create: {devices: [a]}"),
+        ("read: {device: a}", "destory:", "create: {snapshot: t, devices: [a]}"),
+        ("unplug: {disk: store}", "plugg: {disk: store}", "read: {device: store}"),
+        ("read: {device: a}", "resiez: {disk: a, size: 2MiB}", "write: {device: a, at: 1MiB}"),
+        ("read: {device: a}", "resize: {disk: a, size: [2]}", "write: {device: a, at: 1MiB}"),
+        ("resize: {disk: a, size: 8s}", "destory:", "read_image: {device: a, at: 8s}"),
+        ("read: {device: a}", "mark_memroy:", "check_memory: {growth: 0}"),
+        ("mount: {device: store, at: /m}", "umuont: {at: /m}", "mount: {device: store, at: /m}"),
+        (
+            "start_load: {name: w, writers: {device: a}}",
+            "stop_laod: {load: w}",
+            "start_load: {name: w, writers: {device: a}}",
+        ),
+    ],
+)
+def test_what_a_wrong_step_may_have_done_makes_no_other_mistake(
+    before: str, wrong: str, after: str
+) -> None:
+    ((path, _, _),) = told(f"{SNAPSHOT}  - {before}\n  - {wrong}\n  - {after}\n")
+    assert path.startswith(".steps[4].")
+
+
+def test_what_a_wrong_step_cannot_have_done_is_still_told() -> None:
+    wrong = "wirte: {device: a}"
+    for after, what in (
+        ("write: {device: a, at: 1MiB}", "1MiB is beyond the end"),
+        ("write: {device: b}", "there is no device `b`"),
+        ("read_image: {device: a, at: 1MiB}", "1MiB is beyond the end"),
+    ):
+        found = told(f"{SNAPSHOT}  - {wrong}\n  - {after}\n")
+        assert [(path, what) for path, what, _ in found] == [
+            (".steps[3].wirte", "unknown key `wirte`"),
+            (found[1][0], what),
+        ]
+
+
+def test_one_misspelt_verb_is_one_mistake_in_any_scenario() -> None:
+    wrong = []
+    for file in sorted(SCENARIOS.rglob("*.yaml")):
+        tree = choose(parse(file.read_text(encoding="utf-8"), str(file)), long=False)
+        seen = set()
+        for place in _places(tree.data["steps"], ("steps",)):
+            verb = place[-1]
+            if verb in VERBS and verb not in seen and isinstance(place[-2], int):
+                seen.add(verb)
+                _, found = check(replace(tree, data=_misspelt(tree.data, place)), file.name)
+                wrong += [found] if [one.path for one in found] != [f"{spell(place)}x"] else []
+    assert wrong == []
+
+
+def test_only_what_is_declared_is_said_to_be() -> None:
+    text = DISK + "devices: {d: {delay: {on: e}}}\nsteps:\n  - wirte: {device: b, at: c}\n"
+    missing, _ = told(text)
+    assert missing[1:] == ("there is no device `e` before this one", "declared are: a")
+
+
+def test_a_device_that_is_called_like_a_disk_is_told_whatever_else_is_wrong() -> None:
+    text = DISK + "devices: {a: {zram: {size: 1MiB}}}\nsteps:\n  - wirte: {device: a}\n"
+    assert [what for _, what, _ in told(text)] == ["`a` is also a disk", "unknown key `wirte`"]
+
+
 def test_no_mistake_of_any_key_speaks_another_language() -> None:
     seen: set[tuple[str, ...]] = set()
     wrong = []
@@ -129,6 +202,16 @@ def _places(data: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str 
         yield (*place, key)
         if isinstance(value, (dict, list)):
             yield from _places(value, (*place, key))
+
+
+def _misspelt(data: Any, place: tuple[str | int, ...]) -> Any:
+    """The same with one letter more in the key at a place."""
+    made = copy.deepcopy(data)
+    inner = made
+    for part in place[:-1]:
+        inner = inner[part]
+    inner[f"{place[-1]}x"] = inner.pop(place[-1])
+    return made
 
 
 def _with(data: Any, place: tuple[str | int, ...], junk: object) -> Any:
