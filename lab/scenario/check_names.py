@@ -134,6 +134,11 @@ class Walk:
         elif low > high or low < align or low % align or high % align:
             what = f"from {format_size(low)} to {format_size(high)}"
             self.report((*place, "sizes"), what, f"[low, high] in multiples of {align}")
+        elif (room := action.within.size if action.within else known.size) is not None:
+            most = room // align // (low // align)
+            if action.count > most:
+                what = f"{action.count} of {format_size(low)} do not fit into {format_size(room)}"
+                self.report((*place, "count"), what, f"at most {most}")
         if action.within is not None:
             check_range(action.within, known, (*place, "within"), self.report)
 

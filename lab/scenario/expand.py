@@ -6,9 +6,10 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping
 
+from lab.errors import UsageError
 from lab.scenario.steps_io import Placed, RandomRanges
 from lab.scenario.steps_snapshot import PieceOrder, Pieces
-from lab.units import SECTOR, STORAGE_UNIT
+from lab.units import SECTOR, STORAGE_UNIT, format_size
 
 Ranges = list[tuple[int, int]]
 """(sector, count) each."""
@@ -28,7 +29,11 @@ def ranges_of(placed: Placed, device_sectors: int, turn: int = 0) -> Ranges:
 
 def random_ranges(wanted: RandomRanges, device_sectors: int, turn: int = 0) -> Ranges:
     """Ranges drawn from seed and turn. None overlaps another: one that finds no room after some
-    tries is left out, so there may be fewer than `count` on a crowded device."""
+    tries is left out, so there may be fewer than `count` on a crowded device.
+
+    Raises UsageError if there is no room for one; of a device whose size only the guest knows
+    nobody can tell before.
+    """
     draw = random.Random(f"{wanted.seed}/{turn}")
     align = wanted.align // SECTOR
     within = wanted.within
@@ -37,6 +42,9 @@ def random_ranges(wanted: RandomRanges, device_sectors: int, turn: int = 0) -> R
     taken: set[int] = set()
     found: Ranges = []
     units = room // align
+    if low > units:
+        smallest, all_room = format_size(wanted.sizes[0]), format_size(room * SECTOR)
+        raise UsageError(f"no range of {smallest} fits into {all_room}")
     for _ in range(wanted.count):
         for _ in range(TRIES):
             size = draw.randint(low, min(high, units))

@@ -36,12 +36,21 @@ NOWAITS = frozenset({WriteHow.NOWAIT, WriteHow.IO_URING_NOWAIT})
 class RandomRanges(Model):
     """Ranges drawn from a seed: the same at every run, none overlapping another."""
 
-    count: int = Field(ge=1, le=1_000_000, description="How many.")
+    count: int = Field(
+        ge=1,
+        le=1_000_000,
+        description="How many; each that finds no free place after some tries is left out, so there"
+        " may be fewer where little is left free.",
+    )
     sizes: tuple[Size, Size] = Field(
-        ("4KiB", "64KiB"), validate_default=True, description="Smallest and largest."
+        ("4KiB", "64KiB"),
+        validate_default=True,
+        description="Smallest and largest; `count` of the smallest must fit.",
     )
     align: Size = Field(
-        "512B", validate_default=True, description="Starts and sizes are multiples of this."
+        "512B",
+        validate_default=True,
+        description="Starts, from that of `within`, and sizes are multiples of this.",
     )
     seed: int = Field(1, description="Another seed, other ranges. In a repeat each round differs.")
     within: Range | None = Field(None, description="Only there; the whole device if left out.")

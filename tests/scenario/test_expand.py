@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lab.errors import UsageError
 from lab.scenario.expand import cut, pieces_of, random_ranges, ranges_of
 from lab.scenario.steps_io import RandomRanges, Write
 from lab.scenario.steps_snapshot import PieceOrder, Pieces
@@ -38,6 +39,12 @@ def test_random_ranges_are_aligned_within_bounds_and_never_overlap(
         assert (sector * 512) % align == 0
         assert align <= n * 512 <= align * 6
     assert len(found) == count
+
+
+def test_random_ranges_that_cannot_be_are_refused_in_words() -> None:
+    wanted = RandomRanges.model_validate({"count": 1, "sizes": ["32MiB", "64MiB"]})
+    with pytest.raises(UsageError, match="no range of 32MiB fits into 16MiB"):
+        random_ranges(wanted, 32768)
 
 
 def test_a_place_left_out_is_the_whole_device() -> None:

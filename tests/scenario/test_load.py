@@ -129,6 +129,19 @@ def test_on_is_a_word_and_not_a_boolean() -> None:
         ("write: {device: a, size: 1MiB, random: {count: 3}}", ".write", "one of"),
         ("write: {device: a, random: {count: 3, sizes: [8KiB, 4KiB]}}", ".sizes", "from 8KiB"),
         ("write: {device: a, random: {count: 3, align: 100}}", ".align", "100B"),
+        ("write: {device: a, random: {count: 17, sizes: [4MiB, 8MiB]}}", ".count", "do not fit"),
+        ("write: {device: a, random: {count: 1, sizes: [65MiB, 99MiB]}}", ".count", "do not fit"),
+        (
+            "write: {device: a, random: {count: 2, sizes: [4KiB, 8KiB], within: {size: 15s}}}",
+            ".count",
+            "do not fit",
+        ),
+        (
+            "write: {device: a, random: {count: 1, sizes: [4KiB, 4KiB], align: 4KiB,"
+            " within: {size: 7s}}}",
+            ".count",
+            "do not fit",
+        ),
         ("take: {snapshot: t}", ".take.snapshot", "not created yet"),
         ("take: {}", ".take.snapshot", "taken already"),
         ("create: {snapshot: t, devices: [a]}", ".create.devices", "holds a"),
@@ -195,6 +208,11 @@ def test_a_step_that_cannot_be_is_told_with_its_path(step: str, path: str, words
     assert any(path in one.path and words in one.what for one in found), "\n".join(map(str, found))
     assert all(one.path.startswith(".steps[4]") for one in found)
     assert all(one.line in {10, 11} for one in found)
+
+
+def test_random_ranges_may_fill_all_the_room() -> None:
+    for wanted in ("count: 16, sizes: [4MiB, 8MiB]", "count: 1, sizes: [64MiB, 1TiB]"):
+        assert parse(WHOLE + f"  - write: {{device: a, random: {{{wanted}}}}}\n")
 
 
 def test_an_image_outlives_its_original() -> None:
