@@ -85,8 +85,13 @@ class DiskSpec:
     server: Path | None = None
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name) or not _NAME.fullmatch(self.serial_number):
+        if not _NAME.fullmatch(self.name):
             raise UsageError(f"disk {self.name!r}: a name has 1 to 20 of A-Z a-z 0-9 _ . -")
+        if not _NAME.fullmatch(self.serial_number):
+            raise UsageError(
+                f"disk {self.name}: serial number {self.serial!r}: it has 1 to 20 of"
+                " A-Z a-z 0-9 _ . -"
+            )
         if self.size <= 0 or self.size % self.logical_block_size:
             raise UsageError(
                 f"disk {self.name}: {self.size} bytes are not whole logical blocks",

@@ -65,7 +65,12 @@ class Disk(Model):
         512, description="Unit the disk says it works in; not below the logical block size."
     )
     discard: bool = Field(True, description="Whether the disk accepts discards.")
-    serial: str | None = Field(None, max_length=20, description="Serial number the guest sees.")
+    serial: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        max_length=20,
+        description="Serial number the guest sees; its name if left out.",
+    )
     log: bool = Field(
         False,
         description="Log all that reaches it, for check_log, check_journal, compare_logs and "

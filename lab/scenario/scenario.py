@@ -8,7 +8,7 @@ from pydantic import Field, PrivateAttr
 
 from lab.scenario.devices import Device, Disk, ModuleParameters, Requires
 from lab.scenario.step import Step
-from lab.scenario.values import Model, Name, Seconds, Size
+from lab.scenario.values import DiskName, Model, Name, Seconds, Size
 from lab.scenario.variant import has_variants
 from lab.scenario.yaml_tree import parse
 
@@ -59,7 +59,7 @@ class Scenario(Model):
         description="One processor, emulated, whose time is the number of its instructions: the "
         "same figures in every run.",
     )
-    disks: dict[Name, Disk] = Field({}, description="Disks of the guest.")
+    disks: dict[DiskName, Disk] = Field({}, description="Disks of the guest.")
     devices: dict[Name, Device] = Field({}, description="Devices built on them, in this order.")
     steps: tuple[Step, ...] = Field(min_length=1, description="What is done, in this order.")
 

@@ -70,7 +70,10 @@ Request = Annotated[
 """The value of an ioctl request, in hexadecimal."""
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=32)]
-"""The name of a disk, device, snapshot or load, chosen by the scenario."""
+"""The name of a device, snapshot or load, chosen by the scenario."""
+
+DiskName = Annotated[str, Field(pattern=NAME_PATTERN, max_length=20)]
+"""That of a disk; a virtio disk's serial number, which it is, has no more characters."""
 
 ErrnoName = Annotated[
     str,

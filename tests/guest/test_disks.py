@@ -51,6 +51,11 @@ def test_what_cannot_be_is_refused(fields: dict[str, Any]) -> None:
         DiskSpec(**{"name": "a", "size": MIB, **fields})
 
 
+def test_a_serial_number_that_cannot_be_is_told_as_such() -> None:
+    with pytest.raises(UsageError, match="disk a: serial number 'my disk': it has 1 to 20"):
+        DiskSpec("a", MIB, serial="my disk")
+
+
 def test_a_file_is_sparse_and_zero(tmp_path: Path) -> None:
     file = create_host_file(tmp_path, "a", 100 * MIB)
     assert file.format is DiskFormat.RAW

@@ -79,6 +79,26 @@ def test_a_step_with_one_mistake(step: str, wanted: tuple[str, str, str]) -> Non
     assert told(f"{DISK}steps:\n  - {step}\n") == [(f".steps[0]{path}", what, right)]
 
 
+@pytest.mark.parametrize(
+    ("disk", "wanted"),
+    [
+        (f"{'x' * 21}: {{size: 1MiB}}", (f".{'x' * 21}", "too long", "characters, at most 20")),
+        (
+            "b: {size: 1MiB, serial: my disk}",
+            (".b.serial", "'my disk' is not of the right form", "it must match ^[A-Za-z0-9][A-Z"),
+        ),
+        (
+            f"b: {{size: 1MiB, serial: {'x' * 21}}}",
+            (".b.serial", "too long", "characters, at most 20"),
+        ),
+    ],
+)
+def test_a_disk_that_no_guest_can_have(disk: str, wanted: tuple[str, str, str]) -> None:
+    text = f"summary: A scenario for a test\ndisks:\n  a: {{size: 1MiB}}\n  {disk}\n"
+    ((path, what, right),) = told(f"{text}steps:\n  - write: {{device: a}}\n")
+    assert (path, what, right[: len(wanted[2])]) == (f".disks{wanted[0]}", *wanted[1:])
+
+
 def test_a_short_summary() -> None:
     text = "summary: short\nsteps:\n  - check_snapshots: {snapshots: []}\n"
     assert told(text) == [(".summary", "too short", "characters, at least 10")]
