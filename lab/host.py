@@ -7,12 +7,19 @@ from lab.units import MIB
 
 # Of QEMU itself: translated code, the disks' caches.
 OVERHEAD = 256 * MIB
+# A guest with a compiler's leftovers, agent and module does not work in less.
+LEAST_GUEST = 256 * MIB
 
 
 def available_memory() -> int:
     """Bytes that programs can have without swapping."""
     fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
     return int(fields["MemAvailable"].split()[0]) * 1024
+
+
+def total_memory() -> int:
+    """Bytes of memory that this machine has."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def processors() -> int:

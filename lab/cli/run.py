@@ -16,7 +16,7 @@ from lab.cli.run_options import HowOptions, ReportOptions, WhichOptions
 from lab.errors import UsageError
 from lab.guest.prepare import lacking, prepare
 from lab.guest.settings import GuestSettings
-from lab.host import fitting_jobs
+from lab.host import fitting_jobs, total_memory
 from lab.image import Recipe, kernel_named, kernel_names
 from lab.programs import require_programs
 from lab.progress import ProgressSink
@@ -29,6 +29,7 @@ from lab.runner.ports import Prepare, Template
 from lab.runner.resume import Earlier, basis_of, check_basis, refuse_changed
 from lab.runner.selection import Selection
 from lab.scenario.scenario import Scenario
+from lab.units import MIB, format_size
 
 RESULTS = Path("results")
 
@@ -207,7 +208,17 @@ def _fitting(chosen: Sequence[Scenario], kernels: Sequence[str], settings: Guest
 def _guests(
     chosen: Sequence[Scenario], kernels: Sequence[str], settings: GuestSettings
 ) -> list[GuestSettings]:
-    """All guests that the scenarios need, each once, kernel by kernel."""
+    """All guests that the scenarios need, each once, kernel by kernel.
+
+    UsageError for one that this machine cannot have.
+    """
+    for one in chosen:
+        if one.memory is not None and one.memory > total_memory():
+            raise UsageError(
+                f"scenario {one.name} needs {format_size(one.memory)} of memory: this machine has"
+                f" {total_memory() // MIB}MiB",
+                "run the others, or let it have less",
+            )
     kinds = dict.fromkeys(map(kind_of, chosen))
     return [
         _guest(settings, kernel, memory, icount=icount)

@@ -9,11 +9,9 @@ from lab.errors import UsageError
 from lab.flavour import Flavour
 from lab.guest.command import ADDRESS_END, ADDRESS_SLOTS
 from lab.guest.disks import DEFAULT_SLOTS, BlockSizes
+from lab.host import LEAST_GUEST, total_memory
 from lab.image import Recipe
-from lab.units import GIB, MIB
-
-# A guest with a compiler's leftovers, agent and module does not work in less.
-LEAST_MEMORY = 256 * MIB
+from lab.units import GIB, MIB, format_size
 
 
 @dataclass(frozen=True)
@@ -47,13 +45,20 @@ class GuestSettings:
         return replace(self, cpus=1, accel=AccelChoice.TCG, icount=True)
 
     def __post_init__(self) -> None:
-        if self.memory < LEAST_MEMORY or self.memory % MIB:
+        if self.memory < LEAST_GUEST or self.memory % MIB:
             raise UsageError(
                 f"a guest cannot have {self.memory} bytes of memory",
-                f"whole MiB, {LEAST_MEMORY // MIB} or more",
+                f"whole MiB, {LEAST_GUEST // MIB} or more",
             )
-        if self.cpus < 1:
-            raise UsageError(f"a guest cannot have {self.cpus} processors", "--cpus 1 or more")
+        if self.machine_memory > total_memory():
+            raise UsageError(
+                f"a guest cannot have {format_size(self.machine_memory)} of memory: this machine"
+                f" has {total_memory() // MIB}MiB",
+                "--memory with less",
+            )
+        most = self.recipe.kernel.most_cpus
+        if not 1 <= self.cpus <= most:
+            raise UsageError(f"a guest cannot have {self.cpus} processors", f"--cpus 1 to {most}")
         if self.icount and (self.cpus != 1 or self.accel is not AccelChoice.TCG):
             raise UsageError(
                 "instructions are counted in a guest with one processor, under emulation",

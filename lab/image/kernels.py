@@ -22,8 +22,9 @@ class Kernel:
     what building modules needs beyond what it needs everywhere. source, fragments: the package
     with its source, and the parts of its configuration, of a kernel that the lab builds. series:
     the release whose patch series (guest_module/kernel) goes over the source; empty if none does.
-    more_memory: bytes that its guests need beyond what guests of other kernels have. slowness: how
-    many times as long things take in its guests.
+    more_memory: bytes that its guests need beyond what guests of other kernels have. most_cpus:
+    processors that a guest can have, as QEMU (of its machine "pc") and the kernel let it. slowness:
+    how many times as long things take in its guests.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Kernel:
     fragments: tuple[str, ...] = ()
     series: str = ""
     more_memory: int = 0
+    most_cpus: int = 255
     slowness: float = 1.0
 
     @property
@@ -75,6 +77,7 @@ BUILT_KERNELS = tuple(
         source=f"linux-source-{base.name}",
         fragments=("base", *fragments),
         series=base.name if "patched" in fragments else "",
+        most_cpus=16,  # CONFIG_NR_CPUS
         more_memory=_MORE_MEMORY if "debug" in fragments else 0,
         slowness=_SLOWNESS if "debug" in fragments else 1.0,
     )

@@ -8,7 +8,7 @@ from pydantic import Field, PrivateAttr
 
 from lab.scenario.devices import Device, Disk, ModuleParameters, Requires
 from lab.scenario.step import Step
-from lab.scenario.values import DiskName, Model, Name, Seconds, Size
+from lab.scenario.values import DiskName, GuestMemory, Model, Name, Seconds
 from lab.scenario.variant import has_variants
 from lab.scenario.yaml_tree import parse
 
@@ -50,7 +50,10 @@ class Scenario(Model):
     timeout: Seconds = Field(300.0, description="Limit of the whole scenario.")
     step_timeout: Seconds = Field(120.0, description="Limit of a step that names none.")
     module: ModuleParameters = Field({}, description="Parameters the module is loaded with.")
-    memory: Size | None = Field(None, description="Memory of the guest; the usual if left out.")
+    memory: GuestMemory | None = Field(
+        None,
+        description="Memory of the guest, whole MiB, 256MiB or more; that of --memory if left out.",
+    )
     fail_each: FailEach | None = Field(
         None, description="Run it once for each I/O, which fails in that run."
     )

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from lab.units import parse_size
+from lab.host import LEAST_GUEST
+from lab.units import MIB, format_size, parse_size
 
 
 class Model(BaseModel):
@@ -27,6 +28,15 @@ def _size(value: Any) -> int:
     if not isinstance(value, (str, int)):
         raise ValueError(f"{value!r} is not a size; write e.g. 4096, 8s, 64KiB, 16MiB, 1GiB")
     return parse_size(value)
+
+
+def _memory(size: int) -> int:
+    if size < LEAST_GUEST or size % MIB:
+        least = LEAST_GUEST // MIB
+        raise ValueError(
+            f"{format_size(size)} is no memory of a guest; write whole MiB, {least}MiB or more"
+        )
+    return size
 
 
 def _errno(value: str) -> str:
@@ -61,6 +71,9 @@ Size = Annotated[
     ),
 ]
 """A number of bytes; written as 4096, "8s" (sectors), "64KiB", "16MiB", "1GiB", "6TiB"."""
+
+GuestMemory = Annotated[Size, AfterValidator(_memory)]
+"""The memory of a guest, in bytes."""
 
 Request = Annotated[
     int,

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from lab import host
 from lab.cli import run
 from lab.cli.main import app
+from lab.errors import UsageError
 from lab.runner.engine import RunSettings
 from lab.units import GIB, MIB
 
@@ -49,6 +50,16 @@ def test_there_is_memory_for_all_that_run_at_a_time(
     (tmp_path / "g" / "b.yaml").write_text(f"memory: 3GiB\n{SCENARIO}")
     assert settings_of().jobs == 24 * GIB // (3 * GIB + host.OVERHEAD)
     assert settings_of("--kernel=6.1-debug", "--jobs=40").jobs == 40
+
+
+def test_memory_that_this_machine_has_not_is_told_of_its_scenario(
+    settings_of: Callable[..., RunSettings], tmp_path: Path
+) -> None:
+    assert settings_of().jobs
+    (tmp_path / "g" / "b.yaml").write_text(f"memory: 100TiB\n{SCENARIO}")
+    done = CliRunner().invoke(app, ["run", "--scenarios", str(tmp_path)])
+    assert isinstance(done.exception, UsageError)
+    assert done.exception.what.startswith("scenario g/b needs 100TiB of memory: this machine")
 
 
 def test_the_run_knows_how_many_processors_its_guests_have(

@@ -10,7 +10,8 @@ from lab.guest import identity
 from lab.guest.disks import BlockSizes
 from lab.guest.identity import Identity, StaleTemplate, misses_patches, qemu_release
 from lab.guest.settings import GuestSettings
-from lab.units import MIB
+from lab.image import Recipe, kernel_named
+from lab.units import MIB, TIB
 
 IDENTITY = Identity("7.2", "tcg", "image", "6.1", "initramfs", "module", "agent", "command")
 
@@ -61,7 +62,15 @@ def test_old_emulators_are_told_from_new_ones(
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"memory": MIB}, {"memory": 512 * MIB + 1}, {"cpus": 0}, {"slots": (BlockSizes(),) * 27}],
+    [
+        {"memory": MIB},
+        {"memory": 512 * MIB + 1},
+        {"memory": 100 * TIB},
+        {"cpus": 0},
+        {"cpus": 256},
+        {"cpus": 17, "recipe": Recipe(kernel_named("6.1-small"))},
+        {"slots": (BlockSizes(),) * 27},
+    ],
 )
 def test_guests_that_cannot_be_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError):

@@ -63,6 +63,7 @@ def test_everything_that_was_lost_is_named() -> None:
 def test_fragments_of_the_lab_can_be_put_together(kernel: Kernel) -> None:
     options = merge([read_fragment(name) for name in kernel.fragments])
     assert options["CONFIG_VIRTIO_BLK"] == "y"
+    assert options["CONFIG_NR_CPUS"] == str(kernel.most_cpus)
     both = {options.get("CONFIG_KASAN", "n"), options.get("CONFIG_KCSAN", "n")}
     assert both == ({"y", "n"} if kernel.is_debug else {"n"})
     # Options inside "if KASAN" are lost without it, and that is an error when it is built.

@@ -47,6 +47,8 @@ def told(text: str) -> list[tuple[str, str, str]]:
         ("devices: [x]", (".devices", "a list where a mapping of keys belongs", "")),
         ("timeout: long", (".timeout", "'long' where a number belongs", "")),
         ("memory: [1]", (".memory", "[1] is not a size; write e.g. 4096, 8s, 64KiB, 16M", "")),
+        ("memory: 1MiB", (".memory", "1MiB is no memory of a guest; write whole MiB, 256", "")),
+        ("memory: 268435457", (".memory", "268435457B is no memory of a guest; write who", "")),
     ],
 )
 def test_a_value_of_the_wrong_kind(text: str, wanted: tuple[str, str, str]) -> None:
