@@ -59,8 +59,7 @@ def _cross_check(scenario: Scenario, aside: list[Any], tree: Tree, file: str) ->
         elif name in scenario.disks and scenario.disks[name].log:
             report(place, f"disk `{name}` has a log", "a disk without")
     resized = _words([one for one in aside if _may_resize(one)])
-    checker = StepChecker(scenario, known, excused, report, resized=resized)
-    checker.walk(scenario.steps, ("steps",))
+    StepChecker(scenario, known, excused, report, resized=resized).check_all()
     return list(found.values())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -10,6 +11,10 @@ from lab.scenario.mistakes import Place
 from lab.scenario.values import Range
 from lab.units import MIB, format_size
 
+SLOTS = {(512, 512): 18, (512, 4096): 2, (4096, 4096): 2}
+"""Disks that a guest has from its start, by logical and physical block size; they take discards."""
+PLUGS = 4
+"""Disks of any kind that can be plugged in besides."""
 Report = Callable[[Place, str, str], None]
 """(place, what is wrong, what would be right)"""
 
@@ -23,6 +28,7 @@ class Known:
     block: int = 512
     """Logical block size."""
     is_disk: bool = False
+    is_scsi_debug: bool = False
 
 
 def check_devices(
@@ -33,11 +39,9 @@ def check_devices(
 ) -> dict[str, Known]:
     """Every device with its size; mistakes in the declarations are reported."""
     known: dict[str, Known] = {}
+    _check_slots(disks, report)
     for name, disk in disks.items():
-        if disk.size == 0 or disk.size % disk.logical_block_size:
-            block = disk.logical_block_size
-            right = f"a size above 0 and a multiple of {block}"
-            report(("disks", name, "size"), f"{format_size(disk.size)} is no whole disk", right)
+        check_disk_size(disk.size, disk.logical_block_size, ("disks", name), report)
         if disk.physical_block_size < disk.logical_block_size:
             report(
                 ("disks", name, "physical_block_size"),
@@ -51,6 +55,26 @@ def check_devices(
             report(place, f"`{name}` is also a disk", "another name")
         known[name] = check_device(device, (*place, device.kind), known, excused, report)
     return known
+
+
+def _check_slots(disks: Mapping[str, declared.Disk], report: Report) -> None:
+    """Each disk must hang on the machine somewhere."""
+    kinds = Counter(
+        (one.logical_block_size, one.physical_block_size) if one.discard else (0, 0)
+        for one in disks.values()
+    )
+    left = sum(max(0, count - SLOTS.get(kind, 0)) for kind, count in kinds.items())
+    if left > PLUGS:
+        slots = ", ".join(f"{count} of {low}/{high}" for (low, high), count in SLOTS.items())
+        right = f"{PLUGS} at most; slots, by block sizes, for disks with discards: {slots}"
+        report(("disks",), f"{left} disks are in no slot of the guest", right)
+
+
+def check_disk_size(size: int, block: int, place: Place, report: Report) -> None:
+    """A disk is of whole logical blocks."""
+    if size == 0 or size % block:
+        right = f"a size above 0 and a multiple of {block}"
+        report((*place, "size"), f"{format_size(size)} is no whole disk", right)
 
 
 def check_device(
@@ -77,10 +101,14 @@ def check_device(
     stack = device.stack
     if isinstance(stack, (declared.NullBlk, declared.ScsiDebug)) and stack.size % MIB:
         report((*place, "size"), format_size(stack.size), "whole MiB")
+    is_scsi_debug = isinstance(stack, declared.ScsiDebug)
+    others = [name for name, one in known.items() if one.is_scsi_debug and name not in excused]
+    if is_scsi_debug and others:
+        report(place, f"`{others[0]}` is one already", "one at a time")
     block = max((one.block for one in below), default=512)
     if isinstance(stack, (declared.Partition, declared.Linear, declared.ErrorZone)):
         check_window(stack.at, stack.size, below[0], place, report)
-    return Known(_size(stack, below), block)
+    return Known(_size(stack, below), block, is_scsi_debug=is_scsi_debug)
 
 
 def _size(stack: declared.StackKind, below: list[Known]) -> int | None:

@@ -10,7 +10,13 @@ from lab.scenario import steps_load as load
 from lab.scenario import steps_machine as machine
 from lab.scenario import steps_power as power
 from lab.scenario import steps_probe as probe
-from lab.scenario.check_devices import Known, check_device, check_parameters, check_range
+from lab.scenario.check_devices import (
+    Known,
+    check_device,
+    check_disk_size,
+    check_parameters,
+    check_range,
+)
 from lab.scenario.check_names import Walk
 from lab.scenario.mistakes import Place
 
@@ -65,9 +71,14 @@ class GuestSteps(Walk):
                 self.report((*place, "argv", i), what, "{blksnap:node}, :image, :module ...")
             for snapshot, device in PLACEHOLDER.findall(argument):
                 where = (*place, "argv", i)
-                self.device(device, where)
-                if snapshot and snapshot not in self.ever | self.excused:
+                if not snapshot:
+                    self.device(device, where)
+                    continue
+                self.original(device, where)
+                if snapshot not in self.ever | self.excused:
                     self.report(where, f"there is no snapshot `{snapshot}`", "")
+                elif snapshot in dict(self.held()):
+                    self.member(device, snapshot, where)
         for i, name in enumerate(action.changes):
             self.device(name, (*place, "changes", i))
 
@@ -236,6 +247,9 @@ class GuestSteps(Walk):
 
     def verb_resize(self, action: machine.Resize, place: Place) -> None:
         self._disk(action.disk, place)
+        disk = self.scenario.disks.get(action.disk)
+        if disk is not None:
+            check_disk_size(action.size, disk.logical_block_size, place, self.report)
         self.resized.add(action.disk)
         if action.disk in self.known:
             self.known[action.disk].size = action.size
@@ -251,6 +265,7 @@ class GuestSteps(Walk):
 
     def verb_boot(self, _action: machine.Boot, _place: Place) -> None:
         """A new kernel: of all that was only the disks are left."""
+        self.off = None
         self.snapshots.clear()
         self.loads.clear()
         self.ended.clear()

@@ -43,6 +43,8 @@ class Walk:
     removed: dict[str, Known] = field(default_factory=dict)
     resized: set[str] = field(default_factory=set)
     """Disks whose size at a step, or at a take, nobody can tell if something is excused."""
+    off: Place | None = None
+    """The power cut since which the machine is off."""
 
     def device(self, name: str, place: Place) -> Known | None:
         found = self.known.get(name)
@@ -85,12 +87,15 @@ class Walk:
         """An image: the snapshot must be taken and have the device."""
         found = self.snapshot(snapshot, place, taken=True)
         self.original(device, (*place, "device"))
-        if found is None or {device, *found.devices} & self.excused:
-            return
-        if device not in found.devices:
-            right = f"one of: {', '.join(found.devices)}"
+        if found is not None:
+            self.member(device, snapshot, (*place, "device"))
+
+    def member(self, device: str, snapshot: str, place: Place) -> None:
+        """A device of a snapshot that lives."""
+        devices = self.snapshots[snapshot].devices
+        if device not in devices and not {device, *devices} & self.excused:
             what = f"`{device}` is not in snapshot `{snapshot}`"
-            self.report((*place, "device"), what, right)
+            self.report(place, what, f"one of: {', '.join(devices)}")
 
     def load(
         self, name: str, place: Place, kinds: tuple[str, ...] = (), *, ended: bool = False

@@ -143,6 +143,8 @@ class SnapshotSteps(Walk):
     def verb_backup(self, action: snap.Backup, place: Place) -> None:
         self.image(action.snapshot, action.device, place)
         target = self.device(action.to, (*place, "to"))
+        if action.to == action.device:
+            self.report((*place, "to"), f"`{action.to}` is the original", "another device")
         source = self.known.get(action.device)
         have = target.size if target is not None else None
         need = source.size if source is not None else None

@@ -27,12 +27,20 @@ INVALID = "\0invalid"
 class StepChecker(SnapshotSteps, GuestSteps):
     """Walks the steps of a scenario; every mistake goes to `report`."""
 
+    def check_all(self) -> None:
+        """Check all steps of the scenario."""
+        self.walk(self.scenario.steps, ("steps",))
+        self._refuse_off()
+
     def walk(self, steps: Iterable[Step], place: Place) -> None:
         """Check steps in their order."""
         for i, step in enumerate(steps):
             if step.name == INVALID:
+                self.off = None
                 continue
             here = (*place, i)
+            if step.verb not in ("boot", "repeat"):
+                self._refuse_off()
             if step.expect_error is not None:
                 self._expect_error(step.expect_error.step, (*here, "expect_error", "step"))
             elif step.repeat is not None:
@@ -64,13 +72,17 @@ class StepChecker(SnapshotSteps, GuestSteps):
         self.strict = True
 
     def _power_cut(self, action: PowerCut, place: Place) -> None:
-        if action.during is None:
-            return
         here = (*place, "during")
-        if action.during.verb in NESTING | {"boot", "reboot"}:
+        if action.during is not None and action.during.verb in NESTING | {"boot", "reboot"}:
             self.report((*here, action.during.verb), "cannot be cut", "a plain verb")
-        else:
+        elif action.during is not None:
             self._step(action.during, here)
+        self.off = place
+
+    def _refuse_off(self) -> None:
+        if self.off is not None:
+            self.report(self.off, "the machine is off after it", "`boot` as the next step")
+        self.off = None
 
     def _step(self, step: Step, place: Place) -> None:
         here = (*place, step.verb)

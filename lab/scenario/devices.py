@@ -344,3 +344,13 @@ class Requires(Model):
         pattern=r"^\d+\.\d+$",
         description='The first release that does it another way, e.g. "6.8", in quotes.',
     )
+
+    @model_validator(mode="after")
+    def _some_kernel(self) -> Requires:
+        first, before = (
+            tuple(map(int, text.split("."))) for text in (self.kernel_from, self.kernel_before)
+        )
+        if first >= before:
+            what = f"no kernel is from {self.kernel_from} on and before {self.kernel_before}"
+            raise ValueError(what)
+        return self

@@ -1,6 +1,7 @@
 """Disks: what may be declared, the files behind them, slots."""
 
 import errno
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 
 from lab.errors import UsageError
 from lab.guest.bay import DiskBay
+from lab.guest.command import ADDRESS_END, ADDRESS_SLOTS
 from lab.guest.disks import (
+    DEFAULT_SLOTS,
     BadIo,
     BlockSizes,
     DiskFormat,
@@ -22,6 +25,7 @@ from lab.guest.disks import (
     failing_node,
     throttling,
 )
+from lab.scenario.check_devices import PLUGS, SLOTS
 from lab.units import MIB, TIB
 
 
@@ -49,6 +53,12 @@ def test_names_of_the_guest(index: int, path: str) -> None:
 def test_what_cannot_be_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         DiskSpec(**{"name": "a", "size": MIB, **fields})
+
+
+def test_scenarios_are_checked_by_the_slots_that_there_are() -> None:
+    slots = Counter((one.logical, one.physical) for one in DEFAULT_SLOTS)
+    assert slots == SLOTS
+    assert ADDRESS_END - ADDRESS_SLOTS - len(DEFAULT_SLOTS) == PLUGS
 
 
 def test_a_serial_number_that_cannot_be_is_told_as_such() -> None:

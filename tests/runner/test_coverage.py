@@ -78,6 +78,6 @@ def test_counters_are_read_before_the_power_is_cut(
     run_all: Callable[..., RunResult], counting: BuiltModule
 ) -> None:
     template = FakeTemplate(module=counting)
-    (result,) = run_all(f"{CYCLE}  - power_cut:\n", template=template).results
+    (result,) = run_all(f"{CYCLE}  - power_cut:\n  - boot:\n", template=template).results
     assert template.guests[0].asked[-1] == "coverage"
     assert (result.folder / "coverage-1.z").exists()

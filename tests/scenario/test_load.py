@@ -172,7 +172,11 @@ def test_on_is_a_word_and_not_a_boolean() -> None:
         ("exec: {argv: [cat, '{b}']}", ".exec.argv[1]", "no device `b`"),
         ("read: {device: a}\n    write: {device: a}", "", "exactly one verb"),
         ("name: nothing", "", "needs a verb"),
+        ("exec: {argv: [cat, '{s/store}']}", ".exec.argv[1]", "not in snapshot `s`"),
         ("backup: {device: a, to: store}", ".backup.to", "smaller"),
+        ("backup: {device: a, to: a}", ".backup.to", "is the original"),
+        ("resize: {disk: a, size: 100}", ".resize.size", "100B is no whole disk"),
+        ("resize: {disk: a, size: 0}", ".resize.size", "0B is no whole disk"),
         ("check_memory: {growth: 1MiB}", ".since", "no mark"),
         ("wait_event: {expect: low_space, on_time: true}", ".wait_event", "belongs to"),
         ("repeat: {times: 19, slowdown: 2, steps: [{take: }]}", ".repeat", "20 or more"),
@@ -221,6 +225,61 @@ def test_an_image_outlives_its_original() -> None:
     assert parse(gone + "  - wait_event: {expect: corrupted, device: a}\n")
     assert ".write.device" in only(gone + "  - write: {device: a}\n").path
     assert "over the end" in only(gone + "  - read_image: {device: a, size: 65MiB}\n").what
+
+
+def test_the_image_of_an_original_that_is_gone_may_be_given_to_a_program() -> None:
+    gone = WHOLE.replace("  - destroy:\n", "  - unplug: {disk: a}\n")
+    assert parse(gone + "  - exec: {argv: [cat, '{s/a}']}\n")
+
+
+def disks(*counts: tuple[int, str]) -> str:
+    made = [
+        f"d{i}x{j}: {{size: 1MiB{keys}}}" for i, (n, keys) in enumerate(counts) for j in range(n)
+    ]
+    return f"""\
+summary: A scenario for a test
+disks: {{{", ".join(made)}}}
+steps:
+  - check_snapshots: {{snapshots: []}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("counts", "left"),
+    [
+        ([(22, "")], 0),
+        ([(23, "")], 5),
+        ([(60, "")], 42),
+        ([(4, ", discard: false"), (18, "")], 0),
+        ([(5, ", discard: false")], 5),
+        ([(2, ", logical_block_size: 4096"), (4, ", logical_block_size: 16384")], 0),
+        ([(3, ", logical_block_size: 4096"), (4, ", logical_block_size: 16384")], 5),
+    ],
+)
+def test_a_guest_has_places_for_so_many_disks(counts: list[tuple[int, str]], left: int) -> None:
+    if left == 0:
+        assert parse(disks(*counts))
+        return
+    found = only(disks(*counts))
+    assert (found.path, found.what) == (".disks", f"{left} disks are in no slot of the guest")
+
+
+def test_there_is_one_scsi_debug_at_a_time() -> None:
+    one, another = "{scsi_debug: {size: 16MiB}}", "{scsi_debug: {size: 8MiB}}"
+    text = WHOLE.replace("steps:", f"devices:\n  p: {one}\nsteps:")
+    found = only(text.replace(one, f"{one}\n  q: {another}"))
+    assert (found.path, found.what) == (".devices.q.scsi_debug", "`p` is one already")
+    add = f"  - add_device: {{device: q, make: {another}}}\n"
+    assert only(text + add).path == ".steps[5].add_device.make.scsi_debug"
+    assert parse(text + "  - remove_device: {device: p}\n" + add)
+
+
+def test_there_is_a_kernel_from_one_release_on_and_before_another() -> None:
+    between = 'requires: {{kernel_from: "{}", kernel_before: "{}"}}\n'
+    assert parse(between.format("5.15", "6.8") + WHOLE)
+    for first, last in (("6.12", "6.8"), ("6.8", "6.8")):
+        found = only(between.format(first, last) + WHOLE)
+        assert found.what == f"no kernel is from {first} on and before {last}"
 
 
 def test_writers_are_stopped_after_who_takes_snapshots_of_their_device() -> None:

@@ -32,6 +32,25 @@ def test_a_boot_ends_all_but_the_disks() -> None:
 
 
 @pytest.mark.parametrize(
+    "steps",
+    [
+        "power_cut:",
+        "power_cut:\n  - write: {device: a}\n  - boot:",
+        "power_cut:\n  - repeat: {times: 2, steps: [{write: {device: a}}, {boot: }]}",
+        "repeat: {times: 2, steps: [{power_cut: }]}\n  - boot:",
+        "repeat: {times: 1, steps: [{power_cut: }]}\n  - reboot:",
+    ],
+)
+def test_after_a_power_cut_comes_a_boot(steps: str) -> None:
+    with pytest.raises(ScenarioError, match=r"power_cut: the machine is off after it; `boot`"):
+        parsed(f"  - {steps}\n")
+
+
+def test_the_boot_after_a_power_cut_may_be_within_a_repeat() -> None:
+    parsed("  - power_cut:\n  - repeat: {times: 2, steps: [{boot: }, {power_cut: }]}\n  - boot:\n")
+
+
+@pytest.mark.parametrize(
     ("steps", "why"),
     [
         ("check_log: {device: b}", "`b` has no log"),
