@@ -6,6 +6,7 @@ and 12:30 or a date a string.
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,6 +53,7 @@ def parse(text: str, file: str) -> Tree:
     try:
         node = loader.get_single_node()
         if node is not None:
+            _refuse_cycle(node, ())
             tree.data = _build(loader, node, (), tree, file)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -63,6 +65,16 @@ def parse(text: str, file: str) -> Tree:
     finally:
         loader.dispose()
     return tree
+
+
+def _refuse_cycle(node: yaml.Node, around: tuple[yaml.Node, ...]) -> None:
+    """MarkedYAMLError for a node that, by an alias, is within itself."""
+    if any(node is one for one in around):
+        what = "an anchor that contains itself"
+        raise yaml.MarkedYAMLError(problem=what, problem_mark=node.start_mark)
+    inner = node.value if isinstance(node, yaml.CollectionNode) else []
+    for one in itertools.chain(*inner) if isinstance(node, yaml.MappingNode) else inner:
+        _refuse_cycle(one, (*around, node))
 
 
 def _build(loader: _Loader, node: yaml.Node, place: Place, tree: Tree, file: str) -> Any:

@@ -103,6 +103,17 @@ def test_text_that_is_no_yaml_is_told_with_its_line() -> None:
     assert found.what.startswith("not YAML")
 
 
+@pytest.mark.parametrize("text", ["  - &a [*a]\n", "  - &a {repeat: {times: 2, steps: [*a]}}\n"])
+def test_an_anchor_that_contains_itself_is_a_mistake(text: str) -> None:
+    found = only(HEAD + text)
+    assert (found.what, found.line) == ("not YAML: an anchor that contains itself", 6)
+
+
+def test_an_alias_may_stand_for_what_is_elsewhere() -> None:
+    steps = "  - &a {write: {device: a, size: &b 8s}}\n  - *a\n  - read: {device: a, size: *b}\n"
+    assert [step.verb for step in parse(HEAD + steps).steps] == ["write", "write", "read"]
+
+
 def test_an_empty_file_is_no_scenario() -> None:
     assert "no mapping" in only("").what
 
