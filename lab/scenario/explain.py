@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from lab.scenario.mistakes import Mistake, Place, spell
+from lab.scenario.variant import LONG, USUAL
 from lab.scenario.yaml_tree import Tree
 
 WANTED = {
@@ -54,7 +55,11 @@ def _mistake(detail: ErrorDetails, model: type[BaseModel], tree: Tree, file: str
     kind = detail["type"]
     what, right = detail["msg"].removeprefix("Value error, "), ""
     wrong_kind = re.fullmatch(r"([a-z]+)(_type|_parsing|_from_float)", kind)
-    if kind == "extra_forbidden":
+    given = set(detail["input"]) if isinstance(detail["input"], dict) else set()
+    if len(given) == 1 and given < {USUAL, LONG} and kind != "missing":
+        what = f"`{USUAL if LONG in given else LONG}` is missing"
+        right = f"a value that has two has `{USUAL}` and `{LONG}`"
+    elif kind == "extra_forbidden":
         what = f"unknown key `{place[-1]}`"
         right = _did_you_mean(str(place[-1]), _keys(_model_at(model, place[:-1])))
     elif kind == "missing" and isinstance(detail["loc"][-1], int):

@@ -39,14 +39,17 @@ def _memory(size: int) -> int:
     return size
 
 
-def _errno(value: str) -> str:
-    if not isinstance(getattr(errno, value, None), int):
+def _errno(value: Any) -> Any:
+    number = int(value) if isinstance(value, str) and value.isdecimal() else value
+    if isinstance(number, int) and number in errno.errorcode:
+        raise ValueError(f"{number} is a number; write the name, {errno.errorcode[number]}")
+    if isinstance(value, int) or not isinstance(getattr(errno, str(value), None), int):
         raise ValueError(f"{value!r} is not the name of an errno; write e.g. ENOSPC, EIO, EINVAL")
     return value
 
 
 def _one_or_many(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+    return value if isinstance(value, (list, tuple)) else [value]
 
 
 def _request(value: Any) -> Any:
@@ -90,7 +93,7 @@ DiskName = Annotated[str, Field(pattern=NAME_PATTERN, max_length=20)]
 
 ErrnoName = Annotated[
     str,
-    AfterValidator(_errno),
+    BeforeValidator(_errno),
     WithJsonSchema({"type": "string", "pattern": "^E[A-Z0-9]+$", "examples": ["ENOSPC", "EIO"]}),
 ]
 """The symbolic name of an operating-system error."""

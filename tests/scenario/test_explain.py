@@ -74,6 +74,14 @@ def test_a_value_of_the_wrong_kind(text: str, wanted: tuple[str, str, str]) -> N
             (".repeat.times", "too small", "at least 1"),
         ),
         ("repeat: {times: 2, steps: []}", (".repeat.steps", "too few", "at least 1")),
+        (
+            "repeat: {times: {usual: 2}, steps: [{write: {device: a}}]}",
+            (".repeat.times", "`long` is missing", "a value that has two has `usual` and `long`"),
+        ),
+        (
+            "write: {device: a, size: {long: 8s}}",
+            (".write.size", "`usual` is missing", "a value that has two has `usual` and `long`"),
+        ),
     ],
 )
 def test_a_step_with_one_mistake(step: str, wanted: tuple[str, str, str]) -> None:
@@ -99,6 +107,21 @@ def test_a_disk_that_no_guest_can_have(disk: str, wanted: tuple[str, str, str]) 
     text = f"summary: A scenario for a test\ndisks:\n  a: {{size: 1MiB}}\n  {disk}\n"
     ((path, what, right),) = told(f"{text}steps:\n  - write: {{device: a}}\n")
     assert (path, what, right[: len(wanted[2])]) == (f".disks{wanted[0]}", *wanted[1:])
+
+
+@pytest.mark.parametrize(
+    ("errno", "what"),
+    [
+        ("28", "28 is a number; write the name, ENOSPC"),
+        ("'28'", "28 is a number; write the name, ENOSPC"),
+        ("[EIO, 28]", "28 is a number; write the name, ENOSPC"),
+        ("9999", "9999 is not the name of an errno; write e.g. ENOSPC, EIO, EINVAL"),
+        ("ENOSPACE", "'ENOSPACE' is not the name of an errno; write e.g. ENOSPC, EIO, EINVAL"),
+    ],
+)
+def test_a_wrong_errno_is_put_right_in_one_step(errno: str, what: str) -> None:
+    step = f"expect_error: {{errno: {errno}, step: {{write: {{device: a}}}}}}"
+    assert [one[1] for one in told(f"{DISK}steps:\n  - {step}\n")] == [what]
 
 
 def test_a_short_summary() -> None:
