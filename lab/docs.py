@@ -22,7 +22,9 @@ import jinja2
 from pydantic import BaseModel
 
 from lab.flavour import Flavour
+from lab.image.kernels import BUILT_KERNELS
 from lab.runner.checks import ALL
+from lab.runner.engine import EMULATION
 from lab.scenario.devices import PARAMETER_BOUNDS, Device
 from lab.scenario.scenario import Scenario
 from lab.scenario.step import VERBS, Step
@@ -105,6 +107,9 @@ def scenario_page(scenarios: Sequence[Scenario], folder: Path) -> str:
         parts=parts(),
         checks=[(one.name, _sentences(one.make)) for one in ALL],
         parameters=PARAMETER_BOUNDS,
+        emulation=f"{EMULATION:g}",
+        slowness=f"{max(kernel.slowness for kernel in BUILT_KERNELS):g}",
+        crowded=f"{EMULATION * 2:g}",
         names=[f"`{one.name}`" for one in fields(Flavour) if one.name != "log"],
     )
 
