@@ -12,7 +12,7 @@ from pathlib import Path
 from lab.accel import AccelChoice
 from lab.cli.options import SCENARIOS, GuestOptions
 from lab.cli.run_options import HowOptions, ReportOptions
-from lab.data import checkout
+from lab.data import script
 from lab.errors import UsageError
 from lab.image import DEFAULT_KERNEL
 
@@ -22,9 +22,11 @@ def again(
 ) -> tuple[str, ...]:
     """The words that run a scenario the same way again, to be followed by its name.
 
-    What has its default is left out. Folders are named from the root: it may be given anywhere.
+    What has its default is left out. Folders are named from the root, but for that of the script if
+    it is the working folder.
     """
-    words = ["ci/scenarios"] if checkout() else ["blksnap-lab", "run"]
+    of_checkout = script("scenarios")
+    words = [of_checkout] if of_checkout else ["blksnap-lab", "run"]
     words += _differing(guest)
     if scenarios != SCENARIOS:
         words += _given("scenarios", scenarios)
@@ -72,17 +74,20 @@ class Asked:
         return (self.how.kernel or [DEFAULT_KERNEL])[-1]
 
 
-_BEFORE = (["ci/scenarios"], ["blksnap-lab", "run"])
+_SCRIPT = ("ci", "scenarios")
+_PROGRAM = ["blksnap-lab", "run"]
 _FLAGS = {"long", "coverage", "keep-failed"}
 
 
 def asked(command: str) -> Asked:
     """What a command that runs scenarios again asks for. UsageError if it is none of again()'s."""
     words = shlex.split(command)
-    before = next((one for one in _BEFORE if words[: len(one)] == one), None)
-    if before is None:
+    if words[:1] and Path(words[0]).parts[-2:] == _SCRIPT:
+        left = words[1:]
+    elif words[:2] == _PROGRAM:
+        left = words[2:]
+    else:
         raise UsageError(f"not a command that runs a scenario again: {command!r}")
-    left = words[len(before) :]
     groups = (GuestOptions, HowOptions, ReportOptions)
     known = {one.name for group in groups for one in fields(group)} | {"scenarios"}
     given: dict[str, list[str]] = {}

@@ -22,7 +22,15 @@ def data_file(name: str) -> Path:
 
 def program() -> str:
     """What the lab is called by: a script of the checkout, or the program that was installed."""
-    return "ci/lab" if checkout() else "blksnap-lab"
+    return script("lab") or "blksnap-lab"
+
+
+def script(name: str) -> str | None:
+    """What a script in ci/ is called by in the working folder; None where there is no checkout."""
+    top = checkout()
+    if top is None:
+        return None
+    return f"ci/{name}" if Path.cwd() == top else str(top / "ci" / name)
 
 
 def checkout() -> Path | None:

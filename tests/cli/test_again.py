@@ -10,6 +10,7 @@ from lab.accel import AccelChoice
 from lab.cli.again import again, asked, of_whole_run
 from lab.cli.options import MODULE, SCENARIOS, GuestOptions
 from lab.cli.run_options import HowOptions, ReportOptions
+from lab.data import checkout, program
 from lab.errors import UsageError
 from lab.runner.engine import RunSettings
 
@@ -22,10 +23,13 @@ def test_folders_are_named_from_the_root(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     guest = GuestOptions(module=Path("my module"), memory="2GiB", accel=AccelChoice.TCG)
     wanted = ["--module", str(tmp_path / "my module"), "--memory", "2GiB", "--accel", "tcg"]
-    assert again(guest) == ("ci/scenarios", *wanted)
+    script = f"{checkout()}/ci/scenarios"
+    assert again(guest) == (script, *wanted)
     places = ["--ko", str(tmp_path / "a.ko"), "--ko", "/b.ko", "--scenarios", str(tmp_path)]
     ready = GuestOptions(ko=[Path("a.ko"), Path("/b.ko")])
-    assert again(ready, Path(), long=True) == ("ci/scenarios", *places, "--long")
+    assert again(ready, Path(), long=True) == (script, *places, "--long")
+    assert program() == f"{checkout()}/ci/lab"
+    assert asked(f"{script} --long cbt/a").long
 
 
 def test_a_scenario_is_run_again_on_its_kernel_with_its_module(tmp_path: Path) -> None:
@@ -67,7 +71,9 @@ def test_the_command_of_a_whole_run_says_how_it_was_run_and_what_was_made_of_it(
     assert (one.how, one.report) == (HowOptions(["6.12"], coverage=True), ReportOptions())
 
 
-@pytest.mark.parametrize("command", ["", "rm -rf x", "ci/scenarios --colour red a/b"])
+@pytest.mark.parametrize(
+    "command", ["", "rm -rf x", "scenarios a/b", "ci/scenarios --colour red a/b"]
+)
 def test_a_command_of_another_kind_is_not_read(command: str) -> None:
     with pytest.raises(UsageError):
         asked(command)
