@@ -16,21 +16,27 @@ PIECE = 3 << 18
 """Characters in base 64 that a request has: whole bytes, and less than the 1 MiB of its line."""
 PACKED = "/run/blksnap-lab-copy.tar.gz"
 UNPACK = (
-    'tar -x -z --no-same-owner --no-overwrite-dir -C / -f "$0"; status=$?; rm "$0"; exit $status'
+    'tar -x -z --no-same-owner --no-overwrite-dir --keep-directory-symlink -C / -f "$0"; status=$?'
+    '; rm "$0"; exit $status'
 )
+
+NO_FOLDER = 'if [ -d "$0" ]; then echo "$0 is a folder" >&2; exit 1; fi'
 
 
 def copy_in(context: Context, path: Path, to: str) -> None:
     """Copy a file or a folder of the host; `to` is its path in the guest then.
 
-    What a folder holds is added to one that is there. UsageError if there is no such file, or if
-    `to` is no whole path; StepFailed if the guest cannot take it.
+    What a folder holds is added to one that is there. If `path` is a link, what it leads to is
+    meant. UsageError if there is no such file, or if `to` is no whole path; StepFailed if the guest
+    cannot take it.
     """
     if not PurePosixPath(to).is_absolute() or to.endswith("/"):
         raise UsageError(f"{to} is no whole path in the guest", f"e.g. /root/{path.name}")
     if not path.exists():
         raise UsageError(f"there is no {path.absolute()}")
-    packed = _packed(path, to)
+    if path.is_file():
+        context.run(["sh", "-c", NO_FOLDER, to])
+    packed = _packed(path.resolve(), to)
     for start in range(0, len(packed), PIECE):
         into = ">>" if start else ">"
         piece = packed[start : start + PIECE]

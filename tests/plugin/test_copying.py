@@ -74,6 +74,28 @@ def test_a_file_arrives_where_it_is_to_be_and_a_folder_there_stays_what_it_was(
     assert to.stat().st_mode & 0o777 == 0o700
 
 
+def test_a_link_to_a_folder_in_the_guest_stays_one(host: Any, tool: Path, tmp_path: Path) -> None:
+    (tmp_path / "guest/usr/bin").mkdir(parents=True)
+    (tmp_path / "guest/bin").symlink_to("usr/bin")
+    copy_in(host, tool / "package", f"{tmp_path}/guest/bin")
+    assert (tmp_path / "guest/bin").is_symlink()
+    assert (tmp_path / "guest/usr/bin/x.py").exists()
+
+
+def test_of_a_link_arrives_what_it_leads_to(host: Any, tool: Path, tmp_path: Path) -> None:
+    (tmp_path / "link.py").symlink_to(tool / "package/x.py")
+    copy_in(host, tmp_path / "link.py", f"{tmp_path}/guest/y.py")
+    assert (tmp_path / "guest/y.py").read_text() == "x = 1\n"
+    assert not (tmp_path / "guest/y.py").is_symlink()
+
+
+def test_no_file_takes_the_place_of_a_folder(tool: Path, tmp_path: Path) -> None:
+    (tmp_path / "mnt").mkdir()
+    with pytest.raises(subprocess.CalledProcessError):
+        copy_in(Host(), tool / "run", f"{tmp_path}/mnt")  # type: ignore[arg-type]
+    assert (tmp_path / "mnt").is_dir()
+
+
 @pytest.mark.parametrize("to", ["tool", "root/tool", "/", "/root/"])
 def test_it_is_told_by_its_whole_path(to: str, tool: Path) -> None:
     with pytest.raises(UsageError, match=f"{to} is no whole path") as caught:
