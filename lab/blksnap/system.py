@@ -10,12 +10,20 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+from typing import Any
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _IOCTL = _LIBC.ioctl
 _IOCTL.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p)
 _IOCTL.restype = ctypes.c_int
-_FALLOCATE = _LIBC.fallocate
+
+
+def fallocate_of(libc: Any) -> Any:
+    """The one whose sizes have 64 bits everywhere: glibc has a name for it, musl no other."""
+    return getattr(libc, "fallocate64", libc.fallocate)
+
+
+_FALLOCATE = fallocate_of(_LIBC)
 _FALLOCATE.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 
 
