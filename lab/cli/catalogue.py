@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from lab.cli.chosen import GroupOption, NamesArgument, RuleOption, selection
+from lab.cli.chosen import GroupOption, NamesArgument, RuleOption, is_name, selection
 from lab.cli.options import SCENARIOS, JsonOption, ScenariosOption, load_folder
 from lab.cli.proofs import proofs
 from lab.contract import contract
@@ -77,11 +77,12 @@ def check_command(
 
 def _files_at(path: Path, scenarios: Path) -> list[Path]:
     """The scenario files that a path means: itself, all below a folder, or those of that name."""
-    there = path if path.exists() else scenarios / path
-    if there.is_dir():
-        return find_scenarios(there) or [there / "*.yaml"]
-    if there.exists():
-        return [there]
+    if not is_name(str(path), scenarios):
+        there = path if path.exists() else scenarios / path
+        if there.is_dir():
+            return find_scenarios(there) or [there / "*.yaml"]
+        if there.exists():
+            return [there]
     named = Selection((str(path),))
     found = find_scenarios(scenarios)
     return [one for one in found if named.may_match(scenario_name(one, scenarios))] or [path]

@@ -10,7 +10,7 @@ import typer
 from lab.cli import complete
 from lab.errors import UsageError
 from lab.runner.selection import Selection
-from lab.scenario.load import scenario_name
+from lab.scenario.load import SUFFIX, scenario_name
 
 NamesArgument = Annotated[
     list[str] | None,
@@ -51,18 +51,28 @@ def selection(
     )
 
 
+def is_name(word: str, folder: Path) -> bool:
+    """Whether a word is a pattern, or the whole name of a scenario, whatever else is called so."""
+    pattern = not {*"*?["}.isdisjoint(word) and not Path(word).exists()
+    return pattern or (folder / f"{word}{SUFFIX}").is_file()
+
+
 def _name(word: str, folder: Path) -> str:
     """A word as a name or pattern; of a path the name of the scenario, or the pattern of all below.
 
     UsageError for a path out of the folder: something of the same name in it would not be what was
     meant.
     """
+    if is_name(word, folder):
+        return word.removesuffix(SUFFIX)
     path = Path(word)
     if not path.exists():
-        if path.suffix not in (".yaml", ".yml"):
+        if path.suffix not in (SUFFIX, ".yml"):
             return word
         path = folder / path
-    if not path.exists() or not path.resolve().is_relative_to(folder.resolve()):
+    if not path.exists():
+        raise UsageError(f"there is no {word}", "`blksnap-lab list` has the names of all scenarios")
+    if not path.resolve().is_relative_to(folder.resolve()):
         raise UsageError(
             f"{word} is not in {folder}, the folder of the scenarios",
             "--scenarios DIR names another folder; --group a group, whatever else is called so",

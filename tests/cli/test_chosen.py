@@ -45,19 +45,35 @@ def listed(folder: Path, *words: str) -> list[str]:
         ("scenarios/cbt", "cbt/one cbt/two"),
         ("./scenarios/cbt/", "cbt/one cbt/two"),
         ("scenarios", "cbt/one cbt/two fs/one"),
+        ("cbt/*.yaml", "cbt/one cbt/two"),
     ],
 )
 def test_a_path_means_what_is_there(folder: Path, word: str, names: str) -> None:
     assert listed(folder, word) == names.split()
 
 
-@pytest.mark.parametrize(
-    "word", ["copy/cbt/one.yaml", "copy/cbt", "nosuch/cbt/one.yaml", "nosuch/cbt/one.yml"]
-)
+@pytest.mark.parametrize("word", ["copy/cbt/one.yaml", "copy/cbt"])
 def test_another_file_of_the_same_name_is_refused(folder: Path, word: str) -> None:
     with pytest.raises(UsageError, match=f"^{word} is not in ") as caught:
         listed(folder, word)
     assert "--scenarios DIR" in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize("word", ["nosuch/cbt/one.yaml", "nosuch/cbt/one.yml", "one.yaml"])
+def test_a_file_that_is_not_there_is_told(folder: Path, word: str) -> None:
+    with pytest.raises(UsageError, match=f"^there is no {word}"):
+        listed(folder, word)
+
+
+def test_a_scenario_is_meant_where_a_folder_is_called_like_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = folder.parent / "results"
+    (results / "cbt/one").mkdir(parents=True)
+    monkeypatch.chdir(results)
+    assert listed(folder, "cbt/one") == ["cbt/one"]
+    words = ["check", "--scenarios", str(folder), "cbt/one"]
+    assert CliRunner().invoke(app, words).stdout == "1 scenario: no mistakes\n"
 
 
 def test_a_group_in_a_folder_that_is_not_there_is_refused(folder: Path) -> None:
