@@ -212,11 +212,12 @@ def _guests(
 
     UsageError for one that this machine cannot have.
     """
+    more = max(kernel_named(kernel).more_memory for kernel in kernels)
     for one in chosen:
-        if one.memory is not None and one.memory > total_memory():
+        if one.memory is not None and one.memory + more > total_memory():
             raise UsageError(
-                f"scenario {one.name} needs {format_size(one.memory)} of memory: this machine has"
-                f" {total_memory() // MIB}MiB",
+                f"scenario {one.name} needs {format_size(one.memory + more)} of memory:"
+                f" this machine has {total_memory() // MIB}MiB",
                 "run the others, or let it have less",
             )
     kinds = dict.fromkeys(map(kind_of, chosen))

@@ -54,7 +54,7 @@ class GuestSettings:
             raise UsageError(
                 f"a guest cannot have {format_size(self.machine_memory)} of memory: this machine"
                 f" has {total_memory() // MIB}MiB",
-                "--memory with less",
+                "less, by --memory or the key `memory`",
             )
         most = self.recipe.kernel.most_cpus
         if not 1 <= self.cpus <= most:
