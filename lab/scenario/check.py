@@ -100,8 +100,13 @@ def _replace_step(data: Any, location: tuple[int | str, ...], aside: list[Any]) 
 
 
 def _may_resize(part: Any) -> bool:
-    """Whether a wrong part is, as far as one can tell, a step that gives a disk another size."""
-    return isinstance(part, dict) and bool(difflib.get_close_matches("resize", part))
+    """Whether a wrong part is, or has in it, as far as one can tell, a step that resizes a disk."""
+    if isinstance(part, list):
+        return any(map(_may_resize, part))
+    if not isinstance(part, dict):
+        return False
+    keys = [key for key in part if isinstance(key, str)]
+    return bool(difflib.get_close_matches("resize", keys)) or any(map(_may_resize, part.values()))
 
 
 def _words(data: Any) -> set[str]:

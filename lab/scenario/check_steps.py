@@ -20,6 +20,8 @@ PLACED = frozenset({"write", "kill_writers", "zero", "discard", "secure_erase", 
 """Verbs of which nothing is checked but their place."""
 UNCHECKED = frozenset({"measure"})
 """Verbs that name nothing of the scenario's."""
+_WHILE_OFF = frozenset({"boot", "repeat", "check_journal", "compare_logs", "crash_states"})
+"""Verbs that do not need a running guest."""
 INVALID = "\0invalid"
 """Name of a step that stands for one with mistakes of its own."""
 
@@ -39,7 +41,7 @@ class StepChecker(SnapshotSteps, GuestSteps):
                 self.off = None
                 continue
             here = (*place, i)
-            if step.verb not in ("boot", "repeat"):
+            if step.verb not in _WHILE_OFF:
                 self._refuse_off()
             if step.expect_error is not None:
                 self._expect_error(step.expect_error.step, (*here, "expect_error", "step"))

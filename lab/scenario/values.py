@@ -41,7 +41,7 @@ def _memory(size: int) -> int:
 
 def _errno(value: Any) -> Any:
     number = int(value) if isinstance(value, str) and value.isdecimal() else value
-    if isinstance(number, int) and number in errno.errorcode:
+    if not isinstance(value, bool) and isinstance(number, int) and number in errno.errorcode:
         raise ValueError(f"{number} is a number; write the name, {errno.errorcode[number]}")
     if isinstance(value, int) or not isinstance(getattr(errno, str(value), None), int):
         raise ValueError(f"{value!r} is not the name of an errno; write e.g. ENOSPC, EIO, EINVAL")

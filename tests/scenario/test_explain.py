@@ -113,6 +113,7 @@ def test_a_disk_that_no_guest_can_have(disk: str, wanted: tuple[str, str, str]) 
     ("errno", "what"),
     [
         ("28", "28 is a number; write the name, ENOSPC"),
+        ("true", "True is not the name of an errno; write e.g. ENOSPC, EIO, EINVAL"),
         ("'28'", "28 is a number; write the name, ENOSPC"),
         ("[EIO, 28]", "28 is a number; write the name, ENOSPC"),
         ("9999", "9999 is not the name of an errno; write e.g. ENOSPC, EIO, EINVAL"),
@@ -170,6 +171,11 @@ steps:
         ("read: {device: a}", "resiez: {disk: a, size: 2MiB}", "write: {device: a, at: 1MiB}"),
         ("read: {device: a}", "resize: {disk: a, size: [2]}", "write: {device: a, at: 1MiB}"),
         ("resize: {disk: a, size: 8s}", "destory:", "read_image: {device: a, at: 8s}"),
+        (
+            "read: {device: a}",
+            "repeat: {times: 0, steps: [{resize: {disk: a, size: 2MiB}}]}",
+            "write: {device: a, at: 1MiB, size: 8s}",
+        ),
         ("read: {device: a}", "mark_memroy:", "check_memory: {growth: 0}"),
         ("mount: {device: store, at: /m}", "umuont: {at: /m}", "mount: {device: store, at: /m}"),
         (

@@ -46,6 +46,12 @@ def test_after_a_power_cut_comes_a_boot(steps: str) -> None:
         parsed(f"  - {steps}\n")
 
 
+def test_a_log_may_be_judged_before_the_boot() -> None:
+    parsed("  - power_cut:\n  - crash_states: {device: a}\n  - boot:\n")
+    with pytest.raises(ScenarioError, match="the machine is off"):
+        parsed("  - power_cut:\n  - crash_states: {device: a}\n")
+
+
 def test_the_boot_after_a_power_cut_may_be_within_a_repeat() -> None:
     parsed("  - power_cut:\n  - repeat: {times: 2, steps: [{boot: }, {power_cut: }]}\n  - boot:\n")
 
