@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 
 from lab.errors import UsageError
-from lab.guest.command import ADDRESS_END, ADDRESS_SLOTS
 from lab.scenario.scenario import Scenario
 from lab.scenario.step import Step
 
@@ -36,8 +35,6 @@ def _reason(scenario: Scenario, coverage: bool) -> str:
         return "it is many runs, each with another failed I/O (`fail_each`)"
     if coverage:
         return "its module counts its branches (--coverage)"
-    if len(scenario.disks) > ADDRESS_END - ADDRESS_SLOTS:
-        return f"it has {len(scenario.disks)} disks"
     return next(itertools.chain(_of_steps(scenario), _of_disks(scenario)), "")
 
 
