@@ -180,7 +180,7 @@ class Cache:
 
     def require(self) -> None:
         """CacheError if nothing can be made in it."""
-        with self.scratch("nothing"):
+        with self.scratch("builds"):
             pass
 
     @contextlib.contextmanager
