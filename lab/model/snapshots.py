@@ -64,8 +64,8 @@ class Snapshots(Writes):
         self._snapshots[snapshot].corrupted(device, number, at_ns)
 
     def tracker_removed(self, device: str) -> None:
-        """A device is no longer tracked, by whomever that was begun."""
-        self._trackers.pop(device, None)
+        """A device is no longer tracked."""
+        self._trackers.pop(device)
 
     def trackers_lost(self) -> None:
         """The module was unloaded or the machine restarted: no tracker, no snapshot."""

@@ -371,11 +371,16 @@ def test_left(guest, disk):
 
 def test_removed(guest, disk):
     tool(guest, disk)
+    guest.request("tracker_remove", device=disk.path)
+
+def test_a_step_does_not_remove_what_no_step_made(guest, disk):
+    tool(guest, disk)
     guest.do("tracker_remove", device=disk)
 """
     )
-    done.assert_outcomes(passed=1, failed=1)
+    done.assert_outcomes(passed=1, failed=2)
     done.stdout.fnmatch_lines(["  at trackers removed: a is tracked; it must not be"])
+    done.stdout.fnmatch_lines(["*a was tracked; no step has had it tracked"])
 
 
 def test_wrong_arguments_of_a_step_are_told_as_in_a_scenario_file(run: Run) -> None:

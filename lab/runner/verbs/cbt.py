@@ -97,6 +97,8 @@ def observe(context: Context, device: str, seen: TrackerSeen | None) -> None:
 def tracker_remove(context: Context, action: verbs.TrackerRemove) -> Detail:
     """Stop tracking."""
     context.request("tracker_remove", {"device": context.device(action.device).path})
+    if not context.model.is_tracked(action.device):
+        raise StepFailed(f"{action.device} was tracked; no step has had it tracked")
     context.model.tracker_removed(action.device)
     return {}
 
