@@ -105,7 +105,7 @@ class HowOptions:
             "-j",
             min=1,
             metavar="N",
-            help="Guests at a time; if not given one for each processor, if memory allows.",
+            help="Guests at a time; if not given one more than processors, if memory allows.",
         ),
     ] = None
     repeat: Annotated[
