@@ -119,7 +119,8 @@ EXAMPLES = {
     "mutate": """\
   blksnap-lab mutate --list
   blksnap-lab mutate cbt_map.c
-  blksnap-lab mutate --jobs 2""",
+  blksnap-lab mutate --jobs 2
+  blksnap-lab mutate storage-given-unlocked --kernel 6.1-kcsan""",
     "static": """\
   blksnap-lab static
   blksnap-lab static --module ../other-module""",

@@ -15,6 +15,7 @@ from lab.cli.options import (
     AccelOption,
     GuestOptions,
     JsonOption,
+    KernelOption,
     ModuleOption,
     ScenariosOption,
     load_folder,
@@ -22,6 +23,7 @@ from lab.cli.options import (
 )
 from lab.cli.progress import ProgressLine
 from lab.guest.prepare import prepare
+from lab.image import DEFAULT_KERNEL, kernel_toolbox, prepare_kernel
 from lab.mutate.judgement import GOOD, Fate, Judged, Score, fate_of, score_of, scores
 from lab.mutate.mutants import LIST, Mutant, choose, load_mutants
 from lab.mutate.records import Outcome, Record, Records
@@ -54,6 +56,7 @@ def mutate_command(
     as_json: JsonOption = False,
     module: ModuleOption = MODULE,
     scenarios: ScenariosOption = SCENARIOS,
+    kernel: KernelOption = DEFAULT_KERNEL,
     accel: AccelOption = AccelChoice.AUTO,
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Guests at a time.")
@@ -66,7 +69,8 @@ def mutate_command(
 
     The mutants are in the module's test/mutants.yaml. They are built on this host, as `static`
     does; each is killed by the first of its scenarios that is red, and is green with the module as
-    it is. Results are kept, so that a second run goes on where the first one ended.
+    it is. Results are kept, so that a second run goes on where the first one ended. What the list
+    says of survivors is said of the usual kernel; one that looks for races may kill them.
     """
     require_sources(module)
     mutants = choose(load_mutants(module / LIST), tuple(only or ()))
@@ -74,7 +78,7 @@ def mutate_command(
     if listed:
         _show_list(mutants, as_json)
         return
-    settings = replace(GuestOptions(module=module, accel=accel).settings(), module=None)
+    settings = replace(GuestOptions(module=module, accel=accel).settings(kernel), module=None)
     make_results(results)
     require_programs()
     cache = Cache()
@@ -84,15 +88,21 @@ def mutate_command(
             size: prepare(replace(settings, memory=size or settings.memory), progress, cache)
             for size in sizes
         }
-        toolbox = prepare_toolbox(cache, progress)
-    plan = Plan(mutants, used, module, templates, results, jobs)
+        recipe = settings.recipe
+        if recipe.kernel.source:
+            built = prepare_kernel(recipe.kernel, cache, progress)
+            toolbox = kernel_toolbox(recipe.kernel, cache, progress)
+        else:
+            built = None
+            toolbox = prepare_toolbox(cache, progress, recipe.kernel)
+    plan = Plan(mutants, used, module, templates, results, jobs, kernel)
     records = Records(results / RECORDS, fresh=fresh)
     with cache.scratch("workshop") as folder:
-        workshop = Workshop(toolbox, templates[None].image, folder)
+        workshop = Workshop(toolbox, templates[None].image, folder, built)
         tell = _silent if as_json else _tell
         ending = run_mutants(plan, records, workshop.build, tell)
-    judged = [fate_of(one, ending.records.get(one.id), ending.as_it_is) for one in mutants]
-    _show(judged, ending, as_json)
+    judged = [fate_of(one, ending.records.get(one.id), ending.as_it_is, kernel) for one in mutants]
+    _show(judged, ending, kernel, as_json)
     if not all(one.fate in GOOD for one in judged):
         raise typer.Exit(ExitStatus.NOT_ALL_PASSED)
 
@@ -122,9 +132,11 @@ def _tell(record: Record, number: int, total: int) -> None:
     typer.echo(f"{line}: {short(record.reason, 100)}" if record.reason else line)
 
 
-def _show(judged: list[Judged], ending: Ending, as_json: bool) -> None:
+def _show(judged: list[Judged], ending: Ending, kernel: str, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps([_plain(one, ending) for one in judged], indent=2))
+        typer.echo(
+            json.dumps([{**_plain(one, ending), "kernel": kernel} for one in judged], indent=2)
+        )
         return
     typer.echo("")
     rows = [*scores(judged), score_of("all", judged)]
@@ -137,7 +149,8 @@ def _show(judged: list[Judged], ending: Ending, as_json: bool) -> None:
             typer.echo(f"\n{one.fate}: {one.mutant.id} ({one.mutant.file}): {one.mutant.breaks}")
             typer.echo(f"  {one.why}")
     good = sum(one.fate in GOOD for one in judged)
-    typer.echo(f"\n{'green' if good == len(judged) else 'NOT GREEN'}: {good} of {len(judged)}")
+    told = "green" if good == len(judged) else "NOT GREEN"
+    typer.echo(f"\n{told}: {good} of {len(judged)}, kernel {kernel}")
     if ending.interrupted:
         typer.echo("interrupted; the same command goes on from here")
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from lab.image import DEFAULT_KERNEL
 from lab.mutate.mutants import Mutant
 from lab.mutate.records import Outcome, Record
 
@@ -16,7 +17,7 @@ class Fate(StrEnum):
     killed       a scenario was red, which is green with the module as it is
     explained    it survived, and the list says why it must
     survived     it survived, and should not
-    stale        a scenario was red, though the list says that none can be
+    stale        a scenario was red, though the list says that none can be on this kernel
     invalid      it does not compile
     unclear      the lab failed, or the scenario is red with the module as it is, too
     not tried    the run was interrupted
@@ -57,8 +58,16 @@ class Score:
         return sum(self.fates.values())
 
 
-def fate_of(mutant: Mutant, record: Record | None, as_it_is: Mapping[str, Record]) -> Judged:
-    """The fate of a mutant. as_it_is: records of the module without a mistake, by scenario."""
+def fate_of(
+    mutant: Mutant,
+    record: Record | None,
+    as_it_is: Mapping[str, Record],
+    kernel: str = DEFAULT_KERNEL,
+) -> Judged:
+    """The fate of a mutant. as_it_is: records of the module without a mistake, by scenario.
+
+    What the list says of survivors is said of the usual kernel: another one may notice more.
+    """
     if record is None:
         return Judged(mutant, Fate.NOT_TRIED)
     if record.outcome is Outcome.SURVIVED and mutant.survives:
@@ -67,18 +76,22 @@ def fate_of(mutant: Mutant, record: Record | None, as_it_is: Mapping[str, Record
         return Judged(mutant, Fate.SURVIVED, f"green: {', '.join(mutant.scenarios)}")
     seen = f"{record.scenario} {record.verdict}: {record.reason}".removeprefix(" : ")
     if record.outcome is Outcome.KILLED:
-        return _killed(mutant, seen, record.scenario, as_it_is.get(record.scenario))
+        stale = bool(mutant.survives) and kernel == DEFAULT_KERNEL
+        control = as_it_is.get(record.scenario)
+        return _killed(mutant, seen, record.scenario, control, stale=stale)
     return Judged(mutant, _WITHOUT_VERDICT[record.outcome], seen)
 
 
-def _killed(mutant: Mutant, seen: str, scenario: str, control: Record | None) -> Judged:
+def _killed(
+    mutant: Mutant, seen: str, scenario: str, control: Record | None, *, stale: bool
+) -> Judged:
     """Killed, if the module as it is passes the same scenario."""
     if control is None:
         return Judged(mutant, Fate.NOT_TRIED, f"{seen} (not compared with the module as it is)")
     if control.outcome is not Outcome.SURVIVED:
         why = f"{scenario} is {control.verdict} with the module as it is: {control.reason}"
         return Judged(mutant, Fate.UNCLEAR, why)
-    return Judged(mutant, Fate.STALE if mutant.survives else Fate.KILLED, seen)
+    return Judged(mutant, Fate.STALE if stale else Fate.KILLED, seen)
 
 
 def scores(judged: Sequence[Judged]) -> list[Score]:

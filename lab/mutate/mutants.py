@@ -24,8 +24,8 @@ class Mutant(BaseModel):
     """One mistake. `was` is in the file exactly once; `now` takes its place.
 
     breaks: what it does to users. rules: those of the contract, and traps, that it breaks.
-    scenarios: those that should notice, the quickest first. survives: why none of them can; empty
-    if one must.
+    scenarios: those that should notice, the quickest first. survives: why none of them can on
+    the kernel that is usual; empty if one must.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

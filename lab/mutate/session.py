@@ -17,6 +17,7 @@ from typing import Any
 from lab.cache import digest_of
 from lab.errors import UsageError
 from lab.guest.template import Template
+from lab.image import DEFAULT_KERNEL
 from lab.modbuild import ModuleBuildFailed, module_key
 from lab.mutate.mutants import Mutant, make_tree
 from lab.mutate.records import Outcome, Record, Records
@@ -40,6 +41,7 @@ class Plan:
     """What is to be tried. templates: saved guests without a module, by memory (None: the usual).
 
     source: the module's folder. results: gets a folder for this run. jobs: guests at a time.
+    kernel: that of the guests.
     """
 
     mutants: tuple[Mutant, ...]
@@ -48,6 +50,7 @@ class Plan:
     templates: dict[int | None, Template]
     results: Path
     jobs: int = 1
+    kernel: str = DEFAULT_KERNEL
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ class _Session:
         self._built: dict[str, str] = {}
         self._lab = lab_digest()
         folder = new_run_folder(plan.results)
-        self._bench = Bench(plan.templates, folder, stop, plan.jobs)
+        self._bench = Bench(plan.templates, folder, stop, plan.jobs, plan.kernel)
 
     def trial(self, mutant: Mutant | None, scenarios: tuple[str, ...] = ()) -> Trial:
         """The trial of a mutant, or of the module as it is.

@@ -20,6 +20,7 @@ from lab.guest.guest import Guest
 from lab.guest.identity import Identity
 from lab.guest.prepare import MODULE_FOLDER
 from lab.guest.template import Template
+from lab.image import DEFAULT_KERNEL
 from lab.mutate.records import Outcome, Record
 from lab.runner.bus import Bus
 from lab.runner.engine import RunSettings, patience
@@ -89,12 +90,13 @@ def packed(folder: Path) -> str:
 
 @dataclass(frozen=True)
 class Bench:
-    """What all trials share. guests: how many run at a time."""
+    """What all trials share. guests: how many run at a time. kernel: its name."""
 
     templates: dict[int | None, Template]
     folder: RunFolder
     stop: Stop
     guests: int
+    kernel: str = DEFAULT_KERNEL
 
 
 @dataclass(frozen=True)
@@ -141,15 +143,18 @@ def _outcome(result: ScenarioResult) -> Outcome:
 def _verdict(trial: Trial, scenario: Scenario, modules: str, bench: Bench) -> ScenarioResult:
     """The result of one scenario; tried again where it says nothing of the module."""
     template = ForeignModule(bench.templates[scenario.memory], trial.module, modules, trial.tree)
-    settings = RunSettings(results=bench.folder.path)
+    settings = RunSettings(
+        results=bench.folder.path, command=("blksnap-lab", "mutate"), kernels=(bench.kernel,)
+    )
+    words = (trial.mutant,) if trial.mutant else ()
     for number in range(1, TRIES + 1):
         place = Place(
             folder=bench.folder.scenario(f"{trial.label}/{scenario.name}", number),
-            command=f"blksnap-lab mutate {trial.mutant}".rstrip(),
+            command=settings.again(settings.kernels, words),
             label=f"{trial.mutant}/{scenario.name}",
-            kernel=settings.kernels[0],
+            kernel=bench.kernel,
             repeat=number,
-            patience=patience(template, bench.guests, settings.kernels[0]),
+            patience=patience(template, bench.guests, bench.kernel),
         )
         result = run_whole(scenario, template, place, Bus(()), bench.stop)
         if result.verdict not in (Verdict.ERROR, Verdict.LOST):

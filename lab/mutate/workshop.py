@@ -1,8 +1,9 @@
 """Where mutants are built: in the toolbox, on this host, one after the other in one tree.
 
-It has the headers and the compiler of the guests' kernel. In a guest the same takes many times as
-long where processors are emulated, and a mutant is one changed file. That a module fits the guest
-is decided by the kernel there, when it is loaded.
+It has the headers and the compiler of the guests' kernel; a kernel that the lab built brings its
+headers along. In a guest the same takes many times as long where processors are emulated, and a
+mutant is one changed file. That a module fits the guest is decided by the kernel there, when it is
+loaded.
 """
 
 from __future__ import annotations
@@ -11,39 +12,68 @@ import contextlib
 from pathlib import Path
 
 from lab.errors import EnvironmentLack
-from lab.image import Image, Toolbox
+from lab.image import BuiltKernel, Image, Toolbox
 from lab.modbuild import ModuleBuildFailed, source_files
 from lab.process import CommandFailed
 
 BUILD_LIMIT = 900.0
-_TREE, _MADE = "tree", "made"
+_TREE, _MADE, _HEADERS = "tree", "made", "headers"
+UNPACK_LIMIT = 300.0
 _SCRIPT = (
-    "make -j$(nproc) -C /lib/modules/{release}/build M=/mnt/tree modules &&"
+    "make -j$(nproc) -C {headers} M=/mnt/tree {watched} modules &&"
     " cd /mnt/tree && for ko in *.ko; do strip --strip-debug -o /mnt/made/$ko $ko || exit; done"
 )
+# /srv is the kernel's folder in the cache.
+_UNPACK = "tar -xf /srv/{archive} -C /mnt/headers ./{headers}"
 
 
 class Workshop:
     """Builds one source tree after the other; for one thread. Only what differs is compiled."""
 
-    def __init__(self, toolbox: Toolbox, image: Image, folder: Path) -> None:
+    def __init__(
+        self, toolbox: Toolbox, image: Image, folder: Path, kernel: BuiltKernel | None = None
+    ) -> None:
         """`image`: what the modules are for. `folder` is empty, and the workshop's own.
 
-        EnvironmentLack if the toolbox has the headers of another kernel.
+        kernel: that of the image, if the lab built it. EnvironmentLack if the headers are those of
+        another kernel.
         """
         self._toolbox = toolbox
         self._folder = folder
+        # As in lab.modbuild: not all of such a kernel is watched, the module is.
+        watched = "UBSAN_SANITIZE=y" if kernel is not None else ""
+        self._script = _SCRIPT.format(headers=self._headers(image, kernel), watched=watched)
+        self._there: dict[str, bytes] = {}
+        for name in (_TREE, _MADE):
+            (folder / name).mkdir()
+
+    def _headers(self, image: Image, kernel: BuiltKernel | None) -> str:
+        """Where the headers of an image's kernel are, as the toolbox sees it."""
         release = image.facts.kernel_release
+        if kernel is not None:
+            return self._unpacked(image, kernel)
+        toolbox = self._toolbox
         if not (toolbox.root / "lib/modules" / release / "build").exists():
             raise EnvironmentLack(
                 f"the toolbox has no headers of the guest's kernel, {release}",
                 f"remove {toolbox.root.parent}, and it is made anew with those of today;"
                 " if the image is older, that as well: `blksnap-lab image build`",
             )
-        self._script = _SCRIPT.format(release=release)
-        self._there: dict[str, bytes] = {}
-        for name in (_TREE, _MADE):
-            (folder / name).mkdir()
+        return f"/lib/modules/{release}/build"
+
+    def _unpacked(self, image: Image, kernel: BuiltKernel) -> str:
+        release = kernel.facts.release
+        if release != image.facts.kernel_release:
+            raise EnvironmentLack(
+                f"the image has the kernel {image.facts.kernel_release}, and the one that was built"
+                f" last is {release}",
+                f"remove {image.folder}",
+            )
+        headers = f"usr/src/linux-headers-{release}"
+        (self._folder / _HEADERS).mkdir()
+        script = _UNPACK.format(archive=kernel.archive.name, headers=headers)
+        self._toolbox.run(self._folder, script, timeout=UNPACK_LIMIT, kept=kernel.folder)
+        return f"/mnt/{_HEADERS}/{headers}"
 
     def build(self, source: Path) -> Path:
         """The folder with the modules of a tree; the next build replaces them.

@@ -5,7 +5,7 @@ it reads are kept, in /usr/src/linux-source-*/scripts.
 """
 
 from lab.cache import Cache
-from lab.image import Recipe, Toolbox, unpack_toolbox
+from lab.image import DEFAULT_KERNEL, Kernel, Recipe, Toolbox, kernel_named, unpack_toolbox
 from lab.image.toolbox import EXCLUDED
 from lab.progress import ProgressSink, silent
 
@@ -27,7 +27,13 @@ rm linux-source-*.tar.xz
 """
 
 
-def prepare_toolbox(cache: Cache, progress: ProgressSink = silent) -> Toolbox:
-    """The toolbox: from the cache, or made now (a download of 250 MB and two minutes)."""
-    recipe = Recipe(packages=KERNEL_PACKAGES + PACKAGES, excluded=EXCLUDED)
+def prepare_toolbox(
+    cache: Cache, progress: ProgressSink = silent, kernel: Kernel | None = None
+) -> Toolbox:
+    """The toolbox: from the cache, or made now (a download of 250 MB and two minutes).
+
+    kernel: whose headers it has, one of the distribution; the usual one if None.
+    """
+    kernel = kernel or kernel_named(DEFAULT_KERNEL)
+    recipe = Recipe(kernel, packages=KERNEL_PACKAGES + PACKAGES, excluded=EXCLUDED)
     return unpack_toolbox(recipe, cache, progress, _KEEP_CHECKPATCH)

@@ -40,3 +40,8 @@ def test_the_list_is_there_for_machines() -> None:
 def test_an_unknown_one_is_refused() -> None:
     with pytest.raises(UsageError, match="no-such-mutant"):
         run("--list", "no-such-mutant")
+
+
+def test_an_unknown_kernel_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"no kernel '6.1-nothing'"):
+        run("map-number-stays", "--kernel", "6.1-nothing")

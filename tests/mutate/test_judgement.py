@@ -39,6 +39,15 @@ def test_an_explanation_is_stale_when_a_scenario_is_red() -> None:
     assert judged.fate is Fate.STALE
 
 
+def test_an_explanation_is_of_the_usual_kernel() -> None:
+    """Another one looks for more: what it notices is a kill, and its silence is explained, too."""
+    mutant = a_mutant(survives="nobody can see it")
+    killed, survived = record(Outcome.KILLED, "splat"), record(Outcome.SURVIVED, "passed", "")
+    assert fate_of(mutant, killed, GREEN, "6.1-kcsan").fate is Fate.KILLED
+    assert fate_of(mutant, killed, RED, "6.1-kcsan").fate is Fate.UNCLEAR
+    assert fate_of(mutant, survived, GREEN, "6.1-kcsan").fate is Fate.EXPLAINED
+
+
 @pytest.mark.parametrize(
     ("outcome", "fate"), [(Outcome.INVALID, Fate.INVALID), (Outcome.UNCLEAR, Fate.UNCLEAR)]
 )

@@ -85,8 +85,8 @@ class Lab:
         verdict = "failed" if red in names else "passed"
         return Record(trial.key, trial.mutant, RED[verdict], red or names[-1], verdict)
 
-    def run(self, *mutants: Mutant) -> session.Ending:
-        template: Any = SimpleNamespace(image=IMAGE)
+    def run(self, *mutants: Mutant, image: Image = IMAGE) -> session.Ending:
+        template: Any = SimpleNamespace(image=image)
         used = used_scenarios(mutants, self.scenarios)
         plan = Plan(mutants, used, self._source, {None: template}, self._results)
         return run_mutants(plan, Records(self.path), self.workshop.build, lambda *_told: None)
@@ -147,6 +147,16 @@ def test_another_lab_makes_another_trial(lab: Lab, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(session, "lab_digest", lambda: "a check that was mended")
     lab.killed_by = {}
     assert lab.run(mutant("first")).records["first"].outcome is Outcome.SURVIVED
+
+
+def test_another_kernel_makes_another_trial(lab: Lab) -> None:
+    lab.run(mutant("first"))
+    lab.killed_by = {"first": "g/one"}
+    facts = ImageFacts("bookworm", "6.1.192-kcsan-88b57822", (), {"gcc": "12"})
+    there = Image(Path("/image"), "key", facts)
+    assert lab.run(mutant("first"), image=there).records["first"].outcome is Outcome.KILLED
+    assert lab.run(mutant("first")).records["first"].outcome is Outcome.SURVIVED
+    assert [name for name, _ in lab.tried] == ["first", "first", ""]
 
 
 def test_what_an_interrupted_run_has_found_is_kept(lab: Lab) -> None:

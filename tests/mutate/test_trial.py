@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from lab.guest.identity import Identity
+from lab.image import DEFAULT_KERNEL
 from lab.mutate.records import Outcome
 from lab.mutate.trial import Bench, ForeignModule, Trial, packed, try_scenarios
 from lab.runner.folder import RunFolder
@@ -49,12 +50,14 @@ class Lab:
         self.each.append(scenario.name)
         return self._run(scenario, *rest)
 
-    def outcome(self, text: str = SCENARIO, **verdicts: list[Verdict]) -> tuple[Outcome, str]:
+    def outcome(
+        self, text: str = SCENARIO, kernel: str = DEFAULT_KERNEL, **verdicts: list[Verdict]
+    ) -> tuple[Outcome, str]:
         self.verdicts = dict(verdicts)
         scenarios = tuple(parse_scenario(text, name, name) for name in verdicts)
         one = Trial("key", "mutant", Path("tree"), "module-key", scenarios)
         template: Any = SimpleNamespace(identity=IDENTITY)
-        bench = Bench({None: template}, RunFolder(self._folder), self.stop, 1)
+        bench = Bench({None: template}, RunFolder(self._folder), self.stop, 1, kernel)
         record = try_scenarios(one, "modules", bench)
         assert (record.key, record.mutant) == ("key", "mutant")
         return record.outcome, record.scenario
@@ -108,6 +111,18 @@ def test_where_each_io_is_to_fail_each_does(lab: Lab) -> None:
     assert lab.each == ["one"]
     assert lab.outcome(one=[Verdict.PASSED])[0] is Outcome.SURVIVED
     assert lab.each == ["one"]
+
+
+def test_a_trial_is_of_its_kernel(lab: Lab) -> None:
+    lab.outcome(one=[Verdict.PASSED])
+    lab.outcome(one=[Verdict.PASSED], kernel="6.1-kcsan")
+    usual, slow = lab.places
+    assert (usual.kernel, usual.command) == ("6.1", "blksnap-lab mutate mutant")
+    assert (slow.kernel, slow.command) == (
+        "6.1-kcsan",
+        "blksnap-lab mutate --kernel=6.1-kcsan mutant",
+    )
+    assert slow.patience == 3 * usual.patience
 
 
 def test_modules_are_packed_by_their_names(tmp_path: Path) -> None:
