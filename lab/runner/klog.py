@@ -256,6 +256,10 @@ _NVME_TARGET = "(work_completion)(&queue->release_work)"
 before Linux 6.8 ("nvmet-tcp: avoid circular locking dependency on install_queue()") at each reset
 of a controller. Lockdep is off from then on."""
 
+_FLAGS_READER = re.compile(r"\bkthread_is_per_cpu\b")
+"""Where the scheduler reads the flags of a task that runs, unmarked (seen on 6.1). That writes them
+in memalloc_noio_save() and _restore(), which are inline in whoever calls them."""
+
 
 def concerns(splat: Splat, modules: Sequence[str]) -> bool:
     """False for two kinds of reports in which these modules, and the filters that a patched kernel
@@ -263,8 +267,11 @@ def concerns(splat: Splat, modules: Sequence[str]) -> bool:
 
     A data race: KCSAN tells of each that it comes upon, and a kernel has many that do no harm. Its
     headline names the two functions, each with its module (kernel/kcsan/report.c), what they were
-    called from does not matter. And what lockdep has to say of the target of NVMe over TCP.
+    called from does not matter. The scheduler's look at the flags of a task is the kernel's own
+    affair. And what lockdep has to say of the target of NVMe over TCP.
     """
+    if splat.kind is SplatKind.KCSAN and _FLAGS_READER.search(splat.headline):
+        return False
     if splat.kind is SplatKind.KCSAN:
         said = splat.headline
     elif splat.kind is SplatKind.LOCKDEP and any(_NVME_TARGET in line for line in splat.trace):

@@ -251,6 +251,22 @@ def test_races_of_filters_in_the_block_layer_are_ours(file: str) -> None:
     assert not concerns(splat, ("blksnap", "bdevfilter"))
 
 
+@pytest.mark.parametrize(
+    "racers",
+    [
+        "diff_io_scope_leave [blksnap] / kthread_is_per_cpu",
+        "kthread_is_per_cpu / diff_io_scope_leave [blksnap]",
+    ],
+)
+def test_the_scheduler_reading_flags_of_a_task_is_no_race_of_ours(racers: str) -> None:
+    (splat,) = find_splats([LogLine(f"BUG: KCSAN: data-race in {racers}")])
+    assert not concerns(splat, ("blksnap", "bdevfilter"))
+    (splat,) = find_splats(
+        [LogLine(f"BUG: KCSAN: data-race in {racers}".replace("is_per_cpu", "data"))]
+    )
+    assert concerns(splat, ("blksnap", "bdevfilter"))
+
+
 TARGET = """\
 WARNING: possible circular locking dependency detected
 6.1.192-debug #1 Tainted: G           O
