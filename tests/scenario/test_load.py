@@ -180,6 +180,11 @@ def test_on_is_a_word_and_not_a_boolean() -> None:
             ".chunk_minimum_shift",
             "out of range",
         ),
+        (
+            "module_load: {parameters: {chunk_maximum_shift: 31}}",
+            ".chunk_maximum_shift",
+            "out of range",
+        ),
         ("exec: {argv: [cat, '{b}']}", ".exec.argv[1]", "no device `b`"),
         ("read: {device: a}\n    write: {device: a}", "", "exactly one verb"),
         ("name: nothing", "", "needs a verb"),
@@ -346,6 +351,8 @@ def test_a_step_within_expect_error_may_be_wrong_in_what_it_does() -> None:
     text = WHOLE + (
         "  - expect_error: {errno: [ENODEV, ESRCH], step: {destroy: {}}}\n"
         "  - expect_error: {errno: EINVAL, step: {create: {snapshot: t, devices: [a, a]}}}\n"
+        "  - expect_error:\n"
+        "      {errno: EINVAL, step: {module_load: {parameters: {chunk_maximum_shift: 31}}}}\n"
     )
     assert parse(text).steps[-1].verb == "expect_error"
 
