@@ -68,7 +68,7 @@ class Readers(Model):
     expect: ReadersExpect = Field(
         ReadersExpect.VALID,
         description="valid: no read fails. valid_or_eio: some do, with EIO. "
-        "valid_then_eio: from the first EIO on, all fail. "
+        "valid_then_eio: one does, and from then on all fail. "
         "valid_then_gone: the same, and in the end there is nothing more to read.",
     )
     only_old: bool = Field(

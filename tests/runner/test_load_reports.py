@@ -64,6 +64,13 @@ def test_readers_of_a_spoiled_image_may_see_eio_and_nothing_else() -> None:
         judge(readers, READERS | {"errors": {"5": 2, "12": 1}})
 
 
+@pytest.mark.parametrize("expect", ["valid_then_eio", "valid_then_gone"])
+def test_readers_of_an_image_that_is_to_end_must_see_it_end(expect: str) -> None:
+    with pytest.raises(StepFailed, match="none of 9 reads failed; in the end they must"):
+        judge(load("readers", device="a", expect=expect), READERS)
+    judge(load("readers", device="a", expect="valid_or_eio"), READERS)
+
+
 def test_a_write_to_an_original_never_fails() -> None:
     writers = load("writers", device="a")
     report = {"finished": 3, "max_latency_ns": 0}

@@ -21,6 +21,8 @@ READ_ERRORS: dict[verbs.ReadersExpect, set[int]] = {
     verbs.ReadersExpect.VALID_THEN_GONE: {errno.EIO, errno.ENODATA},
 }
 """With which errors reads may fail; ENODATA: nothing could be read."""
+LASTING = (verbs.ReadersExpect.VALID_THEN_EIO, verbs.ReadersExpect.VALID_THEN_GONE)
+"""What readers expect that has a read fail, and allows none to succeed after it."""
 LONGEST = "longest ms"
 """Under which name a step shows how long the slowest operation took."""
 CYCLE_ERRORS: dict[str, set[int]] = {"take_cycle": set(), "freeze": {errno.EBUSY}}
@@ -115,7 +117,7 @@ def _longest(
 def _judge_readers(
     what: verbs.Readers, report: Report, describe: Describe, patience: float
 ) -> Detail:
-    """Every sector was right, no read failed that must not, none took too long."""
+    """Every sector was right; no read failed that must not, one did if one must; none was slow."""
     errors = {int(number): int(count) for number, count in report["errors"].items()}
     if report["bad"]:
         lines = [
@@ -127,6 +129,8 @@ def _judge_readers(
     wrong = {errno.errorcode.get(n, n): count for n, count in errors.items() if n not in allowed}
     if wrong:
         raise StepFailed(f"reads failed: {wrong}")
+    if what.expect in LASTING and not errors:
+        raise StepFailed(f"none of {report['reads']} reads failed; in the end they must")
     longest = _longest("read", what, report, patience)
     return {"reads": report["reads"], "errors": errors, LONGEST: longest}
 

@@ -11,7 +11,14 @@ from lab.model.seen import load_writes_from_wire
 from lab.runner.context import Context, Executor, Load
 from lab.runner.failures import StepFailed
 from lab.runner.verbs import events, storage
-from lab.runner.verbs.load_reports import LONGEST, Report, compare_events, judge, why_failed
+from lab.runner.verbs.load_reports import (
+    LASTING,
+    LONGEST,
+    Report,
+    compare_events,
+    judge,
+    why_failed,
+)
 from lab.scenario import steps_load as verbs
 from lab.scenario.steps_io import NOWAITS
 from lab.units import SECTOR
@@ -22,8 +29,6 @@ STOP_LIMIT = 45.0
 POLL_PAUSE = 0.05
 NONE = 2**62
 """The entry of a report that asks for none: only its figures are wanted."""
-LASTING = (verbs.ReadersExpect.VALID_THEN_EIO, verbs.ReadersExpect.VALID_THEN_GONE)
-"""What readers expect that allows no read to succeed after one has failed."""
 OPERATIONS = {
     "writers": "finished",
     "ring": "last_n",
