@@ -84,6 +84,25 @@ class Loads(Snapshots):
         del self._writers[load]
         self._image_writers.pop(load, None)
 
+    def newest_writes(self, device: str, snapshot: str | None) -> dict[int, int]:
+        """By tag, the number of the newest write that a device, or its image, may hold from now on
+        if nobody writes but loads that write into that image already.
+
+        Numbers of a tag are in the order of issue: a write that came later has a larger one. Where
+        the content is not known, any write of a step to the device may be.
+        """
+        node = self._nodes[device]
+        image = None if snapshot is None else self._snapshots[snapshot].images[device]
+        unknown = Stamp(node.tag, 1, self._next_seq[node.tag] - 1, 0)
+        newest: dict[int, int] = {}
+        for run in (node.view() if image is None else image.expected()).runs():
+            for stamp in {unknown} if run.value is None else run.value:
+                newest[stamp.tag] = max(stamp.last, newest.get(stamp.tag, 0))
+        for load, written in self._image_writers.items():
+            if written is image:
+                newest[self._writers[load][1]] = NO_END
+        return newest
+
     def cycle_started(self, load: str, devices: tuple[str, ...]) -> None:
         """A load begins that takes and destroys snapshots of devices, which are tracked."""
         self._cycles[load] = devices

@@ -149,10 +149,6 @@ class State:
         self._labels[tag].append(WriteLabel(first, first + count - 1, text))
         return first
 
-    def newest_write(self, name: str) -> int:
-        """Number of the last write planned for a device; loads have numbers of their own."""
-        return self._next_seq[self._nodes[name].tag] - 1
-
     def describe(self, tag: int, seq: int) -> str:
         """Which write that was, in words."""
         if tag not in self._tag_names:

@@ -73,8 +73,8 @@ class Readers(Model):
     )
     only_old: bool = Field(
         False,
-        description="No sector may hold a write that came after the start of this load, as in the "
-        "image of a device that is being written.",
+        description="No sector may hold a write that came after the start of this load; in an "
+        "image none that came after the take, but of loads that write into it already.",
     )
     max_latency_ms: int | None = Field(
         None, ge=1, description="No read may take longer (with patience)."

@@ -118,16 +118,17 @@ def test_a_ring_of_files_leaves_the_number_in_each(agent: Agent, tmp_path: Path)
 
 def test_readers_tell_what_is_wrong(agent: Agent, disk: Path) -> None:
     good = stamp.build(1, 0, 64, 5)
-    given = {"kind": "readers", "path": str(disk), "direct": False, "size": 16384, "tag": 1}
+    given = {"kind": "readers", "path": str(disk), "direct": False, "size": 16384}
     for name, spoil, said in (
         ("right", b"", ""),
+        ("another", bytes(stamp.build(4, 0, 1, 9)), ""),
         ("garbage", b"?" * 512, "garbage"),
         ("moved", bytes(stamp.build(1, 7, 1, 5)), "belongs to sector 7"),
         ("foreign", bytes(stamp.build(2, 0, 1, 5)), "by somebody else"),
         ("late", bytes(stamp.build(1, 0, 1, 9)), "a later write"),
     ):
         disk.write_bytes(spoil + good[len(spoil) :])
-        agent.ask("load_start", name=name, max_seq=8, **given)
+        agent.ask("load_start", name=name, newest=[[1, 8], [4, 9]], **given)
         poll_until(agent, name, lambda report: report["reads"] > 20)
         report = agent.ask("load_stop", name=name)["report"]
         assert report["errors"] == {} and report["max_latency_ns"] > 0

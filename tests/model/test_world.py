@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.model.loads import check_ring, check_ring_slots
+from lab.model.loads import NO_END, check_ring, check_ring_slots
 from lab.model.seen import LoadWrite, MapRun, Seen, SeenKind, TrackerSeen
 from lab.model.world import World
 from lab.scenario.devices import Device
@@ -313,6 +313,27 @@ def test_a_load_permits_every_image_that_some_instant_of_the_take_could_give(
         assert model.compare_image("s", "a", [stamps(load_tag, 1, 0, 1), rest]) != ()
     if surely_out is not None:
         assert model.compare_image("s", "a", [stamps(load_tag, surely_out, 0, 1), rest]) != ()
+
+
+def test_what_an_image_may_hold_ends_with_the_last_write_issued_before_its_take() -> None:
+    model = world()
+    tag, before, after = model.tag("a"), *(model.writers_started(n, "a") for n in ("w", "v"))
+    write(model, "a", 8, 8)
+    write(model, "a", 24, 8)
+    assert model.newest_writes("a", None) == {0: 0, tag: 2}
+    model.load_progress("w", [LoadWrite(1, 0, 1, 10, 20), LoadWrite(2, 0, 1, 30, 40)])
+    held(model, "a")
+    write(model, "a", 8, 8)
+    called, returned = model._snapshots["s"].images["a"].took
+    model.load_progress("w", [LoadWrite(3, 4, 1, called - 1, None)])
+    model.load_progress("w", [LoadWrite(4, 5, 1, called, None)])
+    model.load_progress("w", [LoadWrite(5, 6, 1, returned, returned + 9)])
+    model.load_progress("v", [LoadWrite(1, 7, 1, returned, returned + 9)])
+    assert model.newest_writes("a", "s") == {0: 0, tag: 2, before: 4}
+    assert model.newest_writes("a", None) == {0: 0, tag: 3, before: 5, after: 1}
+    model.image_mounted("s", "a")
+    into = model.writers_started("i", "a", "s")
+    assert model.newest_writes("a", "s") == {tag: 3, into: NO_END}
 
 
 def test_a_write_seen_in_flight_is_settled_by_the_later_report() -> None:

@@ -32,9 +32,9 @@ class Expect(str, Enum):
 class Readers(Load):
     """`workers` threads read `size` bytes at random places of `path`.
 
-    Each sector must be zero or hold a whole stamp that names its own place; with `tag`, of that
-    device; with `max_seq`, of no later write. What is not so is in `bad`; a stamp that must not be
-    there with its tag and number.
+    Each sector must be zero or hold a whole stamp that names its own place; with `newest`, pairs of
+    a tag and a number, of one of these tags and of no later write. What is not so is in `bad`; a
+    stamp that must not be there with its tag and number.
     """
 
     def __init__(
@@ -46,8 +46,7 @@ class Readers(Load):
         direct: bool = True,
         expect: Expect = Expect.ANY,
         seed: int = 1,
-        tag: Optional[int] = None,
-        max_seq: Optional[int] = None,
+        newest: Optional[list[tuple[int, int]]] = None,
     ) -> None:
         super().__init__()
         with opened(path, os.O_RDONLY) as fd:
@@ -57,7 +56,7 @@ class Readers(Load):
             raise UsageError(f"readers: size {size} of {self._length} sectors")
         self._path, self._flags = path, os.O_RDONLY | (os.O_DIRECT if direct else 0)
         self._expect, self._seed, self._workers = expect, seed, workers
-        self._tag, self._max_seq = tag, max_seq
+        self._newest = None if newest is None else dict(newest)
         self._reads = 0
         self._errors: Counter[int] = Counter()
         self._max_latency = 0
@@ -121,11 +120,11 @@ class Readers(Load):
     def _wrong_stamp(self, run: stamp.Run) -> str:
         if run.origin != run.sector:
             return f"holds what belongs to sector {run.origin}"
-        if self._tag is not None and run.tag != self._tag:
+        if self._newest is None or run.tag is None or run.seq is None:
+            return ""
+        if run.tag not in self._newest:
             return "holds a write by somebody else"
-        if self._max_seq is not None and run.seq is not None and run.seq > self._max_seq:
-            return "holds a later write"
-        return ""
+        return "holds a later write" if run.seq > self._newest[run.tag] else ""
 
     def report(self, start: int) -> Mapping[str, Any]:
         """reads, errors {errno: count}, max_latency_ns, bad [[sector, why...]...], bad_count."""

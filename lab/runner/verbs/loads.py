@@ -112,8 +112,8 @@ def _ring(context: Context, load: Load, what: verbs.Ring) -> dict[str, object]:
 def _readers(context: Context, what: verbs.Readers) -> dict[str, object]:
     old: dict[str, object] = {}
     if what.only_old:
-        model = context.model
-        old = {"tag": model.tag(what.device), "max_seq": model.newest_write(what.device)}
+        newest = context.model.newest_writes(what.device, what.snapshot)
+        old = {"newest": [list(pair) for pair in newest.items()]}
     return old | {
         "path": context.path(what.device, what.snapshot),
         "workers": what.workers,
