@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from lab.guest.channel import AgentFailure
 from lab.model.seen import MapRun, Seen, TrackerSeen, map_runs_from_wire, seen_from_wire
 from lab.runner.context import Context
+from lab.runner.failures import StepFailed
 
 MAX_RUNS = 2000
 """Runs of one answer; keeps it small."""
@@ -18,6 +20,9 @@ CBT_PIECE = 1 << 20
 """Bytes of the map asked for at a time, as v0's own tool does; the answer is run-length coded."""
 BATCH = 4000
 """Writes or ranges of one request; keeps its line below the limit of 1 MiB."""
+
+NOTHING_LEFT = TrackerSeen(0, 0, 0, str(UUID(int=0)), 0)
+"""What a record says of a device that is gone."""
 
 Ranges = Sequence[tuple[int, int]]
 
@@ -124,8 +129,9 @@ def read_map_part(context: Context, path: str, offset: int, length: int) -> tupl
 
 
 def trackers(context: Context) -> tuple[TrackerRecord, ...]:
-    """All trackers that the module knows."""
-    return tuple(
+    """All trackers that the module knows. StepFailed for one whose device is gone and that says
+    more than its number (K37)."""
+    found = tuple(
         TrackerRecord(
             (int(one["device_id"][0]), int(one["device_id"][1])),
             one["path"],
@@ -140,11 +146,16 @@ def trackers(context: Context) -> tuple[TrackerRecord, ...]:
         )
         for one in context.request("tracker_collect")["trackers"]
     )
+    for record in found:
+        if record.gone and record.seen != NOTHING_LEFT:
+            major, minor = record.device_id
+            raise StepFailed(f"{major}:{minor} is gone, and not all zeros: {record.seen} (K37)")
+    return found
 
 
 def tracker_of(context: Context, device: str) -> TrackerSeen | None:
-    """The record of one device of the scenario, None if it is not tracked."""
-    number = context.device(device).number
+    """The record of one device of the scenario, which may be gone; None if it is not tracked."""
+    number = context.number_of(device)
     for record in trackers(context):
         if record.device_id == number and not record.gone:
             return record.seen

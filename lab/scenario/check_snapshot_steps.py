@@ -131,7 +131,8 @@ class SnapshotSteps(Walk):
             check_range(piece, Known(known.size), (*place, "ranges", i), self.report)
 
     def verb_check_tracker(self, action: snap.CheckTracker, place: Place) -> None:
-        self.device(action.device, (*place, "device"))
+        find = self.device if action.tracked else self.original
+        find(action.device, (*place, "device"))
 
     def verb_tracker_remove(self, action: snap.TrackerRemove, place: Place) -> None:
         self.device(action.device, (*place, "device"))

@@ -206,7 +206,9 @@ class CheckTracker(Model):
     """Ask for the trackers and compare one (or that there is none) with the model."""
 
     device: Name = Field(description="The original.")
-    tracked: bool = Field(True, description="false: there must be no tracker.")
+    tracked: bool = Field(
+        True, description="false: there must be no tracker; of a device that is gone, but zeros."
+    )
     generation: GenerationExpect | None = Field(
         None,
         description="same: as after the last take or check_tracker. new: no earlier check_tracker "

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from lab.flavour import Flavour
 from lab.guest.channel import AgentFailure, ChannelTimeout
@@ -301,10 +302,12 @@ class Agent:
         return {"runs": runs, "next": None, "errors": []}
 
     def op_tracker_collect(self) -> dict[str, Any]:
-        dead = {"device_id": [7, 9], "path": None, "generation": "", "gone": True}
+        dead = {"device_id": [7, 9], "path": None, "generation": str(UUID(int=0)), "gone": True}
         numbers = dict.fromkeys(("block_size", "capacity", "block_count", "number"), 0)
+        if "dead tracker with a number" in self.kernel.broken:
+            numbers["number"] = 3
         return {
-            "trackers": [dead | numbers] * ("dead tracker" in self.kernel.broken)
+            "trackers": [dead | numbers] * any("dead tracker" in one for one in self.kernel.broken)
             + [
                 {
                     "device_id": list(one.device.number),

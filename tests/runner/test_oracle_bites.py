@@ -63,6 +63,12 @@ def test_a_broken_module_fails(run_one: RunOne, broken: str, where: str, what: s
     assert what in result.findings[0].what
 
 
+def test_tracker_of_a_gone_device_says_no_more_than_its_number(run_one: RunOne) -> None:
+    result = run_one(CYCLE, "dead tracker with a number")
+    assert result.verdict is Verdict.FAILED
+    assert "7:9 is gone, and not all zeros" in result.findings[0].what
+
+
 def test_tracker_of_a_gone_device_hides_no_other_leak(run_one: RunOne) -> None:
     assert run_one(CYCLE, "dead tracker").verdict is Verdict.PASSED
     result = run_one(CYCLE, "dead tracker", "leaked snapshot")
