@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from lab.model.compare import EXACT, Limits, compare, seen_text
-from lab.model.content import Cell
+from lab.model.content import Cell, is_certain
 from lab.model.disagreement import Disagreements, general
 from lab.model.loads import Loads
 from lab.model.picture import Part, Picture, paint
@@ -179,13 +179,14 @@ class Checks(Loads):
             wanted.set(first, -(-(start + count) // 8) * 8 - first, True)
         return [(run.start, run.count) for run in wanted.runs() if run.value]
 
-    def opaque_ranges(
+    def doubtful_ranges(
         self, device: str, snapshot: str | None = None
     ) -> tuple[tuple[int, int], ...]:
-        """(sector, count) of all that the model does not know, of a device or of its image."""
+        """(sector, count) of all that the model does not know for sure, of a device or of its
+        image: whose content is anything, or one of several."""
         if snapshot is None:
-            return _opaque(self._nodes[device].view())
-        return _opaque(self._snapshots[snapshot].images[device].expected())
+            return _doubtful(self._nodes[device].view())
+        return _doubtful(self._snapshots[snapshot].images[device].expected())
 
     def storage_ranges(self, device: str) -> tuple[tuple[int, int], ...]:
         """(sector, count) on a device that hold difference storage of living snapshots."""
@@ -216,5 +217,6 @@ class Checks(Loads):
         return {disk for member in root.members for disk in self.disks_of(member)}
 
 
-def _opaque(content: RunMap[Cell]) -> tuple[tuple[int, int], ...]:
-    return tuple((run.start, run.count) for run in content.runs() if run.value is None)
+def _doubtful(content: RunMap[Cell]) -> tuple[tuple[int, int], ...]:
+    doubtful = content.mapped(lambda cell: not is_certain(cell))
+    return tuple((run.start, run.count) for run in doubtful.runs() if run.value)

@@ -59,3 +59,8 @@ def shifted(cell: Cell, by: int) -> Cell:
 def permits(cell: Cell, tag: int, seq: int, shift: int) -> bool:
     """Whether a sector may hold this (tag 0: zeros)."""
     return cell is None or any(stamp.holds(tag, seq, shift) for stamp in cell)
+
+
+def is_certain(cell: Cell) -> bool:
+    """Whether exactly one content is allowed."""
+    return cell is not None and len(cell) == 1 and all(stamp.first == stamp.last for stamp in cell)

@@ -270,7 +270,7 @@ def test_while_a_file_system_is_mounted_nothing_is_known_of_its_device() -> None
     for value in (0, 1):
         assert model.compare_map("a", [MapRun(0, 8, value)]) == ()
     assert model.compare_map("a", [MapRun(0, 8, 2)]) != ()
-    assert model.opaque_ranges("a", "s") == ((0, SIZE),)
+    assert model.doubtful_ranges("a", "s") == ((0, SIZE),)
     model.unmounted("a")
     model.destroyed("s")
     model.created("s", ("a",))
@@ -509,6 +509,23 @@ def test_low_space_events_come_at_every_half_portion_of_what_was_asked_for() -> 
         assert model.low_space_events("s") == (events, events)
 
 
+def test_of_what_was_in_flight_at_the_take_only_the_image_can_tell() -> None:
+    model = world()
+    model.writers_started("w", "a")
+    held(model, "a")
+    before, since = LoadWrite(1, 0, 8, 10, 20), LoadWrite(2, 64, 8, 210, 220)
+    across, still, within = (
+        LoadWrite(3, 16, 8, 90, 210),
+        LoadWrite(4, 24, 8, 95, None),
+        LoadWrite(5, 40, 8, 110, 120),
+    )
+    model.load_progress("w", [before, since])
+    assert model.doubtful_ranges("a", "s") == ()
+    model.load_progress("w", [across, still, within])
+    assert model.doubtful_ranges("a", "s") == ((16, 16), (40, 8))
+    assert model.doubtful_ranges("a") == ((24, 8),)
+
+
 def test_a_backup_device_holds_what_was_copied_from_the_image() -> None:
     model = world()
     first = write(model, "a", 0, SIZE)
@@ -536,7 +553,7 @@ def test_a_copy_assembled_from_images_holds_what_the_device_held_at_the_take() -
     write(model, "r", 0, 100)
     model.assembled("s", "r", "copy")
     assert model.compare_original("copy", [stamps(model.tag("r"), first, 0, 900)]) == ()
-    assert model.opaque_ranges("a") == ((0, SIZE),)
+    assert model.doubtful_ranges("a") == ((0, SIZE),)
 
 
 def test_a_huge_device_is_scanned_where_it_was_written_and_at_its_ends() -> None:

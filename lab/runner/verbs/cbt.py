@@ -122,9 +122,10 @@ def backup(context: Context, action: verbs.Backup) -> Detail:
     context.model.backup_done(action.snapshot, action.device, action.to, info, ranges)
     if action.max_copied is not None and copied * SECTOR > action.max_copied:
         raise StepFailed(f"copied {copied * SECTOR} bytes; at most {action.max_copied} allowed")
+    detail: Detail = {"since": since, "ranges": len(ranges), "copied sectors": copied}
     if action.check:
-        compare_backup(context, action.snapshot, action.device, action.to)
-    return {"since": since, "ranges": len(ranges), "copied sectors": copied}
+        detail = {**detail, **compare_backup(context, action.snapshot, action.device, action.to)}
+    return detail
 
 
 def _copy(context: Context, source: str, target: str, ranges: Ranges) -> int:
@@ -148,11 +149,13 @@ def _copy_once(context: Context, source: str, target: str, ranges: list[list[int
 def check_backup(context: Context, action: verbs.CheckBackup) -> Detail:
     """Compare a backup with image and model."""
     context.request("sync")
-    return {"sectors": compare_backup(context, action.snapshot, action.device, action.to)}
+    return compare_backup(context, action.snapshot, action.device, action.to)
 
 
-def compare_backup(context: Context, snapshot: str, device: str, target: str) -> int:
-    """Every sector of a backup: as the model says, and, where it does not know, as the image."""
+def compare_backup(context: Context, snapshot: str, device: str, target: str) -> Detail:
+    """Every sector of a backup: as the model says, and, where that does not know for sure, as the
+    image. A write that was in flight at the take may be in the image or not; if it is, it must have
+    been marked for this backup."""
     path = context.device(target).path
     image = context.image(snapshot, device)
     sectors = context.snapshot(snapshot).sectors[device]
@@ -162,12 +165,13 @@ def compare_backup(context: Context, snapshot: str, device: str, target: str) ->
     else:
         for sector, count, part in scan_ranges(context, path, [(0, sectors)]):
             agree("", context.model.compare_backup(snapshot, device, part, sector, count))
-    for sector, count in context.model.opaque_ranges(device, snapshot):
+    doubtful = context.model.doubtful_ranges(device, snapshot)
+    for sector, count in doubtful:
         block = next(size for size in (MIB, 4096, SECTOR) if sector * SECTOR % size == 0)
         place = (sector * SECTOR, count * SECTOR, block)
         if fingerprints(context, image, *place) != fingerprints(context, path, *place):
             raise StepFailed(f"backup {target} differs from the image within {sector}+{count}")
-    return sectors
+    return {"sectors": sectors, "as the image only": sum(count for _, count in doubtful)}
 
 
 EXECUTORS: dict[str, Executor] = {
