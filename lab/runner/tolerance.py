@@ -10,6 +10,7 @@ take, create ...           may fail as soon as the fault has happened (take must
 read of an image           right; or EIO if the fault has happened and may have spoiled it, or was
                            an I/O of the read; never anything else
 read of an original        may fail once, if a read of that disk was the fault
+any read                   fails once only, without a finding, where that is so; the table says it
 destroy                    before it, events of images that the fault spoiled are taken: it was a
                            read of that original or an I/O to that snapshot's storage; then the
                            comparison is strict: an image with an event gives EIO everywhere,
@@ -22,6 +23,7 @@ import errno
 from collections.abc import Callable, Mapping
 
 from lab.guest.channel import AgentFailure
+from lab.runner import explained
 from lab.runner.context import Context
 from lab.runner.failures import StepFailed
 from lab.runner.verbs import events
@@ -71,7 +73,7 @@ def _read_image(context: Context, action: io.ReadImage, work: Work) -> Detail:
     the fault may happen while it is read, whether it might is known only afterwards."""
     detail = work(action.model_copy(update={"expect": io.ImageExpect.MODEL_OR_EIO}))
     refused, sectors = int(str(detail["EIO"])), int(str(detail["sectors"]))
-    if not _explains(context, action.snapshot, action.device):
+    if not explained.spoiling(context, action.snapshot, action.device):
         allowed = {io.ImageExpect.MODEL: 0, io.ImageExpect.EIO: sectors}.get(action.expect, refused)
         if refused != allowed:
             raise StepFailed(
@@ -105,7 +107,7 @@ def _may_fail(context: Context, action: Action, *, now: bool) -> bool:
     if isinstance(action, io.WriteImage):
         name, device = action.snapshot, action.device
         spoiled = context.model.is_spoiled(name, device)
-        return spoiled or (now and _explains(context, name, device))
+        return spoiled or (now and explained.spoiling(context, name, device))
     if type(action) is io.Write:
         return now and _is_own(action, fault)
     if isinstance(action, io.Read):
@@ -128,7 +130,7 @@ def take_events(context: Context, name: str, fault: Io) -> None:
     for event in events.drain(context, living):
         if event.kind != snap.EventKind.CORRUPTED:
             continue
-        if event.number != errno.EIO or not _explains(context, name, event.device):
+        if event.number != errno.EIO or not explained.spoiling(context, name, event.device):
             raise StepFailed(f"{event}, which {fault} does not explain")
         context.consequences.append(str(event))
     events.claim(context, name)
@@ -140,16 +142,3 @@ def _tell_images(context: Context, name: str) -> None:
     for device in living.images if living is not None else ():
         state = "spoiled" if context.model.is_spoiled(name, device) else "right"
         context.consequences.append(f"image of {device} {state}")
-
-
-def _explains(context: Context, snapshot: str, device: str) -> bool:
-    """Whether the fault has happened, and may have spoiled the image of a device: its own reads
-    may, and whatever goes to the storage of its snapshot. Other originals have images of their own
-    (K21), and what fails of a write to the original fails the write only."""
-    assert context.tap is not None
-    fault = context.tap.struck
-    if fault is None:
-        return False
-    if fault.op is Op.READ and fault.disk in context.model.disks_of(device):
-        return True
-    return context.model.may_hold_copies(snapshot, fault.disk, fault.sector, fault.count)

@@ -10,6 +10,7 @@ from uuid import UUID
 from lab.guest.channel import AgentFailure
 from lab.model.seen import MapRun, Seen, TrackerSeen, map_runs_from_wire, seen_from_wire
 from lab.runner.context import Context
+from lab.runner.explained import note_passing
 from lab.runner.failures import StepFailed
 
 MAX_RUNS = 2000
@@ -74,6 +75,7 @@ def scan(
             },
         )
         _refuse_starved(context, path, answer["errors"])
+        note_passing(context, path, answer["passing"])
         found += seen_from_wire(answer["runs"], answer["errors"])
         following = answer["next"]
         if following is None:

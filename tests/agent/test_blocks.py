@@ -211,4 +211,5 @@ def test_an_error_that_does_not_come_back_in_its_parts_has_happened(
     once.append(how)
     with reader_of(str(disk), direct=False, once=True) as reader:
         assert all(isinstance(piece, Good) for piece in reader.pieces(0, 64)), "if it may, once"
+        assert reader.passing == [Bad(0, 64, errno.EIO)]
     assert not once

@@ -288,7 +288,12 @@ class Agent:
         try:
             cells = self.kernel.read(path, sector, count)
         except Refused as refused:
-            return {"runs": [], "next": None, "errors": [[sector, count, refused.errno]]}
+            return {
+                "runs": [],
+                "next": None,
+                "errors": [[sector, count, refused.errno]],
+                "passing": [],
+            }
         runs: list[list[Any]] = []
         for place, cell in enumerate(cells, sector):
             kind = "zero" if cell is None else "stamp"
@@ -299,7 +304,7 @@ class Agent:
                 last[1] += 1  # type: ignore[index]
             else:
                 runs.append([place, 1, kind, tag, seq, origin])
-        return {"runs": runs, "next": None, "errors": []}
+        return {"runs": runs, "next": None, "errors": [], "passing": []}
 
     def op_tracker_collect(self) -> dict[str, Any]:
         dead = {"device_id": [7, 9], "path": None, "generation": str(UUID(int=0)), "gone": True}

@@ -164,6 +164,17 @@ def test_an_io_that_is_never_met_is_named(run_all: RunAll) -> None:
     assert template.runs == 3
 
 
+def test_one_of_many_that_is_never_met_is_a_finding(run_all: RunAll) -> None:
+    places = "".join(f"{{at: {at}KiB, size: 4KiB}}, " for at in range(8, 104, 8))
+    first = "{at: 0, size: 4KiB}, {at: 512"
+    assert first in EACH
+    many = EACH.replace("limit: 10", "limit: 40").replace(first, places + first)
+    template = ShyTemplate(broken=frozenset({"never met"}))
+    (result,) = run_all(many, template=template).results
+    assert result.verdict is Verdict.FAILED
+    assert "only 15 of 16 I/Os failed in any run; not: write of a sectors 1024+8" in result.reason
+
+
 def test_the_table_has_what_the_module_said(
     run_all: RunAll, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from lab.guest.channel import AgentFailure
 from lab.model.world import World
 from lab.runner import tolerance
+from lab.runner.explained import note_passing
 from lab.runner.failures import StepFailed
 from lab.runner.verbs import events
 from lab.runner.verbs.events import SnapshotEvent
@@ -37,6 +38,7 @@ class FakeContext:
             self.model.appended(name, "store", [(place, 96), (place + 512, 256)])
             self.model.taken(name, 1, 2)
             self.snapshots[name] = SimpleNamespace(name=name, taken=True, images={device: "/dev/i"})
+        self.devices = {name: SimpleNamespace(path=f"/dev/{name}") for name in ("a", "b")}
         self.consequences: list[str] = []
         self.tap = Tap(Io("a", Op.READ, 0, 8, 1))
         self.tap.open()
@@ -123,6 +125,43 @@ def test_an_image_refuses_nothing_before_the_fault_or_for_another_one() -> None:
     with pytest.raises(StepFailed, match="all that failed was write of b"):
         read(FakeContext(Io("b", Op.WRITE, 0, 8, 1)), 8)
     read(FakeContext(), 8, then=Io("a", Op.READ, 0, 8, 1))
+
+
+@pytest.mark.parametrize(
+    ("fault", "path", "what"),
+    [
+        (Io("store", Op.READ, 0, 8, 1), "/dev/i", "the image of a"),
+        (Io("a", Op.READ, 0, 8, 1), "/dev/i", "the image of a"),
+        (Io("a", Op.READ, 0, 8, 1), "/dev/a", "a"),
+    ],
+)
+def test_a_read_that_fails_once_is_in_the_table(fault: Io, path: str, what: str) -> None:
+    context: Any = FakeContext(fault)
+    context.snapshots.pop("t")
+    note_passing(context, path, [[0, 96, errno.EIO]])
+    assert context.consequences == [f"a read of {what}, sectors 0+96, failed once with EIO"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "path", "number"),
+    [
+        (Io("b", Op.READ, 0, 8, 1), "/dev/i", errno.EIO),
+        (Io("store", Op.READ, 1024, 8, 1), "/dev/i", errno.EIO),
+        (Io("store", Op.READ, 0, 8, 1), "/dev/a", errno.EIO),
+        (Io("a", Op.WRITE, 0, 8, 1), "/dev/a", errno.EIO),
+        (Io("a", Op.READ, 0, 8, 1), "/dev/a", errno.ENOSPC),
+    ],
+)
+def test_a_read_fails_once_only_where_the_fault_explains_it(
+    fault: Io, path: str, number: int
+) -> None:
+    context: Any = FakeContext(fault)
+    context.snapshots.pop("t")
+    with pytest.raises(StepFailed, match="does not explain it: "):
+        note_passing(context, path, [[0, 96, number]])
+    with pytest.raises(StepFailed, match="does not explain it: nothing"):
+        quiet: Any = FakeContext()
+        note_passing(quiet, path, [[0, 96, number]])
 
 
 def write_image(context: Any, *, then: Io | None = None) -> Any:

@@ -40,7 +40,8 @@ Piece = Union[Good, Bad]
 class Reader:
     """Reads one open device with one buffer.
 
-    grain: bytes to which errors are narrowed down. once: an error that does not come back is none.
+    grain: bytes to which errors are narrowed down. once: an error that does not come back is none,
+    but in `passing`.
     """
 
     def __init__(self, fd: int, memory: Aligned, grain: int, *, once: bool = False) -> None:
@@ -48,6 +49,7 @@ class Reader:
         self._memory = memory
         self._grain = max(1, grain // SECTOR)
         self._once_only = once
+        self.passing: list[Bad] = []
 
     def pieces(self, sector: int, count: int) -> Iterator[Piece]:
         """The range in pieces of at most a MiB, in order, without gaps.
@@ -91,7 +93,10 @@ class Reader:
                 yield Bad(sector, count, errno.ENODATA)
                 return
         finer = list(self._read_finer(sector, count))
-        if self._once_only or any(isinstance(piece, Bad) for piece in finer):
+        if any(isinstance(piece, Bad) for piece in finer):
+            yield from finer
+        elif self._once_only:
+            self.passing.append(Bad(sector, count, failed))
             yield from finer
         else:
             yield Bad(sector, count, failed)

@@ -89,10 +89,11 @@ def scan(
 ) -> Result:
     """Read and decode stamps into maximal runs; `next` is where to go on, null at the end.
 
-    once: an error that does not come back when the range is read again is not told.
+    once: an error that does not come back when the range is read again is told in `passing` only.
     """
     runs: list[stamp.Run] = []
     errors: list[list[int]] = []
+    passing: list[list[int]] = []
     reached = sector
     end = time.monotonic() + _SCAN_S
     with reader_of(path, direct, grain, once=once) as reader:
@@ -106,12 +107,15 @@ def scan(
                 reached = piece.sector + len(piece.data) // SECTOR
             if len(runs) > max_runs or len(errors) > max_runs or time.monotonic() > end:
                 break
+        for piece in reader.passing:
+            _add_error(passing, piece)
     if len(runs) > max_runs > 0:
         reached = min(reached, runs[max_runs].sector)
         runs = runs[:max_runs]
         errors = [error for error in errors if error[0] < reached]
     after = None if reached >= sector + count else reached
-    return {"runs": [_listed(run) for run in runs], "next": after, "errors": errors}
+    listed = [_listed(run) for run in runs]
+    return {"runs": listed, "next": after, "errors": errors, "passing": passing}
 
 
 @operation
