@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from lab.model.cbt import blocks_to_ranges
+from lab.model.runmap import RunMap
 from lab.model.seen import TrackerSeen
 from lab.runner import compare
 from lab.runner.context import Context, Executor, agree
@@ -20,11 +21,13 @@ from lab.runner.wire import (
 )
 from lab.scenario import steps_snapshot as verbs
 from lab.scenario.expand import Ranges, cut
-from lab.units import MIB, SECTOR
+from lab.units import KIB, MIB, SECTOR
 
 Detail = Mapping[str, object]
 COPY_PIECE = 64 * MIB // SECTOR
 """Most sectors copied by one request."""
+PIECE = MIB // SECTOR
+FINGERPRINT = 64 * KIB
 
 
 def read_cbt(context: Context, action: verbs.ReadCbt) -> Detail:
@@ -166,12 +169,25 @@ def compare_backup(context: Context, snapshot: str, device: str, target: str) ->
         for sector, count, part in scan_ranges(context, path, [(0, sectors)]):
             agree("", context.model.compare_backup(snapshot, device, part, sector, count))
     doubtful = context.model.doubtful_ranges(device, snapshot)
-    for sector, count in doubtful:
-        block = next(size for size in (MIB, 4096, SECTOR) if sector * SECTOR % size == 0)
-        place = (sector * SECTOR, count * SECTOR, block)
-        if fingerprints(context, image, *place) != fingerprints(context, path, *place):
-            raise StepFailed(f"backup {target} differs from the image within {sector}+{count}")
+    for sector, count in _whole_pieces(doubtful, sectors):
+        place = (sector * SECTOR, count * SECTOR, FINGERPRINT)
+        right, found = (fingerprints(context, one, *place) for one in (image, path))
+        wrong = [block * FINGERPRINT // SECTOR for block in right if right[block] != found[block]]
+        if wrong:
+            within = f"{wrong[0]}+{FINGERPRINT // SECTOR}"
+            raise StepFailed(f"backup {target} differs from the image within {within}")
     return {"sectors": sectors, "as the image only": sum(count for _, count in doubtful)}
+
+
+def _whole_pieces(ranges: Iterable[tuple[int, int]], sectors: int) -> Ranges:
+    """All pieces of a device that some ranges touch, those that are neighbours as one: a request
+    for each of many small ranges would take long."""
+    pieces: RunMap[bool] = RunMap(-(-sectors // PIECE), False)
+    for sector, count in ranges:
+        first = sector // PIECE
+        pieces.set(first, -(-(sector + count) // PIECE) - first, True)
+    places = [(run.start * PIECE, run.count * PIECE) for run in pieces.runs() if run.value]
+    return [(sector, min(count, sectors - sector)) for sector, count in places]
 
 
 EXECUTORS: dict[str, Executor] = {
