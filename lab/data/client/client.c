@@ -83,6 +83,23 @@ word wait_event(const uuid_t *id, __u32 timeout_ms,
 	return request(IOCTL_BLK_SNAP_SNAPSHOT_WAIT_EVENT, event);
 }
 
+word spoil(const uuid_t *id, struct blk_snap_snapshot_event *event)
+{
+	void *data = pages_new(BLOCK_SIZE / PAGE, 0);
+	word ret = 0;
+	__u32 i;
+
+	for (i = 0; i < BLOCKS / 4 && ret >= 0; i++)
+		ret = device_write(a.path, i * BLOCK_SIZE, BLOCK_SIZE, data);
+	if (ret < 0)
+		return ret;
+	do {
+		memset(event, POISON, sizeof(*event));
+		ret = wait_event(id, 1000, event);
+	} while (!ret && event->code != blk_snap_event_code_corrupted);
+	return ret;
+}
+
 word read_map(const struct device *device, __u32 offset, __u32 length, void *to)
 {
 	struct blk_snap_tracker_read_cbt_bitmap argument = {

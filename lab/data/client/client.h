@@ -24,6 +24,7 @@ typedef struct {
 #define BLOCK_SIZE 65536
 #define BLOCKS (SIZE_MIB << 4)
 #define BAD ((void *)16)
+#define POISON 0xee
 #define FAULTS "/sys/kernel/debug/" DEBUGFS "/fail"
 #define PARAMETERS "/sys/module/" MODULE_NAME "/parameters/"
 
@@ -50,6 +51,11 @@ word untrack(const struct device *device);
 word wait_event(const uuid_t *id, __u32 timeout_ms,
 		struct blk_snap_snapshot_event *event);
 word read_map(const struct device *device, __u32 offset, __u32 length, void *to);
+/*
+ * Overwrite twice what an append gives, of a; the event that tells of it, with
+ * what is no result POISON.
+ */
+word spoil(const uuid_t *id, struct blk_snap_snapshot_event *event);
 /* Numbers of snapshots and trackers; -1 if they cannot be had. */
 word snapshots(void);
 word trackers(void);

@@ -5,7 +5,6 @@
  */
 #include "client.h"
 
-#define POISON 0xee
 /* Records more than there are. */
 #define ROOM 4
 
@@ -106,6 +105,23 @@ static void check_event(const uuid_t *id)
 	check("B.2 leak: nothing written then", memcmp(&event, &before, sizeof(event)), 0);
 }
 
+/* Its payload is no multiple of eight bytes. */
+static void check_corrupted(const uuid_t *id)
+{
+	static struct blk_snap_snapshot_event event;
+	struct blk_snap_event_corrupted corrupted;
+
+	check("B.2 leak: corrupted event", spoil(id, &event), 0);
+	memcpy(&corrupted, event.data, sizeof(corrupted));
+	check_true("B.2 leak: its payload",
+		   corrupted.orig_dev_id.mj == a.id.mj &&
+		   corrupted.orig_dev_id.mn == a.id.mn &&
+		   corrupted.err_code == ENOSPC);
+	check_true("B.2 leak: the rest of the corrupted event's data",
+		   is_all(event.data + sizeof(corrupted),
+			  sizeof(event.data) - sizeof(corrupted), POISON));
+}
+
 static void check_create(uuid_t *id)
 {
 	struct blk_snap_dev_t devices[2] = { a.id, b.id };
@@ -136,6 +152,7 @@ void check_leak(void)
 	check("B.2 leak: take", append(&id, 0) ?: take(&id), 0);
 	check_trackers();
 	check_lists(&id);
+	check_corrupted(&id);
 	check("B.2 leak: destroy", destroy(&id), 0);
 	check("B.2 leak: remove", untrack(&a) || untrack(&b), 0);
 }
