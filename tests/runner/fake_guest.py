@@ -69,6 +69,7 @@ SAID = {
         3,
         "Buffer I/O error on dev blksnap-image0, logical block 7, async page read",
     ),
+    "leak": (3, "blksnap: leak: cbt_map: 1 objects, 56 bytes"),
 }
 """Misfortunes that are but lines of the kernel log: level and text."""
 

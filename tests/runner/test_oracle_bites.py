@@ -69,6 +69,15 @@ def test_tracker_of_a_gone_device_says_no_more_than_its_number(run_one: RunOne) 
     assert "7:9 is gone, and not all zeros" in result.findings[0].what
 
 
+def test_a_leak_that_only_the_unload_tells_of_is_found(run_one: RunOne) -> None:
+    result = run_one(misfortunes=(Misfortune("module_unload", "leak"),))
+    assert result.verdict is Verdict.SPLAT
+    assert "leak: cbt_map: 1 objects" in result.findings[0].what
+    both = run_one(CYCLE, "leak", misfortunes=(Misfortune("module_unload", "leak"),))
+    assert both.findings[0].where.startswith("memory given back")
+    assert [one.verdict for one in both.consequences] == [Verdict.SPLAT]
+
+
 def test_tracker_of_a_gone_device_hides_no_other_leak(run_one: RunOne) -> None:
     assert run_one(CYCLE, "dead tracker").verdict is Verdict.PASSED
     result = run_one(CYCLE, "dead tracker", "leaked snapshot")
