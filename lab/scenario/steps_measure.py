@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lab.scenario.values import Model
 
@@ -30,6 +30,9 @@ class Measured(StrEnum):
     TAKE_LARGE = "take_large"
 
 
+CACHED = frozenset({Measured.ORIGINAL_CACHED, Measured.IMAGE_CACHED})
+
+
 class SpeedRatio(Model):
     """The speed of one thing as a multiple of another's, measured in the same round."""
 
@@ -48,4 +51,16 @@ class Measure(Model):
 
     ratios: tuple[SpeedRatio, ...] = Field(min_length=1, description="What is compared.")
     rounds: int = Field(2, ge=1, le=100, description="Rounds; the median of them counts.")
-    depth: int = Field(1, ge=1, le=64, description="Requests under way at a time.")
+    depth: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Requests under way at a time. Of what is in the page cache there are none.",
+    )
+
+    @model_validator(mode="after")
+    def _queued(self) -> Measure:
+        measured = {state for ratio in self.ratios for state in (ratio.of, ratio.to)}
+        if self.depth > 1 and measured & CACHED:
+            raise ValueError("reads from the page cache are not queued: no `depth` with them")
+        return self

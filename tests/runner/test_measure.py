@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from lab.bench.figures import Pattern, State
 from lab.flavour import Flavour
@@ -62,3 +63,10 @@ def test_what_is_too_slow_fails_and_is_reported_all_the_same(context: Any) -> No
     with pytest.raises(StepFailed, match=r"is 0\.500; at least 0\.6"):
         measured(context, at_least=0.6)
     assert context.reports
+
+
+def test_what_is_in_the_page_cache_has_no_queue() -> None:
+    ratio = {"of": "image_cached", "to": "original_cached"}
+    Measure.model_validate({"ratios": [ratio]})
+    with pytest.raises(ValidationError, match="are not queued"):
+        Measure.model_validate({"ratios": [ratio], "depth": 32})
