@@ -26,7 +26,7 @@ from lab.units import KIB, MIB, SECTOR
 Detail = Mapping[str, object]
 COPY_PIECE = 64 * MIB // SECTOR
 """Most sectors copied by one request."""
-PIECE = MIB // SECTOR
+PIECE = 256 * KIB // SECTOR
 FINGERPRINT = 64 * KIB
 
 
