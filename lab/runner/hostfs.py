@@ -24,7 +24,8 @@ REPAIRED = 1
 """Exit status of e2fsck that has done what a mount does too."""
 HARMLESS = re.compile(
     r"recovering journal|clean, \d+/\d+ files|\d+/\d+ files \(|was not cleanly unmounted|"
-    r"Clearing orphaned inode|Free (blocks|inodes) count wrong|Setting free (blocks|inodes) count|"
+    r"(Clearing|Truncating) orphaned inode|"
+    r"Free (blocks|inodes) count wrong|Setting free (blocks|inodes) count|"
     r"Feature orphan_present is set but orphan file is clean|^\s*(CLEARED\.)?\s*$"
 )
 """Lines of `e2fsck -p` that tell of a replay, not of damage. The counts in the super block are not

@@ -14,7 +14,7 @@ from lab.crash.log import WriteLog, count_entries
 from lab.crash.promises import unkept
 from lab.crash.states import Rebuilder, copy_sparse, draw, unsafe
 from lab.runner.failures import StepFailed
-from lab.runner.hostfs import FilePromise, journal_of
+from lab.runner.hostfs import FilePromise, complaints, journal_of
 from lab.runner.ports import Disk
 from lab.scenario.steps_fs import WriteFiles
 from lab.scenario.steps_io import CACHED, DSYNCS
@@ -76,6 +76,10 @@ class Power:
         if disk.log is not None:
             self.made[device] = count_entries(disk.log)
 
+    def files_of(self, device: str) -> list[FilePromise]:
+        """What is promised of the files of a disk."""
+        return [one for one in self.files if one.device == device]
+
     def files_begin(self, device: str, folder: str, disk: Disk) -> None:
         """Files in a folder are written over: no promise about it holds from here on."""
         if disk.log is None:
@@ -130,15 +134,29 @@ def judge_journal(disk: Disk, start: int) -> int | None:
     return commits
 
 
-def lose(disk: Disk, dice: random.Random, folder: Path) -> dict[str, int]:
-    """The power has failed: make the disk's file hold one of the states that may be left."""
+def lose(
+    disk: Disk, dice: random.Random, folder: Path, files: Sequence[FilePromise] | None
+) -> dict[str, int]:
+    """The power has failed: make the disk's file hold one of the states that may be left.
+
+    files: what is promised of its ext4, whose journal is replayed on a copy, and the copy checked;
+    None: there is none. StepFailed if it is not whole, or lacks what was promised.
+    """
     assert disk.log is not None
     with WriteLog(disk.log) as log:
         cut = draw(log.entries, len(log.entries), dice)
-        with Rebuilder(log, disk.base, disk.size, folder) as states:
-            refill(disk.host_file, states.state(cut), disk.size)
         pending = len(unsafe(log.entries, cut.entries))
-        return {"entries": cut.entries, "unsafe": pending, "kept": len(cut.kept)}
+        left = {"entries": cut.entries, "unsafe": pending, "kept": len(cut.kept)}
+        with Rebuilder(log, disk.base, disk.size, folder) as states:
+            state = states.state(cut)
+            refill(disk.host_file, state, disk.size)
+            if files is None:
+                return left
+            due = [one for one in files if one.holds_after(cut.entries)]
+            wrong = complaints(state, due)
+    if wrong:
+        raise StepFailed(f"{disk.name}, as the power cut left it: {wrong[0]}", wrong[:SHOWN])
+    return {**left, "folders checked": len(due)}
 
 
 def refill(path: Path, source: Path, size: int) -> None:

@@ -44,6 +44,16 @@ def test_a_mark_of_orphans_without_orphans_is_fine(image: Path) -> None:
     assert complaints(image, [PROMISE]) == []
 
 
+def test_a_file_that_was_being_made_longer_is_fine(image: Path) -> None:
+    """It is among the orphans until its write has ended; a mount cuts off what is behind."""
+    said = run(["debugfs", "-R", f"stat files/{file_name(0)}", str(image)], timeout=60)
+    inode = re.search(r"Inode: (\d+)", said)
+    assert inode is not None
+    set_it = f"set_super_value last_orphan {inode[1]}"
+    run(["debugfs", "-w", "-R", set_it, str(image)], timeout=60)
+    assert complaints(image, [PROMISE]) == []
+
+
 def test_a_file_that_is_not_there(image: Path) -> None:
     (wrong,) = complaints(image, [replace(PROMISE, count=4)])
     assert "f000003" in wrong

@@ -52,7 +52,7 @@ def test_a_cut_leaves_what_was_safe_and_some_of_the_rest(tmp_path: Path) -> None
     seen: set[int] = set()
     for seed in range(12):
         target = disk(tmp_path, puts)
-        told = lose(target, random.Random(seed), tmp_path)
+        told = lose(target, random.Random(seed), tmp_path, None)
         assert told["unsafe"] == 16
         runs = hostscan.scan_file(target.host_file, SIZE)
         assert (runs[0].count, runs[0].seq) == (8, 1)
@@ -268,9 +268,9 @@ def test_crash_states_need_so_many_that_lose_a_write(tmp_path: Path) -> None:
     assert found == {"at flushes": 3, "subsets": 3, "folders checked": 0}
 
 
-def test_at_a_power_cut_the_journal_is_judged_before_anything_is_lost(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def before_a_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Transactions:
+    """A disk with one transaction, and power that can be cut."""
     made = Transactions(tmp_path, {"a": "djfcfj"})
     context, made.power.ledgers = made.context, {"a": Ledger()}
     context.guest.power_cut = lambda: None
@@ -278,10 +278,40 @@ def test_at_a_power_cut_the_journal_is_judged_before_anything_is_lost(
     context.log = SimpleNamespace(poll=lambda _guest: None)
     context.model.power_failed = lambda _name: None
     monkeypatch.setattr(power.coverage, "save", lambda _context: None)
-    cut = PowerCut.model_validate({})
-    detail = power.power_cut(context, cut, None)
-    assert detail["a"] == {"entries": 6, "unsafe": 1, "kept": ANY, "commits": 1}
+    return made
+
+
+CUT = PowerCut.model_validate({})
+
+
+def test_at_a_power_cut_the_journal_is_judged_before_anything_is_lost(
+    before_a_cut: Transactions, tmp_path: Path
+) -> None:
+    made = before_a_cut
+    made.power.files.clear()
+    detail = power.power_cut(made.context, CUT, None)
+    told = {"entries": 6, "unsafe": 1, "kept": ANY, "commits": 1, "folders checked": 0}
+    assert detail["a"] == told
     assert made.power.at_stake == {"a": [1]}
     write_log(made.disks["a"].log or tmp_path, list(made._puts(made.disks["a"].host_file, "jc")))
     with pytest.raises(StepFailed, match="commits transaction"):
-        power.power_cut(context, cut, None)
+        power.power_cut(made.context, CUT, None)
+
+
+def test_files_that_were_synced_must_be_in_what_a_cut_leaves(before_a_cut: Transactions) -> None:
+    with pytest.raises(StepFailed, match=r"a, as the power cut left it: /files/.*is not there"):
+        power.power_cut(before_a_cut.context, CUT, None)
+
+
+def test_a_file_system_must_be_whole_in_what_a_cut_leaves(
+    before_a_cut: Transactions, tmp_path: Path
+) -> None:
+    made = before_a_cut
+    made.power.files.clear()
+    # The root's directory is in the first group, behind the tables of inodes.
+    (block,) = run(
+        ["debugfs", "-R", "blocks <2>", str(made.disks["a"].host_file)], timeout=60
+    ).split()[-1:]
+    write_log(made.disks["a"].log or tmp_path, [Put(int(block) * 2, 2, other=b"\5" * 1024), FLUSH])
+    with pytest.raises(StepFailed, match=r"a, as the power cut left it: e2fsck"):
+        power.power_cut(made.context, CUT, None)

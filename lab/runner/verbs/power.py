@@ -50,7 +50,8 @@ def power_cut(context: Context, action: PowerCut, work: Callable[[], object] | N
         _judge(context, name)
         start = context.power.made.get(name)
         commits = None if start is None else judge_journal(disk, start)
-        left = lose(disk, dice, context.folder.path)
+        files = None if commits is None else context.power.files_of(name)
+        left = lose(disk, dice, context.folder.path, files)
         context.power.at_stake.setdefault(name, []).append(left["unsafe"])
         detail[name] = left if commits is None else {**left, "commits": commits}
         context.model.power_failed(name)
@@ -208,7 +209,7 @@ def _compare_files(context: Context, names: Sequence[str]) -> tuple[int, str | N
 def crash_states(context: Context, action: verbs.CrashStates) -> Detail:
     """Build states and check each on the host."""
     disk, start = _made(context, action.device)
-    due = [one for one in context.power.files if one.device == action.device]
+    due = context.power.files_of(action.device)
     checked = 0
     assert disk.log is not None
     with (
