@@ -19,6 +19,7 @@ from lab.scenario.check_devices import (
 )
 from lab.scenario.check_names import Walk
 from lab.scenario.mistakes import Place
+from lab.units import SECTOR
 
 PLACEHOLDER = re.compile(r"\{(?:([a-z][a-z0-9_-]*)/)?([a-z][a-z0-9_-]*)\}")
 """In exec: {a} is the path of device a, {s/a} of its image in snapshot s; {blksnap:node} and the
@@ -247,7 +248,12 @@ class GuestSteps(Walk):
             self.report((*place, "disk"), f"`{name}` is not a disk", "")
 
     def verb_resize(self, action: machine.Resize, place: Place) -> None:
-        self._disk(action.disk, place)
+        stacked = self.scenario.devices.get(action.disk)
+        if stacked is not None and stacked.can_resize:
+            self.device(action.disk, (*place, "disk"))
+            check_disk_size(action.size, SECTOR, place, self.report)
+        else:
+            self._disk(action.disk, place)
         disk = self.scenario.disks.get(action.disk)
         if disk is not None:
             check_disk_size(action.size, disk.logical_block_size, place, self.report)

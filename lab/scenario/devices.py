@@ -311,6 +311,12 @@ class Device(Model):
         return found
 
     @property
+    def can_resize(self) -> bool:
+        """Whether `resize` can change its size."""
+        stack = self.stack
+        return isinstance(stack, Linear) or (isinstance(stack, Loop) and stack.file is not None)
+
+    @property
     def below(self) -> tuple[str, ...]:
         """Names of the devices it stands on."""
         stack = self.stack

@@ -130,9 +130,12 @@ class Assemble(Model):
 
 
 class Resize(Model):
-    """Change the size of a disk."""
+    """Change the size of a disk, of a linear (by another table) or of a loop on a file.
 
-    disk: Name = Field(description="The disk.")
+    Of a file what is cut off is lost; below a linear it stays.
+    """
+
+    disk: Name = Field(description="The disk or device.")
     size: Size = Field(description="New size.")
 
 

@@ -78,6 +78,7 @@ def test_errors_of_the_module_name_its_operation(agent: Agent) -> None:
 def test_a_bad_id_or_device_is_a_usage_error(agent: Agent) -> None:
     assert agent.fail("load_poll", name="none")["kind"] == "usage"
     assert agent.fail("stack_remove", name="none")["kind"] == "usage"
+    assert agent.fail("stack_resize", name="none", size=512)["kind"] == "usage"
     assert agent.fail("load_start", name="n", kind="none")["kind"] == "usage"
     assert agent.fail("stack_create", name="n", kind="none")["kind"] == "usage"
 

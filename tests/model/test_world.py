@@ -145,6 +145,20 @@ def test_an_image_keeps_its_size_when_the_original_shrinks() -> None:
     assert model.compare_image("s", "a", whole) == ()
 
 
+def test_a_window_that_shrinks_shows_what_lay_behind_its_end_when_it_grows_back() -> None:
+    model = world()
+    model.add_stack("l", Device.model_validate({"linear": {"on": "a"}}), SIZE)
+    first, tag = write(model, "l", 0, SIZE), model.tag("l")
+    held(model, "l")
+    model.resized("l", SIZE // 2)
+    whole = [stamps(tag, first, 0, SIZE)]
+    assert model.compare_original("l", [stamps(tag, first, 0, SIZE // 2)]) == ()
+    assert model.compare_original("a", whole) == ()
+    assert model.compare_image("s", "l", whole) == ()
+    model.resized("l", SIZE)
+    assert model.compare_original("l", whole) == ()
+
+
 def test_writes_into_an_image_are_its_own_and_show_in_both_maps() -> None:
     model = world()
     held(model, "a")

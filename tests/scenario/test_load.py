@@ -91,6 +91,26 @@ steps:
     assert "model, eio or model_or_eio" in found[4].right
 
 
+@pytest.mark.parametrize(
+    ("name", "size", "what"),
+    [
+        ("volume", "100", "100B is no whole disk"),
+        ("l", "0", "0B is no whole disk"),
+        ("part", "512KiB", "`part` is not a disk"),
+        ("over", "512KiB", "`over` is not a disk"),
+    ],
+)
+def test_of_devices_only_some_can_get_another_size(name: str, size: str, what: str) -> None:
+    devices = """\
+devices:
+  part: {partition: {on: a, size: 1MiB}}
+  volume: {linear: {on: a}}
+  l: {loop: {file: /run/l, size: 1MiB}}
+  over: {loop: {on: store}}
+"""
+    assert only(f"{HEAD}  - resize: {{disk: {name}, size: {size}}}\n{devices}").what == what
+
+
 def test_a_key_given_twice_is_a_mistake() -> None:
     found = only(WHOLE.replace("size: 1MiB}", "size: 1MiB, at: 0}"))
     assert (found.line, found.path) == (9, ".steps[3].write.at")

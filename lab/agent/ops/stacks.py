@@ -40,13 +40,24 @@ def stack_create(name: str, kind: str, **arguments: Any) -> Result:
 
 
 @operation
+def stack_resize(name: str, size: int) -> Result:
+    """Give a device another size, in bytes."""
+    _find("stack_resize", name).resize(size)
+    return {}
+
+
+@operation
 def stack_remove(name: str) -> Result:
     """Take a device apart. EBUSY, or what the tool says, while it is in use; it stays then."""
-    with _lock:
-        stack = _made.get(name)
-    if stack is None:
-        raise UsageError(f"stack_remove: no stack is called {name!r}")
-    stack.remove()
+    _find("stack_remove", name).remove()
     with _lock:
         _made.pop(name, None)
     return {}
+
+
+def _find(operation_name: str, name: str) -> Stack:
+    with _lock:
+        stack = _made.get(name)
+    if stack is None:
+        raise UsageError(f"{operation_name}: no stack is called {name!r}")
+    return stack

@@ -39,6 +39,10 @@ class Stack(ABC):
     def remove(self) -> None:
         """Take it apart; EBUSY or CommandFailed while it is in use."""
 
+    def resize(self, size: int) -> None:
+        """Give it another size, in bytes. UsageError if that is not for its kind."""
+        raise UsageError(f"{self.name} cannot get another size ({size})")
+
 
 KINDS: dict[str, type[Stack]] = {}
 

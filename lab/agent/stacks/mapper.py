@@ -86,6 +86,12 @@ class Linear(Mapped):
         size = size_of(self._on) - self._at if self._size is None else self._size
         return f"0 {size} linear {self._on} {self._at}\n"
 
+    def resize(self, size: int) -> None:
+        self._size = sectors("linear: size", size)
+        need(["dmsetup", "reload", self.name], input=self.table())
+        need(["dmsetup", "suspend", self.name])
+        need(["dmsetup", "resume", "--noudevsync", "--noudevrules", self.name])
+
 
 @stack_kind("announcing")
 class Announcing(Mapped):

@@ -58,6 +58,12 @@ class Loop(Stack):
     def remove(self) -> None:
         need(["losetup", "--detach", self.path])
 
+    def resize(self, size: int) -> None:
+        if self._size is None:
+            super().resize(size)
+        os.truncate(self._below, size)
+        need(["losetup", "--set-capacity", self.path])
+
 
 @stack_kind("zram")
 class Zram(Stack):

@@ -12,17 +12,19 @@ from lab.runner.failures import StepFailed
 from lab.runner.verbs import module, stacked
 from lab.runner.wire import device_number
 from lab.scenario import steps_machine as verbs
-from lab.units import SECTOR
 
 Detail = Mapping[str, object]
 
 
 def resize(context: Context, action: verbs.Resize) -> Detail:
     """Another size of a disk; windows on all of it grow when they are made anew."""
-    disk = context.guest.resize_disk(action.disk, action.size)
-    context.device(action.disk).size = disk.size
-    context.model.resized(action.disk, disk.size // SECTOR)
-    return {"bytes": disk.size}
+    device = context.device(action.disk)
+    if device.kind == "disk":
+        device.size = context.guest.resize_disk(action.disk, action.size).size
+    else:
+        stacked.resize(context, device, action.size)
+    context.model.resized(action.disk, device.sectors)
+    return {"bytes": device.size}
 
 
 def throttle(context: Context, action: verbs.Throttle) -> Detail:

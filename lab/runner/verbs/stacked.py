@@ -83,6 +83,14 @@ def remove_device(context: Context, action: verbs.RemoveDevice) -> Detail:
     return {}
 
 
+def resize(context: Context, device: Device, size: int) -> None:
+    """Another size of a device that can have one. StepFailed if the guest sees another."""
+    context.request("stack_resize", {"name": device.name, "size": size})
+    device.size = int(context.request("device_info", {"path": device.path})["size"])
+    if device.size != size:
+        raise StepFailed(f"{device.name} has {device.size} bytes now; it must have {size}")
+
+
 def assemble(context: Context, action: verbs.Assemble) -> Detail:
     """A second copy of a spread device, from the images of its members."""
     device = context.scenario.devices[action.device]
