@@ -116,9 +116,12 @@ class Freeze(Model):
 
 
 class Collect(Model):
-    """Ask for all trackers, CBT maps, snapshots and images, over and over."""
+    """Ask for all trackers and CBT maps, and for all snapshots and images, over and over.
 
-    workers: int = Field(2, ge=1, le=16, description="How many ask.")
+    No map may be longer, or have a higher number, than its tracker says.
+    """
+
+    workers: int = Field(2, ge=1, le=16, description="How many ask for each of the two.")
 
 
 class Memory(Model):

@@ -7,13 +7,14 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from lab import blksnap, stamp
 from lab.agent.loads import answers, cycles, watches
-from lab.errors import UsageError
+from lab.errors import LabError, UsageError
 
 from .conftest import Agent
 
@@ -260,3 +261,28 @@ def test_failures_of_a_rare_kind_are_told_whatever_came_before() -> None:
     assert told.count(errno.EINVAL) == 2
     assert 0 < told.count(errno.EBUSY) < 60
     assert report["failure_count"] == 62
+
+
+@pytest.mark.parametrize(
+    ("found", "fits"),
+    [(bytes(4), True), (b"\1\2", True), (b"", True), (bytes(5), False), (b"\0\3", False)],
+)
+def test_a_map_must_fit_its_tracker(found: bytes, fits: bool) -> None:
+    class Map:
+        info = SimpleNamespace(device="7:0", block_count=4, number=2)
+
+        def __enter__(self) -> Map:
+            return self
+
+        def __exit__(self, *_error: object) -> None:
+            pass
+
+        def read(self) -> bytes:
+            return found
+
+    tracker: Any = SimpleNamespace(cbt_map=Map)
+    if fits:
+        watches._read_map(tracker)
+    else:
+        with pytest.raises(LabError, match="its tracker has 4 blocks and number 2"):
+            watches._read_map(tracker)

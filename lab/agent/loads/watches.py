@@ -5,15 +5,16 @@ from __future__ import annotations
 import errno
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Callable
 
 from lab import blksnap
 from lab.agent.accounting import counted_memory
 from lab.agent.loads.base import Load, load_kind
+from lab.errors import LabError
 
 _PAUSE_S = 0.005
 # What a command says of something that came or went in the meantime.
-_PASSING = frozenset({errno.EPERM, errno.ESRCH, errno.ENODEV, errno.ENODATA})
+_PASSING = frozenset({errno.EPERM, errno.ESRCH, errno.ENODEV, errno.ENODATA, errno.ESTALE})
 
 
 @load_kind("memory")
@@ -53,35 +54,45 @@ class Memory(Load):
 
 @load_kind("collect")
 class Collect(Load):
-    """`workers` threads ask for all trackers, maps, snapshots and images, without end."""
+    """`workers` ask for all trackers and maps, as many for all snapshots and images, without end.
+
+    Who asks for a snapshot that is being taken waits; who reads maps does not. A map must fit the
+    tracker's record, if that was the same before and after (K7).
+    """
 
     def __init__(self, workers: int = 2) -> None:
         super().__init__()
         self._workers = workers
-        self._rounds = 0
+        self._rounds: Counter[str] = Counter()
         self._passing: Counter[int] = Counter()
 
     def begin(self) -> None:
         for _ in range(self._workers):
-            self.spawn(self._work)
+            self.spawn(self._work, "maps", self._maps)
+            self.spawn(self._work, "images", self._images)
 
-    def _work(self) -> None:
-        with blksnap.Control() as control:
-            while not self.ending:
-                self._round(control)
-                with self.lock:
-                    self._rounds += 1
+    def _work(self, what: str, ask: Callable[[blksnap.Control], None]) -> None:
+        try:
+            with blksnap.Control() as control:
+                while not self.ending:
+                    ask(control)
+                    with self.lock:
+                        self._rounds[what] += 1
+        finally:
+            self._end.set()  # What one has found ends the others.
 
-    def _round(self, control: blksnap.Control) -> None:
+    def _maps(self, control: blksnap.Control) -> None:
         for info in control.trackers():
             if not info.is_gone:
-                self._tolerant(control.tracker(info.device).cbt_map().read)
+                self._tolerant(_read_map, control.tracker(info.device))
+
+    def _images(self, control: blksnap.Control) -> None:
         for snapshot in control.snapshots():
             self._tolerant(control.snapshot(snapshot).images)
 
-    def _tolerant(self, ask: Any) -> None:
+    def _tolerant(self, ask: Callable[..., object], *arguments: object) -> None:
         try:
-            ask()
+            ask(*arguments)
         except OSError as error:
             if error.errno not in _PASSING:
                 raise
@@ -89,7 +100,20 @@ class Collect(Load):
                 self._passing[error.errno] += 1
 
     def report(self, start: int) -> Mapping[str, Any]:
-        """rounds; passing {errno: count}: answers about what was gone, or not taken, just then."""
+        """rounds, of both; passing {errno: count}: answers about what was gone, or not taken, just
+        then."""
         with self.lock:
             passing = {str(number): count for number, count in self._passing.items()}
-            return {"rounds": self._rounds, "passing": passing}
+            rounds = min(self._rounds["maps"], self._rounds["images"])
+            return {"rounds": rounds, "passing": passing}
+
+
+def _read_map(tracker: blksnap.Tracker) -> None:
+    with tracker.cbt_map() as cbt:
+        found = cbt.read()
+    info, highest = cbt.info, max(found, default=0)
+    if len(found) > info.block_count or highest > info.number:
+        raise LabError(
+            f"map of {info.device}: {len(found)} blocks, highest number {highest}; its tracker has "
+            f"{info.block_count} blocks and number {info.number}"
+        )
