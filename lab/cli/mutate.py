@@ -22,6 +22,7 @@ from lab.cli.options import (
     require_sources,
 )
 from lab.cli.progress import ProgressLine
+from lab.errors import UsageError
 from lab.guest.prepare import prepare
 from lab.image import DEFAULT_KERNEL, kernel_toolbox, prepare_kernel
 from lab.mutate.judgement import GOOD, Fate, Judged, Score, fate_of, score_of, scores
@@ -33,7 +34,7 @@ from lab.programs import require_programs
 from lab.report.wording import short
 from lab.runner.folder import make_results
 from lab.runner.verdict import ExitStatus
-from lab.static import prepare_toolbox
+from lab.static import compiler_toolbox
 
 RECORDS = "mutants.jsonl"
 _AS_IT_IS = {
@@ -79,6 +80,11 @@ def mutate_command(
         _show_list(mutants, as_json)
         return
     settings = replace(GuestOptions(module=module, accel=accel).settings(kernel), module=None)
+    if "builtin" in settings.recipe.kernel.fragments:
+        raise UsageError(
+            f"{kernel} has the module built in, so none can be put in its place",
+            "name another kernel: `blksnap-lab kernel list` has them",
+        )
     make_results(results)
     require_programs()
     cache = Cache()
@@ -94,7 +100,7 @@ def mutate_command(
             toolbox = kernel_toolbox(recipe.kernel, cache, progress)
         else:
             built = None
-            toolbox = prepare_toolbox(cache, progress, recipe.kernel)
+            toolbox = compiler_toolbox(recipe.kernel, cache, progress)
     plan = Plan(mutants, used, module, templates, results, jobs, kernel)
     records = Records(results / RECORDS, fresh=fresh)
     with cache.scratch("workshop") as folder:

@@ -24,7 +24,7 @@ REPAIRED = 1
 """Exit status of e2fsck that has done what a mount does too."""
 HARMLESS = re.compile(
     r"recovering journal|clean, \d+/\d+ files|\d+/\d+ files \(|was not cleanly unmounted|"
-    r"(Clearing|Truncating) orphaned inode|"
+    r"(Clearing|Truncating) orphaned inode|extent tree \(at level \d+\) could be |"
     r"Free (blocks|inodes) count wrong|Setting free (blocks|inodes) count|"
     r"Feature orphan_present is set but orphan file is clean|^\s*(CLEARED\.)?\s*$"
 )

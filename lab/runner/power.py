@@ -140,7 +140,7 @@ def lose(
     """The power has failed: make the disk's file hold one of the states that may be left.
 
     files: what is promised of its ext4, whose journal is replayed on a copy, and the copy checked;
-    None: there is none. StepFailed if it is not whole, or lacks what was promised.
+    None: there is none to be judged. StepFailed if it is not whole, or lacks what was promised.
     """
     assert disk.log is not None
     with WriteLog(disk.log) as log:

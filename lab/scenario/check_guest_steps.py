@@ -248,18 +248,19 @@ class GuestSteps(Walk):
             self.report((*place, "disk"), f"`{name}` is not a disk", "")
 
     def verb_resize(self, action: machine.Resize, place: Place) -> None:
-        stacked = self.scenario.devices.get(action.disk)
-        if stacked is not None and stacked.can_resize:
-            self.device(action.disk, (*place, "disk"))
-            check_disk_size(action.size, SECTOR, place, self.report)
-        else:
-            self._disk(action.disk, place)
-        disk = self.scenario.disks.get(action.disk)
+        name = action.device
+        known = self.device(name, (*place, "device"))
+        disk, stacked = self.scenario.disks.get(name), self.scenario.devices.get(name)
         if disk is not None:
             check_disk_size(action.size, disk.logical_block_size, place, self.report)
-        self.resized.add(action.disk)
-        if action.disk in self.known:
-            self.known[action.disk].size = action.size
+        elif stacked is not None and stacked.can_resize:
+            check_disk_size(action.size, SECTOR, place, self.report)
+        elif known is not None and name not in self.excused:
+            right = "a disk, a linear or a loop on a file can"
+            self.report((*place, "device"), f"`{name}` cannot get another size", right)
+        self.resized.add(name)
+        if name in self.known:
+            self.known[name].size = action.size
 
     def verb_throttle(self, action: machine.Throttle, place: Place) -> None:
         self._disk(action.disk, place)

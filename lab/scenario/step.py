@@ -56,9 +56,10 @@ class PowerCut(Model):
     """Cut the power: the machine stops at once.
 
     Of disks with a log, what had not been flushed is then lost or not, by a seed; other disks lose
-    nothing. What had been acknowledged as safe must be there. Of an ext4 file system on such a disk
-    a copy is checked: fsck after the replay of the journal, and all files that `write_files` had
-    fsync'd. `boot` comes next.
+    nothing. What had been acknowledged as safe must be there. Of an ext4 file system that
+    `mkfs` made on such a disk, with a journal whose commits can be judged, a copy is checked: fsck
+    after the replay of the journal, and all files that `write_files` had fsync'd. `boot` comes
+    next.
     """
 
     during: Step | None = Field(None, description="Cut while this step is done.")

@@ -135,7 +135,7 @@ class Resize(Model):
     Of a file what is cut off is lost; below a linear it stays.
     """
 
-    disk: Name = Field(description="The disk or device.")
+    device: Name = Field(description="The disk or device.")
     size: Size = Field(description="New size.")
 
 

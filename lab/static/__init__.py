@@ -2,7 +2,7 @@
 
 from lab.static.checkers import check_module
 from lab.static.findings import Checker, Finding, Judgement, Review, judge, read_reviews
-from lab.static.toolbox import prepare_toolbox
+from lab.static.toolbox import compiler_toolbox, prepare_toolbox
 
 __all__ = [
     "Checker",
@@ -10,6 +10,7 @@ __all__ = [
     "Judgement",
     "Review",
     "check_module",
+    "compiler_toolbox",
     "judge",
     "prepare_toolbox",
     "read_reviews",

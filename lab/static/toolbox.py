@@ -5,10 +5,11 @@ it reads are kept, in /usr/src/linux-source-*/scripts.
 """
 
 from lab.cache import Cache
-from lab.image import DEFAULT_KERNEL, Kernel, Recipe, Toolbox, kernel_named, unpack_toolbox
+from lab.image import DEFAULT_KERNEL, Kernel, Recipe, Toolbox, unpack_toolbox
 from lab.image.toolbox import EXCLUDED
 from lab.progress import ProgressSink, silent
 
+COMPILER_PACKAGES = ("linux-headers-cloud-amd64", "gcc", "libc6-dev", "make")
 KERNEL_PACKAGES = ("linux-headers-cloud-amd64", "linux-source")
 PACKAGES = (
     "gcc",
@@ -27,13 +28,16 @@ rm linux-source-*.tar.xz
 """
 
 
-def prepare_toolbox(
-    cache: Cache, progress: ProgressSink = silent, kernel: Kernel | None = None
-) -> Toolbox:
-    """The toolbox: from the cache, or made now (a download of 250 MB and two minutes).
-
-    kernel: whose headers it has, one of the distribution; the usual one if None.
-    """
-    kernel = kernel or kernel_named(DEFAULT_KERNEL)
-    recipe = Recipe(kernel, packages=KERNEL_PACKAGES + PACKAGES, excluded=EXCLUDED)
+def prepare_toolbox(cache: Cache, progress: ProgressSink = silent) -> Toolbox:
+    """The toolbox: from the cache, or made now (a download of 250 MB and two minutes)."""
+    recipe = Recipe(packages=KERNEL_PACKAGES + PACKAGES, excluded=EXCLUDED)
     return unpack_toolbox(recipe, cache, progress, _KEEP_CHECKPATCH)
+
+
+def compiler_toolbox(kernel: Kernel, cache: Cache, progress: ProgressSink = silent) -> Toolbox:
+    """Headers and compiler of a kernel of the distribution, from the cache or made now: that of the
+    checkers for the usual kernel, which is there already, for another one a smaller one."""
+    if kernel.name == DEFAULT_KERNEL:
+        return prepare_toolbox(cache, progress)
+    recipe = Recipe(kernel, packages=COMPILER_PACKAGES, excluded=EXCLUDED)
+    return unpack_toolbox(recipe, cache, progress)

@@ -213,3 +213,21 @@ def test_an_error_that_does_not_come_back_in_its_parts_has_happened(
         assert all(isinstance(piece, Good) for piece in reader.pieces(0, 64)), "if it may, once"
         assert reader.passing == [Bad(0, 64, errno.EIO)]
     assert not once
+
+
+def test_what_fails_once_as_a_whole_and_once_in_a_part_is_told_once(
+    disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, failing = os.preadv, [2048, 128]
+
+    def preadv(fd: int, buffers: list[memoryview], offset: int) -> int:
+        if failing and buffers[0].nbytes == failing[0] * 512:
+            del failing[0]
+            raise OSError(errno.EIO, "this one time")
+        return real(fd, buffers, offset)
+
+    monkeypatch.setattr(os, "preadv", preadv)
+    with reader_of(str(disk), direct=False, once=True) as reader:
+        assert all(isinstance(piece, Good) for piece in reader.pieces(0, 2048))
+        assert reader.passing == [Bad(0, 2048, errno.EIO)]
+    assert not failing

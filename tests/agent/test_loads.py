@@ -269,7 +269,7 @@ def test_failures_of_a_rare_kind_are_told_whatever_came_before() -> None:
 )
 def test_a_map_must_fit_its_tracker(found: bytes, fits: bool) -> None:
     class Map:
-        info = SimpleNamespace(device="7:0", block_count=4, number=2)
+        info = SimpleNamespace(device="7:0", block_count=4, number=2, is_gone=False)
 
         def __enter__(self) -> Map:
             return self
@@ -281,6 +281,9 @@ def test_a_map_must_fit_its_tracker(found: bytes, fits: bool) -> None:
             return found
 
     tracker: Any = SimpleNamespace(cbt_map=Map)
+    Map.info.is_gone = True
+    watches._read_map(tracker)
+    Map.info.is_gone = False
     if fits:
         watches._read_map(tracker)
     else:

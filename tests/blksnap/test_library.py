@@ -405,6 +405,21 @@ def test_a_map_replaced_while_it_was_read_is_an_error() -> None:
         cbt.read()
 
 
+@pytest.mark.parametrize(
+    ("records", "seen"), [([3, 4], CbtMapChangedError), ([3, 3], BlksnapError)]
+)
+def test_beyond_the_end_of_a_shorter_map_it_is_another_map(
+    records: list[int], seen: type[BlksnapError]
+) -> None:
+    def beyond(_argument: Any) -> int:
+        raise OSError(errno.EINVAL, "beyond the end")
+
+    control, _ = control_with(tracker_collect=collector(records), tracker_read_cbt_map=beyond)
+    with pytest.raises(BlksnapError) as caught, control.tracker(DEVICE).cbt_map() as cbt:
+        cbt.read(offset=11)
+    assert type(caught.value) is seen
+
+
 def test_an_untracked_device_has_no_info() -> None:
     control, _ = control_with(tracker_collect=collector([1]))
     assert control.tracker(DEVICE).info().number == 1

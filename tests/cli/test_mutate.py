@@ -45,3 +45,8 @@ def test_an_unknown_one_is_refused() -> None:
 def test_an_unknown_kernel_is_refused() -> None:
     with pytest.raises(UsageError, match=r"no kernel '6.1-nothing'"):
         run("map-number-stays", "--kernel", "6.1-nothing")
+
+
+def test_a_kernel_with_the_module_built_in_is_refused() -> None:
+    with pytest.raises(UsageError, match="has the module built in"):
+        run("map-number-stays", "--kernel", "6.1-builtin")

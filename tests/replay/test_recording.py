@@ -197,7 +197,7 @@ def test_a_scenario_of_usual_steps_can_be_recorded() -> None:
     [
         ("steps: [power_cut: {}, boot: ]", "{size: 16MiB}", "cuts the power"),
         ("steps: [reboot: {}]", "{size: 16MiB}", "boots again"),
-        ("steps: [resize: {disk: a, size: 32MiB}]", "{size: 16MiB}", "size of a disk"),
+        ("steps: [resize: {device: a, size: 32MiB}]", "{size: 16MiB}", "size of a disk"),
         ("steps: [unplug: {disk: a}, plug: {disk: a}]", "{size: 16MiB}", "pulls a disk"),
         ("steps: [write: {device: a, size: 1MiB}]", "{size: 16MiB, log: true}", "is logged"),
         ("steps: [write: {device: a, size: 1MiB}]", "{size: 16MiB, discard: false}", "plugged"),
@@ -216,6 +216,6 @@ def test_what_is_beyond_recording_is_refused_with_the_reason(
 
 
 def test_a_step_within_a_step_is_refused_too() -> None:
-    inside = "steps: [repeat: {times: 2, steps: [resize: {disk: a, size: 32MiB}]}]"
+    inside = "steps: [repeat: {times: 2, steps: [resize: {device: a, size: 32MiB}]}]"
     with pytest.raises(UsageError, match="size of a disk"):
         refuse(scenario(inside))

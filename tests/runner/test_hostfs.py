@@ -13,7 +13,7 @@ from lab.errors import LabError
 from lab.filedata import content, file_name
 from lab.process import run
 from lab.runner.hostfs import FilePromise, block_names, complaints, journal_of
-from lab.units import MIB, SECTOR
+from lab.units import KIB, MIB, SECTOR
 
 PROMISE = FilePromise("a", "files", count=3, size=5000, seed=4, since=0)
 
@@ -47,6 +47,27 @@ def test_a_mark_of_orphans_without_orphans_is_fine(image: Path) -> None:
 def test_a_file_that_was_being_made_longer_is_fine(image: Path) -> None:
     """It is among the orphans until its write has ended; a mount cuts off what is behind."""
     said = run(["debugfs", "-R", f"stat files/{file_name(0)}", str(image)], timeout=60)
+    inode = re.search(r"Inode: (\d+)", said)
+    assert inode is not None
+    set_it = f"set_super_value last_orphan {inode[1]}"
+    run(["debugfs", "-w", "-R", set_it, str(image)], timeout=60)
+    assert complaints(image, [PROMISE]) == []
+
+
+def test_a_file_that_was_being_made_longer_may_keep_more_blocks_for_its_map_than_it_needs(
+    image: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "pieces"
+    with data.open("xb") as file:
+        for number in range(8):
+            file.seek(number * 8 * KIB)
+            file.write(b"x" * 4 * KIB)
+    for command in (
+        f"write {data} pieces",
+        f"set_inode_field pieces size {12 * KIB}",
+    ):
+        run(["debugfs", "-w", "-R", command, str(image)], timeout=60)
+    said = run(["debugfs", "-R", "stat pieces", str(image)], timeout=60)
     inode = re.search(r"Inode: (\d+)", said)
     assert inode is not None
     set_it = f"set_super_value last_orphan {inode[1]}"

@@ -96,8 +96,8 @@ steps:
     [
         ("volume", "100", "100B is no whole disk"),
         ("l", "0", "0B is no whole disk"),
-        ("part", "512KiB", "`part` is not a disk"),
-        ("over", "512KiB", "`over` is not a disk"),
+        ("part", "512KiB", "`part` cannot get another size"),
+        ("over", "512KiB", "`over` cannot get another size"),
     ],
 )
 def test_of_devices_only_some_can_get_another_size(name: str, size: str, what: str) -> None:
@@ -108,7 +108,7 @@ devices:
   l: {loop: {file: /run/l, size: 1MiB}}
   over: {loop: {on: store}}
 """
-    assert only(f"{HEAD}  - resize: {{disk: {name}, size: {size}}}\n{devices}").what == what
+    assert only(f"{HEAD}  - resize: {{device: {name}, size: {size}}}\n{devices}").what == what
 
 
 def test_a_key_given_twice_is_a_mistake() -> None:
@@ -211,8 +211,8 @@ def test_on_is_a_word_and_not_a_boolean() -> None:
         ("exec: {argv: [cat, '{s/store}']}", ".exec.argv[1]", "not in snapshot `s`"),
         ("backup: {device: a, to: store}", ".backup.to", "smaller"),
         ("backup: {device: a, to: a}", ".backup.to", "is the original"),
-        ("resize: {disk: a, size: 100}", ".resize.size", "100B is no whole disk"),
-        ("resize: {disk: a, size: 0}", ".resize.size", "0B is no whole disk"),
+        ("resize: {device: a, size: 100}", ".resize.size", "100B is no whole disk"),
+        ("resize: {device: a, size: 0}", ".resize.size", "0B is no whole disk"),
         ("check_memory: {growth: 1MiB}", ".since", "no mark"),
         ("wait_event: {expect: low_space, on_time: true}", ".wait_event", "belongs to"),
         ("repeat: {times: 19, slowdown: 2, steps: [{take: }]}", ".repeat", "20 or more"),
@@ -359,7 +359,7 @@ def test_an_image_keeps_its_size_when_the_original_gets_another(
 ) -> None:
     text = WHOLE.replace(
         "  - destroy:\n",
-        f"  - resize: {{disk: a, size: {size}}}\n  - read_image: {{device: a, at: {at}}}\n",
+        f"  - resize: {{device: a, size: {size}}}\n  - read_image: {{device: a, at: {at}}}\n",
     )
     if right:
         parse(text)

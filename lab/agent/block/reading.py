@@ -77,6 +77,7 @@ class Reader:
                 yield start, view
 
     def _read(self, sector: int, count: int) -> Iterator[Piece]:
+        # Through the page cache a read that fails is a short one.
         failed = errno.EIO
         try:
             data = self._once(sector, count)
@@ -96,6 +97,8 @@ class Reader:
         if any(isinstance(piece, Bad) for piece in finer):
             yield from finer
         elif self._once_only:
+            parts = range(sector, sector + count)
+            self.passing = [one for one in self.passing if one.sector not in parts]
             self.passing.append(Bad(sector, count, failed))
             yield from finer
         else:

@@ -112,6 +112,8 @@ def _read_map(tracker: blksnap.Tracker) -> None:
     with tracker.cbt_map() as cbt:
         found = cbt.read()
     info, highest = cbt.info, max(found, default=0)
+    if info.is_gone:
+        return  # Its map can be read while it is held, its record is all zeros.
     if len(found) > info.block_count or highest > info.number:
         raise LabError(
             f"map of {info.device}: {len(found)} blocks, highest number {highest}; its tracker has "

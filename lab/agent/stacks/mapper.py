@@ -10,7 +10,7 @@ from abc import abstractmethod
 from typing import Optional
 
 from lab.agent.block.device import geometry, opened
-from lab.agent.processes import need
+from lab.agent.processes import CommandFailed, need
 from lab.agent.stacks.base import Stack, sectors, stack_kind, undone, wait_node
 from lab.errors import UsageError
 from lab.units import SECTOR
@@ -87,8 +87,12 @@ class Linear(Mapped):
         return f"0 {size} linear {self._on} {self._at}\n"
 
     def resize(self, size: int) -> None:
-        self._size = sectors("linear: size", size)
-        need(["dmsetup", "reload", self.name], input=self.table())
+        before, self._size = self._size, sectors("linear: size", size)
+        try:
+            need(["dmsetup", "reload", self.name], input=self.table())
+        except CommandFailed:
+            self._size = before
+            raise
         need(["dmsetup", "suspend", self.name])
         need(["dmsetup", "resume", "--noudevsync", "--noudevrules", self.name])
 

@@ -18,12 +18,12 @@ Detail = Mapping[str, object]
 
 def resize(context: Context, action: verbs.Resize) -> Detail:
     """Another size of a disk; windows on all of it grow when they are made anew."""
-    device = context.device(action.disk)
+    device = context.device(action.device)
     if device.kind == "disk":
-        device.size = context.guest.resize_disk(action.disk, action.size).size
+        device.size = context.guest.resize_disk(action.device, action.size).size
     else:
         stacked.resize(context, device, action.size)
-    context.model.resized(action.disk, device.sectors)
+    context.model.resized(action.device, device.sectors)
     return {"bytes": device.size}
 
 
