@@ -16,8 +16,10 @@ from lab.scenario.check_devices import (
     check_disk_size,
     check_parameters,
     check_range,
+    check_window,
 )
 from lab.scenario.check_names import Walk
+from lab.scenario.devices import Linear
 from lab.scenario.mistakes import Place
 from lab.units import SECTOR
 
@@ -254,7 +256,12 @@ class GuestSteps(Walk):
         if disk is not None:
             check_disk_size(action.size, disk.logical_block_size, place, self.report)
         elif stacked is not None and stacked.can_resize:
-            check_disk_size(action.size, SECTOR, place, self.report)
+            stack = stacked.stack
+            below = self.known.get(stack.on) if isinstance(stack, Linear) else None
+            if isinstance(stack, Linear) and below is not None:
+                check_window(stack.at, action.size, below, place, self.report)
+            else:
+                check_disk_size(action.size, SECTOR, place, self.report)
         elif known is not None and name not in self.excused:
             right = "a disk, a linear or a loop on a file can"
             self.report((*place, "device"), f"`{name}` cannot get another size", right)

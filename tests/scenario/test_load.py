@@ -94,7 +94,8 @@ steps:
 @pytest.mark.parametrize(
     ("name", "size", "what"),
     [
-        ("volume", "100", "100B is no whole disk"),
+        ("volume", "100", "100B is not whole blocks"),
+        ("volume", "1TiB", "0B + 1TiB runs over the end"),
         ("l", "0", "0B is no whole disk"),
         ("part", "512KiB", "`part` cannot get another size"),
         ("over", "512KiB", "`over` cannot get another size"),
