@@ -75,6 +75,26 @@ def test_a_file_that_was_being_made_longer_may_keep_more_blocks_for_its_map_than
     assert complaints(image, [PROMISE]) == []
 
 
+@pytest.mark.parametrize("marked", [True, False])
+def test_a_file_of_orphans_is_emptied_if_it_is_marked(image: Path, marked: bool) -> None:
+    run(["tune2fs", "-O", "^metadata_csum", str(image)], timeout=60)
+    run(["tune2fs", "-O", "orphan_file", str(image)], timeout=60)
+    said = run(["dumpe2fs", "-h", str(image)], timeout=60)
+    holder = re.search(r"Orphan file inode:\s+(\d+)", said)
+    size = re.search(r"Block size:\s+(\d+)", said)
+    stat = run(["debugfs", "-R", f"stat files/{file_name(0)}", str(image)], timeout=60)
+    inode = re.search(r"Inode: (\d+)", stat)
+    assert holder is not None and size is not None and inode is not None
+    blocks = run(["debugfs", "-R", f"blocks <{holder[1]}>", str(image)], timeout=60)
+    with image.open("r+b") as file:
+        file.seek(int(blocks.splitlines()[-1].split()[0]) * int(size[1]))
+        file.write(struct.pack("<I", int(inode[1])))
+    if marked:
+        run(["debugfs", "-w", "-R", "feature orphan_present", str(image)], timeout=60)
+    wrong = complaints(image, [PROMISE])
+    assert wrong == [] if marked else "is not clean" in wrong[0]
+
+
 def test_a_file_that_is_not_there(image: Path) -> None:
     (wrong,) = complaints(image, [replace(PROMISE, count=4)])
     assert "f000003" in wrong
