@@ -9,12 +9,11 @@ from lab.image import DEFAULT_KERNEL, Kernel, Recipe, Toolbox, unpack_toolbox
 from lab.image.toolbox import EXCLUDED
 from lab.progress import ProgressSink, silent
 
-COMPILER_PACKAGES = ("linux-headers-cloud-amd64", "gcc", "libc6-dev", "make")
-KERNEL_PACKAGES = ("linux-headers-cloud-amd64", "linux-source")
+HEADERS = "linux-headers-cloud-amd64"
+COMPILER = ("gcc", "libc6-dev", "make")
+KERNEL_PACKAGES = (HEADERS, "linux-source")
 PACKAGES = (
-    "gcc",
-    "libc6-dev",
-    "make",
+    *COMPILER,
     "perl",
     "sparse",
     "xz-utils",
@@ -39,5 +38,5 @@ def compiler_toolbox(kernel: Kernel, cache: Cache, progress: ProgressSink = sile
     checkers for the usual kernel, which is there already, for another one a smaller one."""
     if kernel.name == DEFAULT_KERNEL:
         return prepare_toolbox(cache, progress)
-    recipe = Recipe(kernel, packages=COMPILER_PACKAGES, excluded=EXCLUDED)
+    recipe = Recipe(kernel, packages=(HEADERS, *COMPILER), excluded=EXCLUDED)
     return unpack_toolbox(recipe, cache, progress)
