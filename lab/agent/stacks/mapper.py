@@ -10,7 +10,7 @@ from abc import abstractmethod
 from typing import Optional
 
 from lab.agent.block.device import geometry, opened
-from lab.agent.processes import CommandFailed, need
+from lab.agent.processes import need
 from lab.agent.stacks.base import Stack, sectors, stack_kind, undone, wait_node
 from lab.errors import UsageError
 from lab.units import SECTOR
@@ -84,15 +84,15 @@ class Linear(Mapped):
 
     def table(self) -> str:
         size = size_of(self._on) - self._at if self._size is None else self._size
+        return self._window(size)
+
+    def _window(self, size: int) -> str:
         return f"0 {size} linear {self._on} {self._at}\n"
 
     def resize(self, size: int) -> None:
-        before, self._size = self._size, sectors("linear: size", size)
-        try:
-            need(["dmsetup", "reload", self.name], input=self.table())
-        except CommandFailed:
-            self._size = before
-            raise
+        count = sectors("linear: size", size)
+        need(["dmsetup", "reload", self.name], input=self._window(count))
+        self._size = count
         need(["dmsetup", "suspend", self.name])
         need(["dmsetup", "resume", "--noudevsync", "--noudevrules", self.name])
 
