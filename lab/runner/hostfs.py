@@ -22,18 +22,19 @@ from lab.units import SECTOR
 LIMIT = 120.0
 REPAIRED = 1
 """Exit status of e2fsck that has done what a mount does too."""
+ORPHAN = re.compile(r"(Clearing|Truncating) orphaned inode")
 HARMLESS = re.compile(
     r"recovering journal|clean, \d+/\d+ files|\d+/\d+ files \(|was not cleanly unmounted|"
-    r"(Clearing|Truncating) orphaned inode|extent tree \(at level \d+\) could be |"
+    rf"{ORPHAN.pattern}|"
+    r"extent tree \(at level \d+\) could be |"
     r"Free (blocks|inodes) count wrong|Setting free (blocks|inodes) count|"
     r"Feature orphan_present is set but orphan file is clean|^\s*(CLEARED\.)?\s*$"
 )
 """Lines of `e2fsck -p` that tell of a replay, not of damage. The counts in the super block are not
 in the journal; the kernel sums them up when it mounts."""
-ORPHAN = re.compile(r"(Clearing|Truncating) orphaned inode")
 ORPHAN_FILE = re.compile(r"Orphan file \(inode \d+\) block \d+ is not clean")
-"""It had that orphan in it, and is emptied: harmless after an orphan only. Without one it was not
-marked as having any, and a mount would not have looked."""
+"""The file of orphans had one in it, and is emptied: harmless after an orphan only. Without one it
+was not marked as having any, and a mount would not have looked."""
 
 EXT4_AT, EXT4_MAGIC = 1024, 0xEF53
 EXT4_SUPER = struct.Struct("<24xI28xH166xI")
