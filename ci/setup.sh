@@ -72,6 +72,11 @@ install_packages() {
     local packages
     packages=$(missing_packages | sort -u | tr '\n' ' ')
     [ -n "$packages" ] || return 0
+    if ! command -v apt-get >/dev/null 2>&1; then
+        echo "missing on this machine, by the names of Debian's packages, and there is no apt-get to install them:" >&2
+        echo "  $packages" >&2
+        exit 3
+    fi
     if [ "$(id -u)" != 0 ]; then
         print_command "$packages"
         exit 3

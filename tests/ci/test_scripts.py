@@ -57,3 +57,16 @@ def test_what_fails_while_the_machine_is_set_up_ends_it_with_its_status(checkout
     done = subprocess.run([checkout / "ci/lab"], env=path, capture_output=True, check=False)
     assert done.returncode == 3
     assert done.stdout == b""
+
+
+def test_where_there_is_no_apt_get_what_is_missing_is_named(checkout: Path) -> None:
+    (checkout / "lab/data/host-programs.txt").write_text("no-such-program its-package all tests\n")
+    programs = checkout / "programs"
+    programs.mkdir()
+    for name in ("bash", "python3", "dirname", "id", "sort", "tr", "newuidmap"):
+        (programs / name).symlink_to(shutil.which(name) or "/bin/true")
+    done = subprocess.run(
+        [checkout / "ci/lab"], env={"PATH": str(programs)}, capture_output=True, check=False
+    )
+    assert done.returncode == 3
+    assert b"its-package" in done.stderr
