@@ -83,7 +83,7 @@ def mutate_command(
     if "builtin" in settings.recipe.kernel.fragments:
         raise UsageError(
             f"{kernel} has the module built in, so none can be put in its place",
-            "name another kernel: `blksnap-lab kernel list` has them",
+            "name another kernel: `blksnap-lab image list` has them",
         )
     make_results(results)
     require_programs()
