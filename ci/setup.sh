@@ -35,22 +35,21 @@ backports_archive() {
 # The backports are named to this one call of apt-get, and what the machine takes packages from stays
 # as it is. (All of that suite is preferred for it: of packages named with their suite the dependencies
 # are not, and where none of them is installed yet, apt finds no solution.)
-install_newer_qemu() {
-    local folder archive
+install_newer_qemu() (
     archive=$(backports_archive)
-    [ -n "$archive" ] || return 0
+    [ -n "$archive" ] || exit 0
     folder=$(mktemp -d)
+    trap 'rm -rf "$folder"' EXIT
     mkdir -p "$folder/lists/partial" "$folder/cache/archives/partial"
     { cat /etc/apt/sources.list 2>/dev/null || true; } >"$folder/sources.list"
     echo "deb $archive bookworm-backports main" >>"$folder/sources.list"
-    local options=(-q -o "Dir::Etc::SourceList=$folder/sources.list" -o APT::Sandbox::User=root
+    options=(-q -o "Dir::Etc::SourceList=$folder/sources.list" -o APT::Sandbox::User=root
         -o "Dir::State::Lists=$folder/lists" -o "Dir::Cache=$folder/cache")
     apt-get "${options[@]}" update >&2 &&
         apt-get "${options[@]}" install -y --no-install-recommends \
             -t bookworm-backports qemu-system-x86 qemu-utils >&2 ||
         say "no newer QEMU is to be had; Debian 12's own will do"
-    rm -rf "$folder"
-}
+)
 
 # The one command for who is not root. With it the backports stay among what the machine takes
 # packages from, where none comes from unless it is asked for.
@@ -111,5 +110,8 @@ make_venv() {
     cd "$checkout"
     install_packages
     require_python
+    # One at a time makes .venv; who waits finds it made. The lock is the folder's own.
+    exec 9<.
+    flock -w 1800 9 || { echo "another process has been making .venv for half an hour" >&2; exit 3; }
     make_venv
 )

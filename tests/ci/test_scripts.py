@@ -70,3 +70,27 @@ def test_where_there_is_no_apt_get_what_is_missing_is_named(checkout: Path) -> N
     )
     assert done.returncode == 3
     assert b"its-package" in done.stderr
+
+
+SLOW_PYTHON = """#!/bin/sh
+case "$*" in
+--version) echo Python 3.11 ;;
+"-m venv .venv")
+    mkdir -p .venv/bin && cp "$0" .venv/bin/python
+    printf '#!/bin/sh\\necho begin >>log; sleep 1; echo end >>log\\n' >.venv/bin/pip
+    chmod +x .venv/bin/pip
+    ;;
+"-P -m lab") test -x .venv/bin/pip ;;
+esac
+"""
+
+
+def test_two_that_begin_at_once_make_one_environment(checkout: Path) -> None:
+    shutil.rmtree(checkout / ".venv")
+    slow = checkout / "python3"
+    slow.write_text(SLOW_PYTHON)
+    slow.chmod(0o755)
+    path = {"PATH": f"{checkout}:/usr/bin:/bin"}
+    both = [subprocess.Popen([checkout / "ci/lab"], cwd=checkout, env=path) for _ in range(2)]
+    assert [one.wait(60) for one in both] == [0, 0]
+    assert (checkout / "log").read_text().split() == ["begin", "end"]
