@@ -105,7 +105,8 @@ def _limit(config: pytest.Config) -> float:
     """What pytest-timeout gives a test that does not say itself, seconds; 0: no limit."""
     if not config.pluginmanager.has_plugin("timeout"):
         return 0.0
-    return float(config.getoption("timeout") or config.getini("timeout") or 0)
+    given = config.getoption("timeout")
+    return float((config.getini("timeout") if given is None else given) or 0)
 
 
 def _rules(item: pytest.Item) -> set[str]:

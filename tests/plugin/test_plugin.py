@@ -466,3 +466,14 @@ def test_other(request):
     assert limit(request) == []
 """
     run(tests=tests, options=("--timeout", "7")).assert_outcomes(passed=3)
+
+
+def test_who_switches_the_limit_off_has_none_for_guests(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
+    pytester.makeini("[pytest]\ntimeout = 900\n")
+    tests = """
+def test_guest(guest, request):
+    assert not list(request.node.iter_markers("timeout"))
+"""
+    run(tests=tests, options=("--timeout", "0")).assert_outcomes(passed=1)
