@@ -4,7 +4,7 @@ from lab.cache.claims import claimed
 from lab.cache.digest import digest_file, digest_of, digest_tree
 from lab.cache.seal import contents, damage, seal
 from lab.cache.store import ENVIRONMENT, Cache, CacheError, Hold, cache_root
-from lab.cache.tidy import Holding, disk_usage, holdings, tidy
+from lab.cache.tidy import Holding, disk_usage, holdings, surplus, tidy
 
 __all__ = [
     "ENVIRONMENT",
@@ -22,5 +22,6 @@ __all__ = [
     "disk_usage",
     "holdings",
     "seal",
+    "surplus",
     "tidy",
 ]

@@ -213,11 +213,6 @@ class Cache:
             os.utime(path)
             return hold
 
-    def prune(self, kind: str, keep: int) -> None:
-        """Remove the entries that were used longest ago, but not those in use; `keep` stay."""
-        for folder in self.entries(kind)[keep:]:
-            self.remove_unused(kind, folder.name)
-
     def entries(self, kind: str) -> list[Path]:
         """The entries of a kind, the one that was used last first."""
 
@@ -229,10 +224,13 @@ class Cache:
 
     def remove_unused(self, kind: str, key: str) -> bool:
         """Remove an entry, unless a process uses it; whether it is gone."""
-        try:
-            hold = lock_file(self._use_file(kind, key), EXCLUSIVE)
-        except BlockingIOError:
-            return False
+        path = self._use_file(kind, key)
+        with self._errors(f"the lock of {key}"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                hold = lock_file(path, EXCLUSIVE)
+            except BlockingIOError:
+                return False
         with contextlib.closing(hold):
             folder = self.root / kind / key
             if folder.is_dir():

@@ -4,6 +4,7 @@ Entries that are in use stay whatever their number.
 """
 
 import contextlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,9 +45,22 @@ def tidy(cache: Cache) -> None:
     """Remove what was used longest ago, beyond the bounds, and what killed processes left."""
     cache.sweep()
     sweep_claims(cache)
-    for kind, keep in KEPT.items():
-        cache.prune(kind, keep)
+    for kind, key in surplus(cache):
+        cache.remove_unused(kind, key)
     _forget_locks(cache)
+
+
+def surplus(cache: Cache, gone: Collection[str] = ()) -> list[tuple[str, str]]:
+    """Kind and key of what was used longest ago, beyond the bounds.
+
+    gone: keys of images that are counted as removed already.
+    """
+    found = []
+    for kind, keep in KEPT.items():
+        keys = [path.name for path in cache.entries(kind)]
+        there = [key for key in keys if kind != "images" or key not in gone]
+        found += [(kind, key) for key in there[keep:]]
+    return found
 
 
 def holdings(cache: Cache) -> list[Holding]:

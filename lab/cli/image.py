@@ -1,13 +1,14 @@
 """`image build`, `list`, `prune`: the guest images, one for each kernel of the matrix."""
 
 import json
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from itertools import zip_longest
 from typing import Annotated
 
 import typer
 
-from lab.cache import Cache, disk_usage, tidy
+from lab.cache import Cache, disk_usage, surplus, tidy
 from lab.cli.options import JsonOption, KernelsOption
 from lab.cli.progress import ProgressLine
 from lab.compiler_cache import archive_path
@@ -28,11 +29,21 @@ from lab.units import MIB
 
 
 class Fate(StrEnum):
-    """What becomes of an image that nobody needs."""
+    """What becomes of an entry of the cache that nobody needs."""
 
     REMOVED = "removed"
     WOULD_GO = "would remove"
     IN_USE = "in use, stays"
+
+
+@dataclass(frozen=True)
+class _Pruned:
+    """An entry of the cache, its size in bytes, and what became of it."""
+
+    kind: str
+    key: str
+    size: int
+    fate: Fate
 
 
 app = typer.Typer(help="Guest images, one for each kernel of the matrix.", no_args_is_help=True)
@@ -78,30 +89,31 @@ def prune_command(
     cache = Cache()
     named = {Recipe(kernel_named(name)).key for name in kernel_names(kernel)} if kernel else set()
     stay = {Recipe(one).key for one in KERNELS + BUILT_KERNELS} - named
-    found: list[tuple[str, int, Fate]] = []
-    for folder in cache.entries(images.KIND):
-        if folder.name not in stay:
-            size = disk_usage(folder)
-            found.append((folder.name, size, _prune(cache, folder.name, dry_run)))
+    unneeded = [one.name for one in cache.entries(images.KIND) if one.name not in stay]
+    found = [
+        _prune(cache, kind, key, dry_run)
+        for kind, key in [*((images.KIND, key) for key in unneeded), *surplus(cache, unneeded)]
+    ]
     if not dry_run:
         tidy(cache)
     if as_json:
-        rows = [{"key": key, "size": size, "fate": fate} for key, size, fate in found]
-        typer.echo(json.dumps(rows, indent=2))
+        typer.echo(json.dumps([asdict(one) for one in found], indent=2))
         return
-    for key, size, fate in found:
-        typer.echo(f"{fate} {key}: {size // MIB} MiB")
-    freed = sum(size for _, size, fate in found if fate is not Fate.IN_USE)
+    for one in found:
+        typer.echo(f"{one.fate} {one.kind}/{one.key}: {one.size // MIB} MiB")
+    freed = sum(one.size for one in found if one.fate is not Fate.IN_USE)
     typer.echo(f"{freed // MIB} MiB {'would be ' if dry_run else ''}freed")
 
 
-def _prune(cache: Cache, key: str, dry_run: bool) -> Fate:
+def _prune(cache: Cache, kind: str, key: str, dry_run: bool) -> _Pruned:
+    size = disk_usage(cache.root / kind / key)
     if dry_run:
-        return Fate.WOULD_GO
-    if not cache.remove_unused(images.KIND, key):
-        return Fate.IN_USE
-    archive_path(cache, key).unlink(missing_ok=True)
-    return Fate.REMOVED
+        return _Pruned(kind, key, size, Fate.WOULD_GO)
+    if not cache.remove_unused(kind, key):
+        return _Pruned(kind, key, size, Fate.IN_USE)
+    if kind == images.KIND:
+        archive_path(cache, key).unlink(missing_ok=True)
+    return _Pruned(kind, key, size, Fate.REMOVED)
 
 
 def _tell(found: dict[Kernel, Image | None], as_json: bool) -> None:

@@ -8,8 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from lab.cache import Cache, CacheError, cache_root, digest_file, digest_of, digest_tree, store
+from lab.cache import (
+    Cache,
+    CacheError,
+    cache_root,
+    digest_file,
+    digest_of,
+    digest_tree,
+    store,
+    tidy,
+)
 from lab.cache.seal import damage
+from lab.cache.tidy import KEPT
 from lab.errors import EnvironmentLack
 from lab.progress import Progress
 from lab.units import MIB
@@ -160,17 +170,18 @@ def test_an_entry_that_is_being_built_is_not_pruned(cache: Cache) -> None:
     assert not (cache.root / "kind" / "key").exists()
 
 
-def test_pruning_keeps_the_newest_and_what_is_used(cache: Cache) -> None:
+def test_the_newest_and_what_is_used_stay(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KEPT, "kind", 2)
     for number in range(4):
         cache.entry("kind", f"k{number}", writes("x", []))
         cache.use("kind", f"k{number}").close()
         os.utime(cache.root / "locks" / f"kind-k{number}.use", (number, number))
     hold = cache.use("kind", "k0")
     os.utime(cache.root / "locks" / "kind-k0.use", (0, 0))
-    cache.prune("kind", 2)
+    tidy(cache)
     assert sorted(p.name for p in (cache.root / "kind").iterdir()) == ["k0", "k2", "k3"]
     hold.close()
-    cache.prune("kind", 2)
+    tidy(cache)
     assert sorted(p.name for p in (cache.root / "kind").iterdir()) == ["k2", "k3"]
 
 
