@@ -217,6 +217,10 @@ class NullBlk(Model):
         description="Of blocks of 4 KiB, and no request has gaps in memory, as of many NVMe disks; "
         "from kernel 5.14 on.",
     )
+    polled: bool = Field(
+        False,
+        description="With a queue for requests whose ends are polled for; from kernel 5.17 on.",
+    )
 
 
 class ScsiDebug(Model):

@@ -21,6 +21,7 @@ class WriteHow(StrEnum):
     IO_URING_DSYNC = "io_uring_dsync"
     NOWAIT = "nowait"
     IO_URING_NOWAIT = "io_uring_nowait"
+    IO_URING_POLLED = "io_uring_polled"
 
 
 DSYNCS = frozenset({WriteHow.DSYNC, WriteHow.IO_URING_DSYNC})

@@ -18,6 +18,7 @@ from lab.agent.block.ways import Failure, Way
 from lab.agent.syscalls import syscall
 
 _SETUP, _ENTER = 425, 426
+_SETUP_IOPOLL = 1
 _ENTER_GETEVENTS = 1
 _OFF_SQ_RING, _OFF_CQ_RING, _OFF_SQES = 0, 0x800_0000, 0x1000_0000
 _OP_WRITE = 23
@@ -60,10 +61,13 @@ class _Params(ctypes.Structure):
 
 
 class Ring:
-    """An io_uring for writes. OSError ENOSYS or EPERM where the kernel does not allow it."""
+    """An io_uring for writes. OSError ENOSYS or EPERM where the kernel does not allow it.
 
-    def __init__(self, entries: int) -> None:
-        params = _Params()
+    polled: who waits for an end asks the disk for it (IORING_SETUP_IOPOLL).
+    """
+
+    def __init__(self, entries: int, *, polled: bool = False) -> None:
+        params = _Params(flags=_SETUP_IOPOLL if polled else 0)
         self._fd = syscall(_SETUP, entries, ctypes.byref(params))
         try:
             self._map(params)
@@ -139,11 +143,12 @@ class UringWay(Way):
     """Direct writes with up to `depth` in flight, each with memory of its own."""
 
     write_flags = 0
+    polled = False
 
     def __init__(self, fd: int, size: int, depth: int = 8) -> None:
         super().__init__(fd, size * depth)
         self._size = size
-        self._ring = Ring(depth)
+        self._ring = Ring(depth, polled=self.polled)
         with self._memory[:] as whole:
             self._address = ctypes.addressof(ctypes.c_char.from_buffer(whole))
         self._free = list(range(depth))
@@ -191,3 +196,9 @@ class UringNowaitWay(UringWay):
     """The same, each with RWF_NOWAIT, so that none is handed to a worker that would wait."""
 
     write_flags = os.RWF_NOWAIT
+
+
+class UringPolledWay(UringWay):
+    """The same, each end polled for, where the disk can do that."""
+
+    polled = True

@@ -35,6 +35,7 @@ class How(str, Enum):
     IO_URING_DSYNC = "io_uring_dsync"  # the same, each write durable (FUA) when it ends
     NOWAIT = "nowait"  # O_DIRECT with RWF_NOWAIT: EAGAIN rather than wait
     IO_URING_NOWAIT = "io_uring_nowait"  # the same through io_uring, several at once
+    IO_URING_POLLED = "io_uring_polled"  # io_uring that polls for ends, with no interrupt
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Optional
 
 from lab import stamp
 from lab.agent.block.device import opened
-from lab.agent.block.uring import UringDsyncWay, UringNowaitWay, UringWay
+from lab.agent.block.uring import UringDsyncWay, UringNowaitWay, UringPolledWay, UringWay
 from lab.agent.block.ways import (
     BufferedWay,
     DsyncWay,
@@ -32,6 +32,7 @@ _CLASSES: dict[How, type[Way]] = {
     How.IO_URING_DSYNC: UringDsyncWay,
     How.NOWAIT: NowaitWay,
     How.IO_URING_NOWAIT: UringNowaitWay,
+    How.IO_URING_POLLED: UringPolledWay,
 }
 
 StampedWrite = tuple[int, int, int]  # sector, count, seq

@@ -31,6 +31,7 @@ class NullBlk(Stack):
     """A disk of `size` bytes; zoned: of zones that are written from their start on only.
 
     no_gaps: of blocks of 4 KiB, and no request has gaps in memory (a virtual boundary).
+    polled: it has a queue for requests whose ends are polled for.
 
     keeps: it has what was written; otherwise it moves no data and needs no memory, what is read
     means nothing, and it answers `latency_ns` after it was asked, any number of requests at once
@@ -44,6 +45,7 @@ class NullBlk(Stack):
         *,
         zoned: bool = False,
         no_gaps: bool = False,
+        polled: bool = False,
         keeps: bool = True,
         latency_ns: int = 0,
     ) -> None:
@@ -63,6 +65,8 @@ class NullBlk(Stack):
             self._settings |= {"zoned": 1, "zone_size": _ZONE_MIB}
         if no_gaps:
             self._settings |= {"blocksize": _BLOCK, "virt_boundary": 1}
+        if polled:
+            self._settings |= {"poll_queues": 1}
         self._folder = CONFIGFS / "nullb" / f"nullb_{name}"
 
     def create(self) -> None:
