@@ -19,6 +19,11 @@
 #include <linux/version.h>
 #include <linux/workqueue.h>
 
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 11, 0) && \
+	LINUX_VERSION_CODE < KERNEL_VERSION(5, 12, 0)
+#error "Linux 5.11 is not known: its partitions are neither those of 5.10 nor of 5.12."
+#endif
+
 /*
  * Can a disk get another content without that being seen? 5.15 introduced a
  * number that changes with each.

@@ -134,7 +134,7 @@ static inline bool compat_has_inline_encryption(struct request_queue *queue)
 {
 #ifndef CONFIG_BLK_INLINE_ENCRYPTION
 	return false;
-#elif LINUX_VERSION_CODE >= KERNEL_VERSION(5, 18, 0)
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(5, 16, 0)
 	return queue->crypto_profile;
 #else
 	return queue->ksm;

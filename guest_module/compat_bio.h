@@ -100,9 +100,36 @@ static inline struct gendisk *compat_bio_disk(const struct bio *bio)
  * 5.16 let the submitter of any bio poll for its end; before, polling changed
  * nothing in a bio.
  */
+static inline bool compat_bio_is_polled(const struct bio *bio)
+{
+#ifdef REQ_POLLED
+	return bio->bi_opf & REQ_POLLED;
+#else
+	return false;
+#endif
+}
+
+/*
+ * Must a bio fail rather than wait? Before 6.3 those that are polled for say so
+ * whatever their submitter says, who tries again and again if they fail.
+ */
+static inline bool compat_bio_is_nowait(const struct bio *bio)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+	return bio->bi_opf & REQ_NOWAIT;
+#elif defined(REQ_POLLED)
+	return (bio->bi_opf & REQ_NOWAIT) && !(bio->bi_opf & REQ_POLLED);
+#else
+	return (bio->bi_opf & REQ_NOWAIT) && !(bio->bi_opf & REQ_HIPRI);
+#endif
+}
+
 static inline void compat_bio_end_unpolled(struct bio *bio)
 {
 #ifdef REQ_POLLED
+	/* Whom it passes next cannot tell any more that it may wait. */
+	if (compat_bio_is_polled(bio) && !compat_bio_is_nowait(bio))
+		bio->bi_opf &= ~REQ_NOWAIT;
 	bio_clear_polled(bio);
 #endif
 }

@@ -298,16 +298,28 @@ out:
 	return ret;
 }
 
+/*
+ * Device mapper keeps a list in the bi_private of a bio that is polled for, from
+ * its first part on, and goes on with the rest. Had it been seen here before that,
+ * it would not be polled for any more. So it is from before the filter, and who
+ * attached that waits for its end; nothing of it can be changed any more.
+ */
+static bool tracker_write_is_older(const struct bio *bio)
+{
+	return compat_bio_is_polled(bio) && bio_flagged(bio, BIO_CHAIN);
+}
+
 enum bdev_filter_result tracker_submit_bio(struct bio *bio,
 					   struct bdev_filter *filter,
 					   sector_t sector, sector_t count)
 {
 	struct tracker *tracker = container_of(filter, struct tracker, filter);
-	bool nowait = bio->bi_opf & REQ_NOWAIT;
+	bool nowait = compat_bio_is_nowait(bio);
 	struct tracker_write *write;
 	struct diff_area *area;
 
 	if (!count || !op_is_write(bio_op(bio)) || diff_io_in_scope() ||
+	    tracker_write_is_older(bio) ||
 	    tracker_write_known(tracker, bio, sector, count))
 		return bdev_filter_pass;
 

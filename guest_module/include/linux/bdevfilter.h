@@ -158,7 +158,8 @@ int bdev_filter_attach(struct block_device *bdev, const char *name,
  * device need not be open, and may be gone long since.
  *
  * Must not be called in the callback, nor with anything held that the callback
- * waits for; nor by two at the same time for the same filter.
+ * waits for; nor by two at the same time for the same filter, nor before its attach
+ * has returned.
  *
  * Return: 0, or -ENOENT if @flt is not attached at @altitude, perhaps because its
  * device has gone; then too the callback will not run again, and the place's
