@@ -5,13 +5,16 @@ kept have them.
 """
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from lab.accel import AccelChoice
-from lab.cli.options import SCENARIOS, GuestOptions
-from lab.cli.run_options import HowOptions, ReportOptions
+import typer
+
+from lab.cli.chosen import NamesArgument
+from lab.cli.groups import differing, grouped, option
+from lab.cli.options import SCENARIOS, GuestOptions, ScenariosOption
+from lab.cli.run_options import HowOptions, LongOption, ReportOptions
 from lab.data import script
 from lab.errors import UsageError
 from lab.image import DEFAULT_KERNEL
@@ -27,7 +30,7 @@ def again(
     """
     of_checkout = script("scenarios")
     words = [of_checkout] if of_checkout else ["blksnap-lab", "run"]
-    words += _differing(guest)
+    words += _words(guest)
     if scenarios != SCENARIOS:
         words += _given("scenarios", scenarios)
     words += ["--long"] if long else []
@@ -36,25 +39,21 @@ def again(
 
 def of_whole_run(how: HowOptions, report: ReportOptions) -> tuple[str, ...]:
     """The words that only the command of a whole run has; kernels are the runner's to name."""
-    return (*_differing(how, but=("kernel", "coverage")), *_differing(report))
+    of_it_alone = replace(how, kernel=None, coverage=False)
+    return (*_words(of_it_alone), *_words(report))
 
 
-def _differing(options: object, but: Sequence[str] = ()) -> list[str]:
-    """Options of a group that have not their defaults."""
-    words: list[str] = []
-    for one in fields(options):  # type: ignore[arg-type]
-        value = getattr(options, one.name)
-        if one.name not in but and value != one.default:
-            words += _given(one.name.replace("_", "-"), value)
-    return words
+def _words(group: object) -> list[str]:
+    """The options of a group that have not their defaults."""
+    return [word for name, value in differing(group).items() for word in _given(name, value)]
 
 
 def _given(name: str, value: object) -> list[str]:
     if value is True:
-        return [f"--{name}"]
+        return [option(name)]
     several = value if isinstance(value, list) else [value]
     given = [one.resolve() if isinstance(one, Path) else one for one in several]
-    return [word for one in given for word in (f"--{name}", str(one))]
+    return [word for one in given for word in (option(name), str(one))]
 
 
 @dataclass(frozen=True)
@@ -76,67 +75,47 @@ class Asked:
 
 _SCRIPT = ("ci", "scenarios")
 _PROGRAM = ["blksnap-lab", "run"]
-_FLAGS = {"long", "coverage", "keep-failed"}
+_MISUSE: Any = typer.BadParameter.__base__
+"""What typer raises for words that it cannot read; it has no public name there."""
 
 
 def asked(command: str) -> Asked:
     """What a command that runs scenarios again asks for. UsageError if it is none of again()'s."""
-    words = shlex.split(command)
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise _strange(command, str(error)) from error
     if words[:1] and Path(words[0]).parts[-2:] == _SCRIPT:
         left = words[1:]
     elif words[:2] == _PROGRAM:
         left = words[2:]
     else:
-        raise UsageError(f"not a command that runs a scenario again: {command!r}")
-    groups = (GuestOptions, HowOptions, ReportOptions)
-    known = {one.name for group in groups for one in fields(group)} | {"scenarios"}
-    given: dict[str, list[str]] = {}
-    flags: set[str] = set()
-    names: list[str] = []
-    while left:
-        word, _, value = left.pop(0).partition("=")
-        option = word.removeprefix("--")
-        if not word.startswith("--"):
-            names.append(word)
-        elif option in _FLAGS:
-            flags.add(option)
-        elif option not in known or not (value or left):
-            raise UsageError(f"option {word} of {command!r} is not known")
-        else:
-            given.setdefault(option, []).append(value or left.pop(0))
-    last = {name: values[-1] for name, values in given.items()}
-    return Asked(
-        guest=_guest(given, last),
-        how=HowOptions(
-            kernel=given.get("kernel"),
-            jobs=int(last["jobs"]) if "jobs" in last else None,
-            repeat=int(last.get("repeat", 1)),
-            keep_failed="keep-failed" in flags,
-            coverage="coverage" in flags,
-        ),
-        report=ReportOptions(
-            junit=_path(last, "junit"),
-            jsonl=_path(last, "jsonl"),
-            html=_path(last, "html"),
-            slowest=int(last["slowest"]) if "slowest" in last else None,
-        ),
-        scenarios=_path(last, "scenarios") or SCENARIOS,
-        long="long" in flags,
-        names=tuple(names),
+        raise _strange(command, "it runs no scenarios")
+    reader = typer.Typer()
+    reader.command(add_help_option=False)(_read)
+    typed = typer.main.get_command(reader)
+    try:
+        with typed.make_context(_PROGRAM[-1], left) as context:
+            found: Asked = typed.invoke(context)
+            return found
+    except _MISUSE as error:
+        raise _strange(command, error.format_message()) from error
+
+
+@grouped
+def _read(
+    guest: GuestOptions,
+    how: HowOptions,
+    report: ReportOptions,
+    scenarios: ScenariosOption = SCENARIOS,
+    long: LongOption = False,
+    names: NamesArgument = None,
+) -> Asked:
+    return Asked(guest, how, report, scenarios, long, tuple(names or ()))
+
+
+def _strange(command: str, why: str) -> UsageError:
+    return UsageError(
+        f"not a command that runs a scenario again: {command!r}: {why}",
+        "run the scenarios anew: the results are of another lab, or were changed",
     )
-
-
-def _guest(given: dict[str, list[str]], last: dict[str, str]) -> GuestOptions:
-    default = GuestOptions()
-    return GuestOptions(
-        module=_path(last, "module") or default.module,
-        ko=[Path(one) for one in given["ko"]] if "ko" in given else None,
-        flavour=_path(last, "flavour"),
-        memory=last.get("memory", default.memory),
-        cpus=int(last.get("cpus", default.cpus)),
-        accel=AccelChoice(last.get("accel", default.accel)),
-    )
-
-
-def _path(last: dict[str, str], name: str) -> Path | None:
-    return Path(last[name]) if name in last else None

@@ -2,15 +2,15 @@
 
 import glob
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from lab.cache import Cache
 from lab.cli.again import again, asked, of_whole_run
-from lab.cli.groups import grouped
+from lab.cli.groups import differing, grouped, option
 from lab.cli.options import GuestOptions, load_folder
 from lab.cli.run_options import HowOptions, ReportOptions, WhichOptions
 from lab.errors import UsageError
@@ -157,19 +157,13 @@ def _same_scenarios(before: StoredRun, known: Sequence[Scenario]) -> list[Scenar
 
 def _both(before: ReportOptions, now: ReportOptions) -> ReportOptions:
     """What was asked for when the run was begun, and what is now."""
-    return replace(before, **_set(now))
-
-
-def _set(options: Any) -> dict[str, Any]:
-    """The options of a group that have not their defaults."""
-    values = {one.name: (getattr(options, one.name), one.default) for one in fields(options)}
-    return {name: value for name, (value, default) in values.items() if value != default}
+    return replace(before, **differing(now))
 
 
 def _refuse_others(*groups: object) -> None:
     """UsageError for options that a run that goes on has already."""
-    given = {name: value for group in groups for name, value in _set(group).items()}
-    told = [*given.pop("names", ()), *(f"--{name.replace('_', '-')}" for name in given)]
+    given = {name: value for group in groups for name, value in differing(group).items()}
+    told = [*given.pop("names", ()), *map(option, given)]
     if told:
         raise UsageError(
             f"{', '.join(told)}: a run goes on as it was begun",

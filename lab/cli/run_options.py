@@ -20,6 +20,10 @@ from lab.runner.selection import select_to_run
 from lab.runner.shard import Shard, recorded_durations
 from lab.scenario.scenario import Scenario
 
+LongOption = Annotated[
+    bool, typer.Option("--long", help="The full numbers, where usually fewer must do.")
+]
+
 
 @dataclass(frozen=True)
 class WhichOptions:
@@ -29,9 +33,7 @@ class WhichOptions:
     group: GroupOption = None
     rule: RuleOption = None
     scenarios: ScenariosOption = SCENARIOS
-    long: Annotated[
-        bool, typer.Option("--long", help="The full numbers, where usually fewer must do.")
-    ] = False
+    long: LongOption = False
     shard: Annotated[
         str | None,
         typer.Option("--shard", metavar="N/COUNT", help="Only this part, of about equal time."),

@@ -2,13 +2,14 @@
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lab.cache import Cache
+from lab.cli.groups import differing, option
 from lab.cli.options import GuestOptions
 from lab.cli.progress import ProgressLine
 from lab.errors import UsageError
@@ -125,12 +126,7 @@ def _subject(
 def _refuse_for_kept(disks: list[str] | None, guest: GuestOptions, kernel: str) -> None:
     given = ["--disk"] if disks else []
     given += ["--kernel"] if kernel != DEFAULT_KERNEL else []
-    plain = GuestOptions()
-    given += [
-        f"--{field.name}"
-        for field in fields(guest)
-        if getattr(guest, field.name) != getattr(plain, field.name)
-    ]
+    given += map(option, differing(guest))
     if given:
         raise UsageError(
             f"{', '.join(given)}: a kept guest goes on as it was kept", "leave out what it has"

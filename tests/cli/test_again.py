@@ -77,3 +77,23 @@ def test_the_command_of_a_whole_run_says_how_it_was_run_and_what_was_made_of_it(
 def test_a_command_of_another_kind_is_not_read(command: str) -> None:
     with pytest.raises(UsageError):
         asked(command)
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("'a/b", "No closing quotation"),
+        ("--cpus=x a/b", "'--cpus'"),
+        ("--accel quantum a/b", "'--accel'"),
+        ("--slowest=-1 a/b", "'--slowest'"),
+        ("--help", "--help"),
+        ("--group cbt", "--group"),
+    ],
+)
+def test_a_command_that_cannot_be_read_is_named_with_the_reason(words: str, why: str) -> None:
+    command = f"ci/scenarios {words}"
+    with pytest.raises(UsageError) as caught:
+        asked(command)
+    assert repr(command) in caught.value.what
+    assert why in caught.value.what.replace(repr(command), "")
+    assert caught.value.remedy
