@@ -132,8 +132,3 @@ def packed(text: str) -> str:
     """Deflated (raw) and in base64."""
     deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     return base64.b64encode(deflate.compress(text.encode()) + deflate.flush()).decode()
-
-
-def unpacked(text: str) -> str:
-    """What `packed` made."""
-    return zlib.decompress(base64.b64decode(text), -zlib.MAX_WBITS).decode()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import html5lib
 import pytest
+from report.results import unpacked
 
 from lab.coverage.lcov import lcov
 from lab.coverage.lines import Function, Reached
@@ -12,7 +13,6 @@ from lab.coverage.page import page
 from lab.coverage.reasons import judge
 from lab.coverage.stored import RunCoverage, joined
 from lab.errors import UsageError
-from lab.report.html import unpacked
 
 SOURCES = {"a.c": "int f(void)\n{\n\tif (x)\n\t\treturn 1 < 2;\n\treturn 0;\n}\n"}
 

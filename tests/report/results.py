@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,6 +35,11 @@ NASTY = "</script></pre><img src=x onerror=\"document.title='owned'\"><!-- & {{ 
 KEPT = "ci/lab shell --kept results/latest/x"
 TRACE = "snapshot_take+0x55/0x100 [blksnap]"
 BEGAN = 1_700_000_000.0
+
+
+def unpacked(text: str) -> str:
+    """What a page holds packed."""
+    return zlib.decompress(base64.b64decode(text), -zlib.MAX_WBITS).decode()
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 
 from lab.cli.main import app
 from lab.errors import UsageError
-from lab.report.html import MARKS, Html, run_page, unpacked
+from lab.report.html import MARKS, Html, run_page
 from lab.report.stored import read_run
 from lab.runner.events import RunStarted
 from lab.runner.verdict import Verdict
 
-from .results import KEPT, NASTY, TRACE, Made, make_results
+from .results import KEPT, NASTY, TRACE, Made, make_results, unpacked
 
 MADE = [
     Made("cbt/a"),
