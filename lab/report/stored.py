@@ -93,8 +93,18 @@ class StoredRun:
 
 
 def read_run(folder: Path) -> StoredRun:
-    """The run in a results folder. UsageError if there is none."""
-    events = list(_lines(folder / "events.jsonl"))
+    """The run in a results folder. UsageError if there is none, or if it cannot be read."""
+    path = folder / "events.jsonl"
+    try:
+        return _run(folder, list(_lines(path)))
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{path} is not as the lab writes it: {type(error).__name__}: {error}",
+            "name another run; what an older lab wrote, or was changed, cannot be read",
+        ) from error
+
+
+def _run(folder: Path, events: Sequence[Record]) -> StoredRun:
     parts = _parts(events)
     if not parts:
         raise UsageError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from importlib import resources
@@ -197,6 +198,32 @@ def test_results_may_have_been_moved(tmp_path: Path) -> None:
 def test_a_folder_without_results_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no results of a run"):
         read_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"time": None},
+        {"time": "noon"},
+        {"jobs": "x"},
+        {"kernels": 5},
+        {"basis": "x"},
+        {"scenarios": None},
+        {"scenarios": 1},
+    ],
+)
+def test_a_run_that_is_not_as_the_lab_writes_it_is_a_usage_error(
+    changed: dict[str, object], tmp_path: Path
+) -> None:
+    folder = make_results(tmp_path / "run", MADE[:1])
+    path = folder / "events.jsonl"
+    first, _, rest = path.read_text().partition("\n")
+    begin = {name: it for name, it in (json.loads(first) | changed).items() if it is not None}
+    path.write_text(f"{json.dumps(begin)}\n{rest}")
+    with pytest.raises(UsageError) as caught:
+        read_run(folder)
+    assert caught.value.what.startswith(f"{path} is not as the lab writes it: ")
+    assert caught.value.remedy
 
 
 def test_a_large_run_stays_small_and_is_made_in_seconds(tmp_path: Path) -> None:
