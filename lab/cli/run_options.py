@@ -9,6 +9,7 @@ import typer
 from lab.cli.chosen import GroupOption, NamesArgument, RuleOption, selection
 from lab.cli.options import SCENARIOS, KernelsOption, ScenariosOption, load_folder, require_file
 from lab.cli.progress import ProgressLine
+from lab.errors import UsageError
 from lab.estimates import Estimates
 from lab.report.html import Html
 from lab.report.jsonl import JsonLines
@@ -90,9 +91,19 @@ class ReportOptions:
         return [*made, Html(self.html, ProgressLine)] if self.html is not None else made
 
     def require_files(self) -> None:
-        """UsageError if one of the files cannot be written."""
+        """UsageError if one of the files cannot be written, or would replace another."""
+        found: dict[Path, str] = {}
         for option in ("junit", "jsonl", "html"):
-            require_file(f"--{option}", getattr(self, option))
+            path: Path | None = getattr(self, option)
+            require_file(f"--{option}", path)
+            if path is None:
+                continue
+            other = found.setdefault(path.resolve(), option)
+            if other != option:
+                raise UsageError(
+                    f"--{other} and --{option} are the same file: {path}",
+                    "each needs a file of its own",
+                )
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,16 @@ def test_a_path_that_cannot_be_written_is_refused_at_once(
     assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "folder"]
 
 
+def test_reports_cannot_share_a_file(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path)
+    words = ["run", "nosuch", "--junit", str(tmp_path / "a"), "--html", str(link / "a")]
+    done = CliRunner().invoke(app, words)
+    assert isinstance(done.exception, UsageError), done.exception
+    assert done.exception.what == f"--junit and --html are the same file: {link / 'a'}"
+    assert done.exception.remedy
+
+
 @pytest.mark.parametrize("words", ["run cbt/exact-map", "mutate"])
 def test_results_are_looked_at_before_anything_is_made(
     words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
