@@ -91,7 +91,10 @@ def exit_status(error: LabError) -> ExitStatus:
 
 
 def main() -> NoReturn:
-    """Run the command line and exit. Errors of the lab are told without a traceback."""
+    """Run the command line and exit. Errors of the lab are told without a traceback.
+
+    typer itself ends the program when it is interrupted, and when nobody reads what it prints.
+    """
     debug = "--debug" in sys.argv[1:]
     if not debug:
         _hush()
@@ -104,9 +107,6 @@ def main() -> NoReturn:
         if error.remedy:
             _tell(f"  remedy: {escape(error.remedy)}")
         sys.exit(exit_status(error))
-    except KeyboardInterrupt:
-        _tell("interrupted")
-        sys.exit(ExitStatus.INTERRUPTED)
     except Exception as error:
         if debug:
             traceback.print_exc()

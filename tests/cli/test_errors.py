@@ -55,6 +55,11 @@ def test_no_error_shows_a_traceback_unless_asked_for(
         assert text in loud.stderr
 
 
+def test_who_interrupts_a_command_is_told_nothing() -> None:
+    done = run("KeyboardInterrupt")
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 def test_a_pipe_that_is_closed_is_no_failure_of_the_lab() -> None:
     program = Path(sys.executable).with_name("blksnap-lab")
     script = f"set -o pipefail; {program} list | head -n 1"
