@@ -4,6 +4,7 @@ Exit status: 0 green, 1 some scenario did not pass, 2 bad usage or a bad scenari
 lacks something, 4 the lab itself failed, 130 interrupted before a verdict.
 """
 
+import errno
 import logging
 import sys
 import threading
@@ -36,6 +37,7 @@ from lab.cli import (
     static,
 )
 from lab.errors import EnvironmentLack, LabError, UsageError
+from lab.report.wording import short
 from lab.runner.verdict import ExitStatus
 
 app = typer.Typer(
@@ -99,7 +101,7 @@ def main() -> NoReturn:
     if not debug:
         _hush()
     try:
-        app(prog_name="blksnap-lab")
+        _call()
     except LabError as error:
         if debug:
             traceback.print_exc()
@@ -114,6 +116,18 @@ def main() -> NoReturn:
         _tell("  remedy: run it again as `blksnap-lab --debug ...` and report what it prints")
         sys.exit(ExitStatus.LAB_FAILED)
     sys.exit(ExitStatus.GREEN)
+
+
+def _call() -> None:
+    """Run the command line. A name that no file can have is bad usage, wherever it is given."""
+    try:
+        app(prog_name="blksnap-lab")
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise UsageError(
+            f"{error.strerror}: {short(str(error.filename))}", "give a shorter name"
+        ) from error
 
 
 def _hush() -> None:

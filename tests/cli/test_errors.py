@@ -55,6 +55,16 @@ def test_no_error_shows_a_traceback_unless_asked_for(
         assert text in loud.stderr
 
 
+@pytest.mark.parametrize("words", ["run", "check", "replay", "static --module", "run --resume"])
+def test_a_name_that_no_file_can_have_is_bad_usage(words: str) -> None:
+    argv = [sys.executable, "-m", "lab", *words.split(), "x" * 256]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: File name too long: ")
+    assert "x..." in done.stderr
+    assert "remedy: " in done.stderr
+
+
 def test_who_interrupts_a_command_is_told_nothing() -> None:
     done = run("KeyboardInterrupt")
     assert (done.returncode, done.stderr) == (130, "")
