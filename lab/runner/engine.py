@@ -14,12 +14,12 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab.errors import UsageError
+from lab.errors import LabError, UsageError
 from lab.host import processors
 from lab.image import DEFAULT_KERNEL, kernel_named
 from lab.modbuild import ModuleBuildFailed
@@ -200,9 +200,16 @@ class _Run:
                 self._stop.request()
         self._begun(left)
         # With one kernel all rounds are one piece, so that jobs never wait for the end of a round.
-        for kernel, tasks in itertools.groupby(left, key=lambda task: task.kernel):
-            if not self._stop.requested:
-                self._on_kernel(kernel, list(tasks))
+        try:
+            for kernel, tasks in itertools.groupby(left, key=lambda task: task.kernel):
+                if not self._stop.requested:
+                    self._on_kernel(kernel, list(tasks))
+        except BaseException:
+            # What there is so far is told and can go on; the error is the one to be seen.
+            self._stop.request()
+            with suppress(LabError):
+                self._finish()
+            raise
         return self._finish()
 
     def _begun(self, left: Sequence[_Task]) -> None:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lab.errors import LabError, UsageError
+from lab.errors import EnvironmentLack, LabError, UsageError
 from lab.image import kernel_named
 from lab.modbuild import ModuleBuildFailed
+from lab.report.junit import JUnit
 from lab.runner import engine, folder
 from lab.runner.engine import RunSettings, run
-from lab.runner.events import GuestReady, RunFinished, RunStarted, ScenarioStarted, StepStarted
+from lab.runner.events import (
+    GuestReady,
+    Listener,
+    RunFinished,
+    RunStarted,
+    ScenarioStarted,
+    StepStarted,
+)
 from lab.runner.folder import HostDiskFull
 from lab.runner.scenario_run import Place
 from lab.runner.verdict import ExitStatus, RunResult, ScenarioResult, Verdict
@@ -173,6 +183,44 @@ def test_a_lab_that_cannot_prepare_says_so_and_closes_the_reports(
     with pytest.raises(LabError, match="no image"):
         run([parse_scenario(CYCLE, "g/a", "f")], RunSettings(tmp_path), [recorder], prepare)
     assert recorder.closed == 1
+
+
+def second_kernel_fails(tmp_path: Path, *listeners: Listener) -> Path:
+    """Run one scenario on two kernels, the second of which cannot be had; the run's folder."""
+
+    def prepare(_progress: object, kernel: str, _memory: object) -> FakeTemplate:
+        if kernel == "6.12":
+            raise EnvironmentLack("no network for 6.12", "plug it in")
+        return FakeTemplate()
+
+    settings = RunSettings(tmp_path, kernels=("6.1", "6.12"))
+    with pytest.raises(EnvironmentLack, match=r"no network for 6\.12"):
+        run([parse_scenario(CYCLE, "g/a", "f")], settings, listeners, prepare)
+    return tmp_path / folder.LATEST
+
+
+def test_an_error_that_ends_the_run_leaves_a_result_that_can_go_on(
+    tmp_path: Path, recorder: Recorder
+) -> None:
+    stored = json.loads((second_kernel_fails(tmp_path, recorder) / "run.json").read_text())
+    assert [one["label"] for one in stored["results"]] == ["6.1/g/a"]
+    assert (stored["not_run"], stored["interrupted"]) == (["6.12/g/a"], True)
+    end = recorder.events[-1]
+    assert isinstance(end, RunFinished)
+    assert end.not_run == ("6.12/g/a",)
+    assert not end.green
+
+
+def test_an_error_that_ends_the_run_leaves_no_scenario_out_of_the_junit_file(
+    tmp_path: Path,
+) -> None:
+    root = ET.parse(second_kernel_fails(tmp_path, JUnit()) / "junit.xml").getroot()
+    cases = {case.get("classname"): case.find("error") for case in root.iter("testcase")}
+    assert list(cases) == ["6.1.g", "6.12.g"]
+    assert cases["6.1.g"] is None
+    left = cases["6.12.g"]
+    assert left is not None
+    assert left.get("type") == "not run"
 
 
 def test_a_full_disk_is_said_before_anything_begins(
