@@ -93,14 +93,21 @@ def make_results(results: Path, option: str = "--results") -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that the user has named, in one step. Raises HostDiskFull and LabError."""
-    aside = path.with_name(f".{path.name}.part")
+    """Write a file that the user has named, in one step. Raises HostDiskFull and LabError.
+
+    A link stays one; what is there and is no regular file, a pipe or a device, is written to.
+    """
     with disk_errors(path.parent, "another file"):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)
+            return
+        target = Path(os.path.realpath(path))
+        aside = target.with_name(f".{target.name}.part")
+        target.parent.mkdir(parents=True, exist_ok=True)
         try:
             aside.write_bytes(content)
-            aside.replace(path)
-        except OSError:
+            aside.replace(target)
+        except BaseException:
             aside.unlink(missing_ok=True)
             raise
 

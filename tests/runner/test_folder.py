@@ -2,13 +2,14 @@
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 import pytest
 
 from lab.errors import UsageError
 from lab.runner import folder
-from lab.runner.folder import LATEST, HostDiskFull, new_run_folder
+from lab.runner.folder import LATEST, HostDiskFull, new_run_folder, write_whole
 
 
 @pytest.mark.parametrize(
@@ -58,3 +59,63 @@ def test_runs_begun_in_one_second_have_folders_of_their_own(tmp_path: Path) -> N
     first, second = new_run_folder(tmp_path), new_run_folder(tmp_path)
     assert first.path != second.path
     assert (tmp_path / LATEST).resolve() == second.path
+
+
+def test_a_file_that_a_link_leads_to_is_replaced_and_not_the_link(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    target, link = tmp_path / "there" / "page", tmp_path / "link"
+    target.write_text("old")
+    link.symlink_to("there/page")
+    write_whole(link, b"new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["link", "page", "there"]
+
+
+@pytest.mark.parametrize("name", ["pipe", "link"])
+def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path, name: str) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
+    # Held open at this end, so that neither side waits for the other.
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_whole(tmp_path / name, b"all of it")
+        assert os.read(reader, 100) == b"all of it"
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_pipe_without_a_name_is_written_to() -> None:
+    reader, writer = os.pipe()
+    try:
+        write_whole(Path(f"/proc/self/fd/{writer}"), b"as /dev/stdout")
+        assert os.read(reader, 100) == b"as /dev/stdout"
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes device nodes")
+def test_a_device_is_written_to_and_stays_one(tmp_path: Path) -> None:
+    null = tmp_path / "null"
+    try:
+        os.mknod(null, stat.S_IFCHR | 0o600, os.makedev(1, 3))
+        null.write_bytes(b"")
+    except OSError as error:
+        pytest.skip(f"no device node can be made or used here: {error.strerror}")
+    write_whole(null, b"gone")
+    assert stat.S_ISCHR(null.stat().st_mode)
+
+
+def test_a_file_that_is_cut_off_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_from: Path, _to: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(tmp_path / "page", b"half")
+    assert list(tmp_path.iterdir()) == []
