@@ -15,6 +15,14 @@ import yaml
 
 from lab.scenario.mistakes import Mistake, Place, spell
 
+MOST_VALUES = 100_000
+"""Of a file, each as often as aliases name it."""
+DEEPEST = 100
+"""How deeply values may lie in each other."""
+_TOO_DEEP = f"nested more than {DEEPEST} deep"
+_SHOWN = 40
+"""Characters of a value that a mistake names."""
+
 
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader with the scalar types of YAML 1.2 that scenarios need."""
@@ -49,11 +57,11 @@ class Tree:
 def parse(text: str, file: str) -> Tree:
     """The data of a YAML text; syntax errors and duplicate keys are in `mistakes`."""
     tree = Tree()
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is not None:
-            _refuse_cycle(node, ())
+            _measure(node, (), {})
             tree.data = _build(loader, node, (), tree, file)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -62,19 +70,48 @@ def parse(text: str, file: str) -> Tree:
         tree.mistakes.append(Mistake(file, line, "", f"not YAML: {what}"))
     except yaml.YAMLError as error:
         tree.mistakes.append(Mistake(file, 1, "", f"not YAML: {error}"))
-    finally:
-        loader.dispose()
+    except RecursionError:
+        tree.mistakes.append(Mistake(file, 1, "", _TOO_DEEP))
     return tree
 
 
-def _refuse_cycle(node: yaml.Node, around: tuple[yaml.Node, ...]) -> None:
-    """MarkedYAMLError for a node that, by an alias, is within itself."""
+def _measure(
+    node: yaml.Node, around: tuple[yaml.Node, ...], known: dict[int, tuple[int, int]]
+) -> tuple[int, int]:
+    """How many values a node has, itself among them, and how deeply they lie in each other.
+
+    Each counts as often as aliases name it, and is looked at once. MarkedYAMLError for a node that,
+    by an alias, is within itself, and for too many or too deep ones.
+    """
     if any(node is one for one in around):
-        what = "an anchor that contains itself"
-        raise yaml.MarkedYAMLError(problem=what, problem_mark=node.start_mark)
-    inner = node.value if isinstance(node, yaml.CollectionNode) else []
-    for one in itertools.chain(*inner) if isinstance(node, yaml.MappingNode) else inner:
-        _refuse_cycle(one, (*around, node))
+        raise _refused(node, "an anchor that contains itself")
+    if id(node) not in known:
+        values, depth = 1, 1
+        inner = node.value if isinstance(node, yaml.CollectionNode) else []
+        for one in itertools.chain(*inner) if isinstance(node, yaml.MappingNode) else inner:
+            more, below = _measure(one, (*around, node), known)
+            values, depth = values + more, max(depth, below + 1)
+        if values > MOST_VALUES:
+            raise _refused(node, f"more than {MOST_VALUES} values, those of aliases included")
+        if depth > DEEPEST:
+            raise _refused(node, _TOO_DEEP)
+        known[id(node)] = (values, depth)
+    return known[id(node)]
+
+
+def _refused(node: yaml.Node, what: str) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=what, problem_mark=node.start_mark)
+
+
+def _value(loader: _Loader, node: yaml.Node) -> Any:
+    """The value of a scalar. MarkedYAMLError also where PyYAML raises whatever comes of it."""
+    try:
+        return loader.construct_object(node)
+    except yaml.YAMLError:
+        raise
+    except Exception as error:
+        kind = node.tag.rpartition(":")[2]
+        raise _refused(node, f"{node.value[:_SHOWN]!r} can be read as no {kind}") from error
 
 
 def _build(loader: _Loader, node: yaml.Node, place: Place, tree: Tree, file: str) -> Any:
@@ -82,10 +119,10 @@ def _build(loader: _Loader, node: yaml.Node, place: Place, tree: Tree, file: str
     if isinstance(node, yaml.SequenceNode):
         return [_build(loader, item, (*place, i), tree, file) for i, item in enumerate(node.value)]
     if not isinstance(node, yaml.MappingNode):
-        return loader.construct_object(node)
+        return _value(loader, node)
     found: dict[Any, Any] = {}
     for key_node, value_node in node.value:
-        key = loader.construct_object(key_node)
+        key = _value(loader, key_node)
         key = key if isinstance(key, str) else str(key_node.value)
         here = (*place, key)
         line = key_node.start_mark.line + 1

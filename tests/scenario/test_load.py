@@ -130,6 +130,41 @@ def test_an_anchor_that_contains_itself_is_a_mistake(text: str) -> None:
     assert (found.what, found.line) == ("not YAML: an anchor that contains itself", 6)
 
 
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("!!int x", "int"),
+        ("!!int ''", "int"),
+        ("!!float x", "float"),
+        ("!!bool x", "bool"),
+        ("!!timestamp 99999-99-99", "timestamp"),
+        ("1" * 5000, "int"),
+    ],
+)
+@pytest.mark.parametrize("form", ["steps: {}\n", "? {}\n: 1\n"])
+def test_a_value_that_is_not_of_its_type_is_a_mistake(form: str, value: str, kind: str) -> None:
+    found = only("summary: s\n" + form.format(value))
+    assert found.line == 2
+    assert f"can be read as no {kind}" in found.what
+    assert len(found.what) < 100
+
+
+@pytest.mark.parametrize("depth", [101, 300, 3000])
+def test_what_is_nested_too_deeply_is_a_mistake(depth: int) -> None:
+    assert "nested" in only("summary: s\nsteps: " + "[" * depth + "]" * depth).what
+
+
+def test_aliases_that_stand_for_too_much_are_a_mistake() -> None:
+    levels = [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, 9)]
+    found = only("\n".join(["l0: &l0 [x]", *levels]))
+    assert "more than 100000 values" in found.what
+    assert found.line == 6
+
+
+def test_a_sign_that_yaml_does_not_have_is_a_mistake() -> None:
+    assert only("summary: \x00\n").what.startswith("not YAML")
+
+
 def test_an_alias_may_stand_for_what_is_elsewhere() -> None:
     steps = "  - &a {write: {device: a, size: &b 8s}}\n  - *a\n  - read: {device: a, size: *b}\n"
     assert [step.verb for step in parse(HEAD + steps).steps] == ["write", "write", "read"]
