@@ -70,8 +70,9 @@ def placeholders(text: str) -> list[str]:
 def read_flavour(path: Path) -> Flavour:
     """The flavour in a file. UsageError, naming all that is wrong, if it cannot be understood."""
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        # All values are words to this loader, also one that looks like a date or a number.
+        loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise UsageError(
             f"the flavour {path} cannot be read: {why}", "docs/other-modules.md shows such a file"

@@ -61,6 +61,20 @@ def test_what_is_no_flavour_is_refused(tmp_path: Path, text: str, told: list[str
         assert part in str(caught.value)
 
 
+@pytest.mark.parametrize("content", [b"module: \xff\n", b"module: \0\n", b"[" * 3000])
+def test_what_is_no_yaml_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / FILE
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=f"the flavour {path} cannot be read: ") as caught:
+        read_flavour(path)
+    assert caught.value.remedy == "docs/other-modules.md shows such a file"
+
+
+@pytest.mark.parametrize("name", ["2001-99-99", "7", "no"])
+def test_a_name_may_look_like_something_else(tmp_path: Path, name: str) -> None:
+    assert read_flavour(written(tmp_path, f"module: {name}\n")).module == name
+
+
 def test_the_named_one_goes_before_that_of_the_tree(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()
