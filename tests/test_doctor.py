@@ -93,6 +93,18 @@ def test_root_without_namespaces_can_build_images_and_no_more(
     assert "neither kernels nor toolboxes" in found.detail
 
 
+@pytest.mark.parametrize(
+    ("user", "told", "untold"), [(0, "CAP_SYS_ADMIN", "sysctl"), (1000, "sysctl", "CAP_SYS_ADMIN")]
+)
+def test_root_is_told_what_a_container_lacks_and_others_what_root_may_allow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int, told: str, untold: str
+) -> None:
+    with_unshare(tmp_path, monkeypatch, user, "echo Operation not permitted; exit 1")
+    remedy = image_build(tmp_path).remedy or ""
+    assert told in remedy
+    assert untold not in remedy
+
+
 def test_all_that_is_missing_is_told_at_once_with_one_command(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -16,6 +16,11 @@ _ALLOW = (
     " kernel.unprivileged_userns_clone=1, on Ubuntu"
     " kernel.apparmor_restrict_unprivileged_userns=0), or run it as root"
 )
+# Who is root already, and still may not, is so in a container.
+_ALLOW_ROOT = (
+    "run the container privileged: with CAP_SYS_ADMIN, and with profiles of seccomp and AppArmor"
+    " that allow mounts"
+)
 
 
 def namespace() -> list[str]:
@@ -32,11 +37,15 @@ def require_namespaces() -> None:
         run([*namespace(), "true"], timeout=PROBE_LIMIT)
     except CommandFailed as error:
         said = error.output.strip()
-        # /etc/subuid and /etc/subgid, which do not name this user.
-        remedy = _give_numbers() if "/etc/sub" in said else _ALLOW
-        raise EnvironmentLack(f"no namespace can be had here: {said}", remedy) from error
+        raise EnvironmentLack(f"no namespace can be had here: {said}", _remedy(said)) from error
 
 
-def _give_numbers() -> str:
+def _remedy(said: str) -> str:
+    """What mends it, by what `unshare` said."""
+    if os.geteuid() == 0:
+        return _ALLOW_ROOT
+    if "/etc/sub" not in said:
+        return _ALLOW
+    # /etc/subuid and /etc/subgid do not name this user.
     numbers = "--add-subuids 200000-265535 --add-subgids 200000-265535"
     return f"as root: usermod {numbers} {getpass.getuser()}"
