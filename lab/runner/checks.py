@@ -102,12 +102,14 @@ def power_cuts_could_lose(context: Context) -> Mapping[str, object]:
 
 
 def compare_originals(context: Context) -> Mapping[str, object]:
-    """Every original equals the model, every byte."""
+    """Every original equals the model, every byte; of devices above 2 GiB that only the guest can
+    read: what was ever written, both ends and 16 samples."""
     return {"sectors": compare.originals(context)}
 
 
 def compare_images(context: Context) -> Mapping[str, object]:
-    """Every image and every CBT map of the snapshots that live equals the model."""
+    """Every image and every CBT map of the snapshots that live equals the model; of images of more
+    than 2 GiB: what was ever written, both ends and 16 samples."""
     sectors = 0
     for living in context.snapshots.values():
         if living.taken:
