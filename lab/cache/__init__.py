@@ -1,7 +1,7 @@
 """What takes long to make is made once, and kept with its digests."""
 
 from lab.cache.claims import claimed
-from lab.cache.digest import digest_file, digest_of, digest_tree
+from lab.cache.digest import digest_file, digest_of
 from lab.cache.seal import contents, damage, seal
 from lab.cache.store import ENVIRONMENT, Cache, CacheError, Hold, cache_root
 from lab.cache.tidy import Holding, disk_usage, holdings, surplus, tidy
@@ -18,7 +18,6 @@ __all__ = [
     "damage",
     "digest_file",
     "digest_of",
-    "digest_tree",
     "disk_usage",
     "holdings",
     "seal",

@@ -1,4 +1,4 @@
-"""Digests: of texts, of files of any size, and of trees. 32 hexadecimal digits each (BLAKE2b)."""
+"""Digests: of texts, and of files of any size. 32 hexadecimal digits each (BLAKE2b)."""
 
 import hashlib
 import os
@@ -18,16 +18,6 @@ def digest_of(*parts: str | bytes) -> str:
         hasher.update(len(raw).to_bytes(8, "little"))
         hasher.update(raw)
     return hasher.hexdigest()
-
-
-def digest_tree(root: Path, patterns: tuple[str, ...] = ("**/*",)) -> str:
-    """Digest of the names, contents and execute bits of the files below a folder."""
-    files = sorted({p for pattern in patterns for p in root.glob(pattern) if p.is_file()})
-    parts: list[str | bytes] = []
-    for path in files:
-        parts += [path.relative_to(root).as_posix(), str(os.access(path, os.X_OK))]
-        parts.append(path.read_bytes())
-    return digest_of(*parts)
 
 
 def digest_file(path: Path) -> str:

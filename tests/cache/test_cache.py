@@ -8,16 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.cache import (
-    Cache,
-    CacheError,
-    cache_root,
-    digest_file,
-    digest_of,
-    digest_tree,
-    store,
-    tidy,
-)
+from lab.cache import Cache, CacheError, cache_root, digest_file, digest_of, store, tidy
 from lab.cache.seal import damage
 from lab.cache.tidy import KEPT
 from lab.errors import EnvironmentLack
@@ -258,15 +249,6 @@ def test_the_length_counts(tmp_path: Path) -> None:
     before = digest_file(path)
     path.write_bytes(bytes(11))
     assert digest_file(path) != before
-
-
-def test_names_and_modes_of_a_tree_count(tmp_path: Path) -> None:
-    (tmp_path / "a").write_text("x")
-    first = digest_tree(tmp_path)
-    (tmp_path / "a").rename(tmp_path / "b")
-    second = digest_tree(tmp_path)
-    (tmp_path / "b").chmod(0o755)
-    assert len({first, second, digest_tree(tmp_path)}) == 3
 
 
 def test_two_that_seal_an_entry_again_are_not_in_each_others_way(cache: Cache) -> None:
