@@ -24,7 +24,7 @@ from lab.cli.options import (
 from lab.cli.progress import ProgressLine
 from lab.errors import UsageError
 from lab.guest.prepare import prepare
-from lab.image import DEFAULT_KERNEL, kernel_toolbox, prepare_kernel
+from lab.image import DEFAULT_KERNEL, prepare_kernel
 from lab.mutate.judgement import GOOD, Fate, Judged, Score, fate_of, score_of, scores
 from lab.mutate.mutants import LIST, Mutant, choose, load_mutants
 from lab.mutate.records import Outcome, Record, Records
@@ -80,7 +80,7 @@ def mutate_command(
         _show_list(mutants, as_json)
         return
     settings = replace(GuestOptions(module=module, accel=accel).settings(kernel), module=None)
-    if "builtin" in settings.recipe.kernel.fragments:
+    if settings.recipe.kernel.has_module_built_in:
         raise UsageError(
             f"{kernel} has the module built in, so none can be put in its place",
             "name another kernel: `blksnap-lab image list` has them",
@@ -94,13 +94,9 @@ def mutate_command(
             size: prepare(replace(settings, memory=size or settings.memory), progress, cache)
             for size in sizes
         }
-        recipe = settings.recipe
-        if recipe.kernel.source:
-            built = prepare_kernel(recipe.kernel, cache, progress)
-            toolbox = kernel_toolbox(recipe.kernel, cache, progress)
-        else:
-            built = None
-            toolbox = compiler_toolbox(recipe.kernel, cache, progress)
+        wanted = settings.recipe.kernel
+        built = prepare_kernel(wanted, cache, progress) if wanted.source else None
+        toolbox = compiler_toolbox(wanted, cache, progress)
     plan = Plan(mutants, used, module, templates, results, jobs, kernel)
     records = Records(results / RECORDS, fresh=fresh)
     with cache.scratch("workshop") as folder:

@@ -53,6 +53,11 @@ class Kernel:
         """Whether it has filters of block devices itself, so that nothing need hook it."""
         return bool(self.series)
 
+    @property
+    def has_module_built_in(self) -> bool:
+        """Whether the module is a part of it, so that no other can be loaded."""
+        return "builtin" in self.fragments
+
 
 KERNELS = (
     # Its security archive still lists kernels whose packages are gone.

@@ -5,7 +5,7 @@ it reads are kept, in /usr/src/linux-source-*/scripts.
 """
 
 from lab.cache import Cache
-from lab.image import DEFAULT_KERNEL, Kernel, Recipe, Toolbox, unpack_toolbox
+from lab.image import DEFAULT_KERNEL, Kernel, Recipe, Toolbox, kernel_toolbox, unpack_toolbox
 from lab.image.toolbox import EXCLUDED
 from lab.progress import ProgressSink, silent
 
@@ -34,8 +34,14 @@ def prepare_toolbox(cache: Cache, progress: ProgressSink = silent) -> Toolbox:
 
 
 def compiler_toolbox(kernel: Kernel, cache: Cache, progress: ProgressSink = silent) -> Toolbox:
-    """Headers and compiler of a kernel of the distribution, from the cache or made now: that of the
-    checkers for the usual kernel, which is there already, for another one a smaller one."""
+    """What modules for a kernel are compiled in, from the cache or made now.
+
+    For one that the lab builds it is what that was built in; its headers come with it. For one of
+    the distribution it has the headers: for the usual one that of the checkers, which is there
+    already, for another one a smaller one.
+    """
+    if kernel.source:
+        return kernel_toolbox(kernel, cache, progress)
     if kernel.name == DEFAULT_KERNEL:
         return prepare_toolbox(cache, progress)
     recipe = Recipe(kernel, packages=(HEADERS, *COMPILER), excluded=EXCLUDED)

@@ -282,6 +282,11 @@ def test_filters_are_built_in_where_there_is_a_series() -> None:
     assert kernel_named("6.1-patched").more_memory == 0
 
 
+def test_the_module_is_built_in_where_the_configuration_says_so() -> None:
+    names = [kernel.name for kernel in KERNELS + BUILT_KERNELS if kernel.has_module_built_in]
+    assert names == ["6.1-builtin", "6.12-builtin"]
+
+
 def test_whether_the_module_is_one_is_in_the_configuration(tmp_path: Path) -> None:
     facts = KernelFacts("6.1-patched", "key", "release", "source", "gcc", 1)
     for line, is_module in (("CONFIG_BLK_SNAP=m", True), ("CONFIG_BLK_SNAP=y", False), ("", False)):
