@@ -171,14 +171,17 @@ compat_ftrace_argument(COMPAT_FTRACE_REGS *regs, unsigned int number)
 static __always_inline void compat_ftrace_go_on_at(COMPAT_FTRACE_REGS *regs,
 						   unsigned long address)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 11, 0) && \
-	!defined(CONFIG_HAVE_DYNAMIC_FTRACE_WITH_ARGS)
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 11, 0)
+#ifndef CONFIG_HAVE_DYNAMIC_FTRACE_WITH_ARGS
 	/* The two below do nothing there. */
 	instruction_pointer_set(ftrace_get_regs(regs), address);
-#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+#else
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
 	ftrace_regs_set_instruction_pointer(regs, address);
-#elif LINUX_VERSION_CODE >= KERNEL_VERSION(5, 11, 0)
+#else
 	ftrace_instruction_pointer_set(regs, address);
+#endif
+#endif
 #else
 	instruction_pointer_set(regs, address);
 #endif

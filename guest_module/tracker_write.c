@@ -304,7 +304,7 @@ out:
  * it would not be polled for any more. So it is from before the filter, and who
  * attached that waits for its end; nothing of it can be changed any more.
  */
-static bool tracker_write_is_older(const struct bio *bio)
+static bool tracker_write_is_older(struct bio *bio)
 {
 	return compat_bio_is_polled(bio) && bio_flagged(bio, BIO_CHAIN);
 }
